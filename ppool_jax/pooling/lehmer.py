@@ -1,0 +1,65 @@
+"""The floored Lehmer mean of windows, with its derivative in closed form."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
+
+from ppool_jax.pooling.extremes import masked_elements
+from ppool_jax.pooling.lehmer_derivatives import derivatives
+from ppool_jax.pooling.lehmer_weights import largest, scale_to_unit, shifted, total, valid_elements, weigh
+from ppool_jax.pooling.windows import Windows
+
+# The name under which the reverse pass keeps y.
+KEPT = "polynomial_pool"
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def lehmer_mean(win: Windows, floor: float, members, shift, alpha) -> jax.Array:
+  """Polynomial pooling of members.
+
+  Args:
+    win: the windows.
+    floor: see `polynomial_pool`.
+    members: `win.members(x)`, float32 or float64.
+    shift: s of Eq. 2 or None, `[..., *out, channels]`.
+    alpha: `[..., *out, channels]`.
+
+  Returns:
+    y, `[..., *out, channels]`.
+  """
+  bases = shifted(win, members, shift)
+  base_top = largest(win.reduce(jnp.maximum, masked_elements(win, bases, -jnp.inf)))
+  weights = weigh(win.elements(bases), valid_elements(win), win.expand(base_top), win.expand(alpha), floor)
+  top = win.reduce(jnp.maximum, masked_elements(win, members, -jnp.inf))
+  low = win.reduce(jnp.minimum, masked_elements(win, members, jnp.inf))
+  return _weighted_mean(win, win.elements(members), weights, total(win, weights, alpha), top, low)
+
+
+def _weighted_mean(win, elements, weights, total_weight, top, low):
+  """Mean of x within [low, top]; counted from top where it is nearer to that than to 0.
+
+  Rounding at the distance from top keeps y from falling, by more than an ulp, as alpha rises.
+  """
+  scale = scale_to_unit(jnp.maximum(jnp.abs(top), jnp.abs(low)))
+  top, low = top * scale, low * scale
+  elements = [x * win.expand(scale) for x in elements]
+  mean = win.sum([w * x for w, x in zip(weights, elements, strict=True)]) / total_weight
+  below = win.sum([w * (win.expand(top) - x) for w, x in zip(weights, elements, strict=True)])
+  below = jnp.maximum(below / total_weight, 0.0)
+  return jnp.clip(jnp.where(2 * below < top, top - below, mean), low, top) / scale
+
+
+@lehmer_mean.defjvp
+def _lehmer_mean_jvp(win, floor, primals, tangents):
+  members, shift, alpha = primals
+  dmembers, dshift, dalpha = tangents
+  y = checkpoint_name(lehmer_mean(win, floor, *primals), KEPT)
+  by_member, by_alpha = derivatives(win, floor, members, shift, alpha, y)
+  if shift is not None:
+    dmembers = [d - win.spread(dshift) for d in dmembers]
+  dy = win.total([c * d for c, d in zip(by_member, dmembers, strict=True)]) + by_alpha * dalpha
+  return y, dy if shift is None else dy + dshift
