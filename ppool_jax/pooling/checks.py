@@ -20,6 +20,8 @@ def parameter(name: str, value, shape: tuple[int, ...], low: float = -np.inf) ->
 
   Python and NumPy values below `low` (or NaN) are refused; values inside a computation cannot be.
   """
+  if isinstance(value, str | bytes):
+    raise TypeError(f"{name}: expected real numbers, got {_describe(value)}")
   if isinstance(value, int | float | np.ndarray | np.generic) and not isinstance(value, bool):
     array = np.asarray(value)
     if array.dtype.kind in "iuf" and not np.all(array >= low):

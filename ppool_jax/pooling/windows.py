@@ -1,23 +1,21 @@
-"""Window geometry: how the elements of pooling windows are reached.
+"""How the elements of pooling windows are reached.
 
-The only file that knows about strides and padding. A pooling is written once, against two views of
-its input that `Windows` offers:
+With geometry.py the only file that knows strides and padding. A pooling is written once, against two
+views of its input that `Windows` offers:
 
 * **members**: arrays in which every element stands once for every window that holds it. For windows
-  that do not overlap that is the input itself, otherwise one strided slice ("tap") for each place
-  in the window.
-* **elements**: arrays from which a window's statistics are computed, aligned with the output, so
-  that the loop over them is compiled into one pass over the input.
+  side by side that is the input itself, otherwise a strided slice ("tap") for each place in the window.
+* **elements**: arrays aligned with the output, so that a loop over them computes a window's
+  statistics in one pass over the input.
 
-Plain strided slices and reshapes compile to fused loops on every back end, with cheap gradients,
-which neither `lax.reduce_window` nor patch extraction do (`docs/FORMULATIONS.md`).
+Slices and reshapes compile to fused loops on every back end, with cheap gradients, which neither
+`lax.reduce_window` nor patch extraction do (docs/FORMULATIONS.md).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Sequence
 from types import EllipsisType
 
@@ -26,38 +24,24 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-# Up to this many elements a window of a tiling is unrolled into slices, which fuse into one loop;
-# beyond it (global pooling) the reshaped input is reduced instead, as unrolling would take minutes.
-_MAX_UNROLLED = 16
+from ppool_jax.pooling.geometry import Geometry, resolve
+
+# Windows of up to this many elements are unrolled into slices, which fuse into one loop. Beyond it
+# (global pooling, 13x13 windows) that would take minutes to compile: an axis is reduced instead.
+_MAX_UNROLLED = 25
+_REDUCTIONS = {jnp.add: jnp.sum, jnp.maximum: jnp.max, jnp.minimum: jnp.min}
 
 
-@dataclasses.dataclass(frozen=True)
-class Windows:
-  """Pooling windows over the spatial axes of `[..., *spatial, channels]`; base class.
+def windows(x_shape, window_shape, strides=None, padding="VALID") -> Windows:
+  """The windows over an input of shape `[..., *spatial, channels]`; arguments as of `resolve`."""
+  geometry = resolve(x_shape, window_shape, strides, padding)
+  overlapping = _Taps if geometry.size <= _MAX_UNROLLED else _StackedTaps
+  kind = _Tiles if geometry.strides == geometry.window else overlapping
+  return kind(*(getattr(geometry, field.name) for field in dataclasses.fields(geometry)))
 
-  Attributes:
-    spatial: the input's spatial shape.
-    window: the window's shape.
-    strides: the step from window to window along each spatial axis.
-    padding: (low, high) along each spatial axis. Padding holds no elements: a window at the border
-      is smaller.
-    out: the output's spatial shape.
-  """
 
-  spatial: tuple[int, ...]
-  window: tuple[int, ...]
-  strides: tuple[int, ...]
-  padding: tuple[tuple[int, int], ...]
-  out: tuple[int, ...]
-
-  @property
-  def size(self) -> int:
-    """Elements in a window that touches no border."""
-    return math.prod(self.window)
-
-  def out_shape(self, x_shape: Sequence[int]) -> tuple[int, ...]:
-    """Shape of the output for an input of shape `[..., *spatial, channels]`."""
-    return (*x_shape[: -len(self.out) - 1], *self.out, x_shape[-1])
+class Windows(Geometry):
+  """Pooling windows; base class of one kind for each way to reach the elements."""
 
   def valid(self) -> list[np.ndarray] | None:
     """Members that tell elements (True) from padding, `[*spatial, 1]` each; None without padding."""
@@ -98,7 +82,6 @@ class Windows:
     return functools.reduce(jnp.add, members)
 
 
-@dataclasses.dataclass(frozen=True)
 class _Taps(Windows):
   """Windows of any geometry: a strided slice for each place in the window."""
 
@@ -119,7 +102,30 @@ class _Taps(Windows):
     return z
 
 
-@dataclasses.dataclass(frozen=True)
+class _StackedTaps(_Taps):
+  """The same for large windows: the slices are stacked along an axis before the spatial ones."""
+
+  @property
+  def _axis(self) -> int:
+    return -len(self.out) - 2
+
+  def _views(self, x):
+    stack = np.stack if isinstance(x, np.ndarray) else jnp.stack
+    return [stack(super()._views(x), self._axis)]
+
+  def spread(self, z):
+    return jnp.expand_dims(z, self._axis)
+
+  def expand(self, z):
+    return jnp.expand_dims(z, self._axis)
+
+  def reduce(self, reducer, elements):
+    return _REDUCTIONS[reducer](elements[0], self._axis)
+
+  def total(self, members):
+    return jnp.sum(members[0], self._axis)
+
+
 class _Tiles(Windows):
   """Windows side by side (stride = window): the input itself is the one member."""
 
@@ -167,82 +173,10 @@ class _Tiles(Windows):
   def reduce(self, reducer, elements):
     if self._unrolled:
       return super().reduce(reducer, elements)
-    over_axes = {jnp.add: jnp.sum, jnp.maximum: jnp.max, jnp.minimum: jnp.min}[reducer]
-    return over_axes(elements[0], self._axes)
+    return _REDUCTIONS[reducer](elements[0], self._axes)
 
   def total(self, members):
     return jnp.sum(self._fold(members[0]), self._axes)
-
-
-def windows(
-  x_shape: Sequence[int],
-  window_shape: Sequence[int],
-  strides: Sequence[int] | None = None,
-  padding: str | Sequence[tuple[int, int]] = "VALID",
-) -> Windows:
-  """Lays pooling windows over an input of shape `[..., *spatial, channels]`.
-
-  Arguments as in `flax.linen.max_pool`: `strides` None means all ones, `padding` is "SAME", "VALID"
-  or a (low, high) pair for each spatial axis.
-
-  Raises:
-    TypeError, ValueError: naming the argument, its value and what was expected.
-  """
-  window = _positive_ints("window_shape", window_shape)
-  if not 1 <= len(window) <= 3:
-    raise ValueError(f"window_shape: expected 1 to 3 spatial dimensions, got {window_shape!r}")
-  strides = (1,) * len(window) if strides is None else _positive_ints("strides", strides)
-  if len(strides) != len(window):
-    raise ValueError(f"strides: expected {len(window)} numbers, as window_shape {window}, got {strides!r}")
-  if len(x_shape) < len(window) + 1:
-    raise ValueError(
-      f"x: expected shape [..., {len(window)} spatial axes, channels] for window_shape {window}, "
-      f"got {tuple(x_shape)}"
-    )
-  spatial = tuple(x_shape[-len(window) - 1 : -1])
-  pads = _resolve_padding(padding, spatial, window, strides)
-  for axis, (n, k, (low, high)) in enumerate(zip(spatial, window, pads, strict=True)):
-    if k > n + low + high:
-      raise ValueError(
-        f"window_shape: {window} is larger than the padded input on spatial axis {axis}: "
-        f"{k} > {low} + {n} + {high}"
-      )
-  out = tuple(
-    (n + low + high - k) // s + 1 for n, k, s, (low, high) in zip(spatial, window, strides, pads, strict=True)
-  )
-  kind = _Tiles if strides == window else _Taps
-  return kind(spatial, window, strides, pads, out)
-
-
-def _positive_ints(name: str, values) -> tuple[int, ...]:
-  if not isinstance(values, Sequence) or isinstance(values, str):
-    raise TypeError(f"{name}: expected a tuple of positive integers, got {values!r}")
-  for value in values:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool):
-      raise TypeError(f"{name}: expected a tuple of positive integers, got {values!r}")
-    if value < 1:
-      raise ValueError(f"{name}: expected positive integers, got {values!r}")
-  return tuple(int(value) for value in values)
-
-
-def _resolve_padding(padding, spatial, window, strides) -> tuple[tuple[int, int], ...]:
-  if isinstance(padding, str):
-    if padding not in ("SAME", "VALID"):
-      raise ValueError(f'padding: expected "SAME", "VALID" or (low, high) pairs, got {padding!r}')
-    return tuple(lax.padtype_to_pads(spatial, window, strides, padding))
-  try:
-    pads = tuple((int(low), int(high)) for low, high in padding)
-  except (TypeError, ValueError):
-    raise TypeError(f'padding: expected "SAME", "VALID" or (low, high) pairs, got {padding!r}') from None
-  if len(pads) != len(window):
-    raise ValueError(f"padding: expected {len(window)} (low, high) pairs, got {padding!r}")
-  for (low, high), k in zip(pads, window, strict=True):
-    if not (0 <= low < k and 0 <= high < k):
-      raise ValueError(
-        f"padding: expected 0 <= low, high < window on every side (a window must hold an element), "
-        f"got {padding!r} for window_shape {window}"
-      )
-  return pads
 
 
 def _at(spatial_index: Sequence) -> tuple[EllipsisType | slice | int, ...]:
