@@ -65,6 +65,27 @@ class Windows(Geometry):
     """A value for each window, `[..., *out, channels]`, seen as a member."""
     raise NotImplementedError
 
+  def places(self, z: jax.Array) -> list[jax.Array]:
+    """A value for each place in the window, `[*window, channels]`, broadcasting against members."""
+    raise NotImplementedError
+
+  def counts(self) -> np.ndarray:
+    """How many elements each window holds, `[*out, 1]` (or a broadcasting shape)."""
+    if not self.valid():
+      return np.full((1,) * (len(self.out) + 1), self.size)
+    return sum(v.astype(np.int64) for v in self._taps(np.ones((*self.spatial, 1), bool)))
+
+  def _taps(self, x) -> list:
+    """A strided slice of `x` for each place in the window, zeros (False) in the padding."""
+    x = _pad(x, self.padding)
+    return [x[_at(self._slices(place))] for place in np.ndindex(*self.window)]
+
+  def _slices(self, place: Sequence[int]) -> list[slice]:
+    return [
+      slice(start, start + (n - 1) * step + 1, step)
+      for start, n, step in zip(place, self.out, self.strides, strict=True)
+    ]
+
   def expand(self, z: jax.Array) -> jax.Array:
     """A value for each window, `[..., *out, channels]`, broadcasting against the elements."""
     return z
@@ -86,14 +107,10 @@ class _Taps(Windows):
   """Windows of any geometry: a strided slice for each place in the window."""
 
   def _views(self, x):
-    x = _pad(x, [(low, high) for low, high in self.padding])
-    return [x[_at(self._slices(place))] for place in np.ndindex(*self.window)]
+    return self._taps(x)
 
-  def _slices(self, place: Sequence[int]) -> list[slice]:
-    return [
-      slice(start, start + (n - 1) * step + 1, step)
-      for start, n, step in zip(place, self.out, self.strides, strict=True)
-    ]
+  def places(self, z):
+    return list(z.reshape(self.size, z.shape[-1]))
 
   def elements(self, members):
     return members
@@ -111,7 +128,10 @@ class _StackedTaps(_Taps):
 
   def _views(self, x):
     stack = np.stack if isinstance(x, np.ndarray) else jnp.stack
-    return [stack(super()._views(x), self._axis)]
+    return [stack(self._taps(x), self._axis)]
+
+  def places(self, z):
+    return [z.reshape(self.size, *(1 for _ in self.out), z.shape[-1])]
 
   def spread(self, z):
     return jnp.expand_dims(z, self._axis)
@@ -166,6 +186,9 @@ class _Tiles(Windows):
     pairs = [n for pair in zip(self.out, self.window, strict=True) for n in pair]
     wide = jnp.broadcast_to(self._insert(z), (*lead, *pairs, z.shape[-1]))
     return wide.reshape(*lead, *(n * k for n, k in zip(self.out, self.window, strict=True)), z.shape[-1])
+
+  def places(self, z):
+    return [jnp.tile(z, (*self.out, 1))]
 
   def expand(self, z):
     return z if self._unrolled else self._insert(z)

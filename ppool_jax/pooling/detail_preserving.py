@@ -1,0 +1,120 @@
+"""Detail-preserving pooling, DPP (Saeedan et al., CVPR 2018; github visinf/dpp), per window."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ppool_jax.pooling.average import window_mean
+from ppool_jax.pooling.checks import floating, parameter
+from ppool_jax.pooling.closed_form import apply
+from ppool_jax.pooling.windows import windows
+
+VARIANTS = ("sym_lite", "asym_lite", "sym_full", "asym_full", "asym_raw")
+# The reward's constant in the original code.
+_EPSILON = 1e-3
+_SMALLEST_REWARD = 1e-30
+
+
+def detail_preserving_pool(
+  x, alpha, lam, window_shape, strides=None, padding="VALID", *, variant="sym_lite", kernel=None
+) -> jax.Array:
+  """DPP: y = sum_i w_i x_i / sum_i w_i; elements that differ from their surroundings weigh more.
+
+      r_i = (x_i - I)^2 + 1e-3          (asym: only where x_i > I)
+      w_i = (r_i / mean r)^(exp(lam) / 2) + exp(alpha)
+
+  with I the window's mean ("lite") or a learned 3x3 depthwise convolution of x ("full"), and means
+  over the window; for 2x2 windows of stride 2 exactly the original, defined for any other. "asym_raw"
+  is the variant in the P-pooling authors' code, w_i = (r_i / mean r)^lam + alpha, which starts as
+  average pooling at lam = alpha = 0; its weights may cancel where alpha < 0.
+
+  Args:
+    x: `[..., *spatial, channels]`, floating, any sign.
+    alpha, lam: numbers or arrays that broadcast to the output; the original has one for each channel.
+    window_shape, strides, padding: as of `max_pool`.
+    variant: one of `VARIANTS`.
+    kernel: `[*(3,) * spatial axes, channels]` for the "full" variants, None for the others.
+
+  Returns:
+    `[..., *out, channels]` in x's dtype.
+
+  Raises:
+    TypeError, ValueError: for bad arguments, with the argument, its value and what was expected.
+  """
+  x = floating("x", x)
+  win = windows(x.shape, window_shape, strides, padding)
+  if variant not in VARIANTS:
+    raise ValueError(f"variant: expected one of {VARIANTS}, got {variant!r}")
+  full = variant.endswith("full")
+  expected = (*(3 for _ in win.window), x.shape[-1]) if full else None
+  if (None if kernel is None else jnp.shape(kernel)) != expected:
+    raise ValueError(f"kernel: expected shape {expected} for variant {variant!r}, got {jnp.shape(kernel)}")
+  alpha = parameter("alpha", alpha, win.out_shape(x.shape))
+  lam = parameter("lam", lam, win.out_shape(x.shape))
+
+  local = (_linear_downscale(win, x, kernel),) if full else ()
+  return apply(_POOLS[variant], win, x, alpha, lam, *local)
+
+
+def _pool(variant, win, members, alpha, lam, local=None):
+  if variant == "asym_raw":
+    power, bias = lam, alpha
+  else:
+    power, bias = jnp.exp(lam) / 2, jnp.exp(alpha)
+  around = window_mean(win, members) if local is None else local
+  power, bias = jnp.broadcast_to(power, around.shape), jnp.broadcast_to(bias, around.shape)
+  return _weighted_mean(win, members, around, power, bias, one_sided=variant.startswith("asym"))
+
+
+_POOLS = {variant: functools.partial(_pool, variant) for variant in VARIANTS}
+
+
+def _weighted_mean(win, members, around, power, bias, one_sided):
+  elements = win.elements(members)
+  deviations = [x - win.expand(around) for x in elements]
+  if one_sided:
+    deviations = [jax.nn.relu(d) for d in deviations]
+  ratios = _rewards(win, deviations)
+  logs = [win.expand(power) * jnp.log(ratio) for ratio in ratios]
+  # Large powers would overflow: weights are taken relative to the largest, which cancels.
+  top = lax.stop_gradient(jnp.maximum(win.reduce(jnp.maximum, _masked(win, logs, 0.0)), 0.0))
+  weights = [jnp.exp(log - win.expand(top)) + win.expand(bias * jnp.exp(-top)) for log in logs]
+  weights = _masked(win, weights, 0.0)
+  total = win.sum(weights)
+  return win.sum([w / win.expand(total) * x for w, x in zip(weights, elements, strict=True)])
+
+
+def _rewards(win, deviations):
+  """(d^2 + eps) / mean(d^2 + eps), whatever the size of d."""
+  sizes = _masked(win, [jnp.abs(d) for d in deviations], 0.0)
+  scale = 1 / jnp.maximum(lax.stop_gradient(win.reduce(jnp.maximum, sizes)), 1.0)
+  wide = win.expand(scale)
+  rewards = [(d * wide) ** 2 + _EPSILON * wide**2 for d in deviations]
+  mean = win.expand(win.sum(_masked(win, rewards, 0.0)) / win.counts())
+  # Rewards far below the mean would underflow, and have no finite logarithm.
+  return [jnp.maximum(r / mean, _SMALLEST_REWARD) for r in rewards]
+
+
+def _masked(win, elements, fill):
+  valid = win.valid()
+  if valid is None:
+    return elements
+  return [jnp.where(v, x, fill) for v, x in zip(win.elements(valid), elements, strict=True)]
+
+
+def _linear_downscale(win, x, kernel):
+  """The "full" variants' I: a 3x3 depthwise convolution with the pool's strides, padded by 1."""
+  size = tuple(3 for _ in win.window)
+  taps = windows(x.shape, size, win.strides, tuple((1, 1) for _ in win.window))
+  if any(n > have for n, have in zip(win.out, taps.out, strict=True)):
+    raise ValueError(
+      f"variant: the full variants are not defined where a pool has more outputs, {win.out}, than a "
+      f"3x3 convolution with its strides, {taps.out}"
+    )
+  kernels = taps.places(jnp.asarray(kernel).reshape(*size, -1))
+  local = taps.total([k * x for k, x in zip(kernels, taps.members(x), strict=True)])
+  return local[(..., *(slice(0, n) for n in win.out), slice(None))]
