@@ -65,14 +65,19 @@ def _parts(win, members, p):
   # The formulas do not depend on what |x| is divided by.
   top = lax.stop_gradient(win.reduce(jnp.maximum, masked_elements(win, sizes, 0.0)))
   wide_top, divisor = win.spread(top), win.spread(jnp.where(top == 0, 1.0, top))
-  # A ratio must not be rounded to less than 1 for the largest, as at p = inf that would weigh 0.
-  ratios = [jnp.where(size < wide_top, size / divisor, 1.0) for size in sizes]
+  ratios = [jnp.where(size < wide_top, size / divisor, _one(size)) for size in sizes]
   counted = [ratio > 0 for ratio in ratios]
   if win.valid():
     counted = [seen & v for seen, v in zip(counted, win.valid(), strict=True)]
   logs = [jnp.log(jnp.where(seen, ratio, 1.0)) for seen, ratio in zip(counted, ratios, strict=True)]
   total = win.sum(win.elements(_powers(logs, counted, win.spread(p))))
   return top, logs, counted, total, p
+
+
+def _one(size):
+  """1 with the derivative of size / largest: a quotient rounded below 1 would weigh 0 at p = inf."""
+  size = jnp.where(size > 0, size, 1.0)
+  return size / lax.stop_gradient(size)
 
 
 def _powers(logs, counted, wide_p):
