@@ -1,3 +1,8 @@
-"""Polynomial pooling for JAX (Wei et al., CVPR 2019) and every baseline pooling of the paper."""
+"""Polynomial pooling for JAX (Wei et al., CVPR 2019) and every baseline pooling of the paper.
 
-from ppool_jax.pooling import max_pool as max_pool, polynomial_pool as polynomial_pool
+Pure functions are in `ppool_jax.pooling`, Flax Linen layers in `ppool_jax.layers`; both are exported
+here.
+"""
+
+from ppool_jax.layers import *  # noqa: F403
+from ppool_jax.pooling import *  # noqa: F403

@@ -11,6 +11,7 @@ from jax import lax
 from ppool_jax.pooling.average import window_mean
 from ppool_jax.pooling.checks import floating, parameter
 from ppool_jax.pooling.closed_form import apply
+from ppool_jax.pooling.depthwise import depthwise
 from ppool_jax.pooling.windows import windows
 
 VARIANTS = ("sym_lite", "asym_lite", "sym_full", "asym_full", "asym_raw")
@@ -108,13 +109,11 @@ def _masked(win, elements, fill):
 
 def _linear_downscale(win, x, kernel):
   """The "full" variants' I: a 3x3 depthwise convolution with the pool's strides, padded by 1."""
-  size = tuple(3 for _ in win.window)
-  taps = windows(x.shape, size, win.strides, tuple((1, 1) for _ in win.window))
-  if any(n > have for n, have in zip(win.out, taps.out, strict=True)):
+  local = depthwise(x, kernel, win.strides, tuple((1, 1) for _ in win.window))
+  have = local.shape[-len(win.out) - 1 : -1]
+  if any(n > m for n, m in zip(win.out, have, strict=True)):
     raise ValueError(
-      f"variant: the full variants are not defined where a pool has more outputs, {win.out}, than a "
-      f"3x3 convolution with its strides, {taps.out}"
+      f"variant: the full ones are not defined where a pool has more outputs, {win.out}, than a 3x3 "
+      f"convolution with its strides, {have}"
     )
-  kernels = taps.places(jnp.asarray(kernel).reshape(*size, -1))
-  local = taps.total([k * x for k, x in zip(kernels, taps.members(x), strict=True)])
   return local[(..., *(slice(0, n) for n in win.out), slice(None))]

@@ -58,10 +58,9 @@ def gated_pool(x, mask, window_shape, strides=None, padding="VALID") -> jax.Arra
 
 
 def _gate(win, members, mask):
-  products = [
-    jnp.clip(m * x, -_SATURATED, _SATURATED) for m, x in zip(win.places(mask), members, strict=True)
-  ]
-  return _mix(win, members, jax.nn.sigmoid(win.total(products)))
+  pairs = zip(win.places(mask), win.elements(members), strict=True)
+  logit = win.sum([jnp.clip(m * x, -_SATURATED, _SATURATED) for m, x in pairs])
+  return _mix(win, members, jax.nn.sigmoid(logit))
 
 
 def _mix(win, members, mix):

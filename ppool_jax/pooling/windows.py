@@ -66,8 +66,8 @@ class Windows(Geometry):
     raise NotImplementedError
 
   def places(self, z: jax.Array) -> list[jax.Array]:
-    """A value for each place in the window, `[*window, channels]`, broadcasting against members."""
-    raise NotImplementedError
+    """A value for each place in the window, `[*window, channels]`, broadcasting against elements."""
+    return list(z.reshape(self.size, z.shape[-1]))
 
   def counts(self) -> np.ndarray:
     """How many elements each window holds, `[*out, 1]` (or a broadcasting shape)."""
@@ -108,9 +108,6 @@ class _Taps(Windows):
 
   def _views(self, x):
     return self._taps(x)
-
-  def places(self, z):
-    return list(z.reshape(self.size, z.shape[-1]))
 
   def elements(self, members):
     return members
@@ -188,7 +185,9 @@ class _Tiles(Windows):
     return wide.reshape(*lead, *(n * k for n, k in zip(self.out, self.window, strict=True)), z.shape[-1])
 
   def places(self, z):
-    return [jnp.tile(z, (*self.out, 1))]
+    if self._unrolled:
+      return super().places(z)
+    return [z.reshape(*(n for k in self.window for n in (1, k)), z.shape[-1])]
 
   def expand(self, z):
     return z if self._unrolled else self._insert(z)

@@ -1,0 +1,65 @@
+"""P-pooling as a layer: an alpha source and `polynomial_pool`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ppool_jax.layers.alpha import Constant, SideBranch
+from ppool_jax.pooling import polynomial_pool
+
+
+class PolynomialPool(nn.Module):
+  """Polynomial pooling of `[..., *spatial, channels]` with alpha from a source.
+
+  The alpha map is sown: `apply(..., mutable=["intermediates"])` returns it, broadcast to the output,
+  as `intermediates/.../<this layer's name>/alpha`, a tuple with one map a call (under a further
+  "alpha" if the source sows values of its own). Parameters of the source live under
+  `<this layer's name>/alpha`.
+
+  Attributes:
+    window_shape, strides, padding: as of `polynomial_pool`.
+    alpha: a number, or a factory of the source: a Linen module class, a `functools.partial` of one
+      or any callable; called as `alpha(name="alpha")`. An instance is refused: two pools that were
+      given the same one would share its parameters.
+    floor, shift: as of `polynomial_pool`.
+  """
+
+  window_shape: Sequence[int]
+  strides: Sequence[int] | None = None
+  padding: str | Sequence[tuple[int, int]] = "VALID"
+  alpha: float | Callable[..., nn.Module] = SideBranch
+  floor: float = 2**-24
+  shift: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    geometry = (self.window_shape, self.strides, self.padding)
+    alpha = self._source()(x, *geometry)
+    y = polynomial_pool(x, alpha, *geometry, floor=self.floor, shift=self.shift)
+    self._sow_alpha(jnp.broadcast_to(alpha, y.shape))
+    return y
+
+  def _sow_alpha(self, alpha_map: jax.Array) -> None:
+    """`sow`, which refuses the name of a submodule though it is free in this collection."""
+    if not self.is_mutable_collection("intermediates"):
+      return
+    sown = self.scope.get_variable("intermediates", "alpha", default=())
+    if isinstance(sown, Mapping):
+      sown = {**sown, "alpha": (*sown.get("alpha", ()), alpha_map)}
+    else:
+      sown = (*sown, alpha_map)
+    self.scope.put_variable("intermediates", "alpha", sown)
+
+  def _source(self) -> nn.Module:
+    if isinstance(self.alpha, nn.Module):
+      raise TypeError(
+        f"alpha: expected a number or a factory such as SideBranch or functools.partial(SideBranch, "
+        f"initial=5.0), got an instance of {type(self.alpha).__name__}"
+      )
+    if callable(self.alpha):
+      return self.alpha(name="alpha")
+    return Constant(self.alpha, name="alpha")
