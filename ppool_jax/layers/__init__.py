@@ -1,22 +1,44 @@
 """Pooling as Flax Linen layers, alpha sources and range maps."""
 
-from ppool_jax.layers.alpha import Constant as Constant, Learned as Learned, SideBranch as SideBranch
+from ppool_jax.layers.alpha import Constant, Learned, SideBranch
 from ppool_jax.layers.baselines import (
-  AllConvPool as AllConvPool,
-  AvgPool as AvgPool,
-  DetailPreservingPool as DetailPreservingPool,
-  GatedPool as GatedPool,
-  LpPool as LpPool,
-  MaxPool as MaxPool,
-  MixedPool as MixedPool,
-  SoftPool as SoftPool,
-  StridedPool as StridedPool,
+  AllConvPool,
+  AvgPool,
+  DetailPreservingPool,
+  GatedPool,
+  LpPool,
+  MaxPool,
+  MixedPool,
+  SoftPool,
+  StridedPool,
 )
-from ppool_jax.layers.polynomial import PolynomialPool as PolynomialPool
+from ppool_jax.layers.polynomial import PolynomialPool
 from ppool_jax.layers.ranges import (
-  Clip as Clip,
-  Exponential as Exponential,
-  ScaledSigmoid as ScaledSigmoid,
-  Softplus as Softplus,
+  Clip,
+  Exponential,
+  ScaledSigmoid,
+  Softplus,
 )
-from ppool_jax.layers.table import POOLS as POOLS, pool_factory as pool_factory
+from ppool_jax.layers.table import POOLS, pool_factory
+
+__all__ = [
+  "POOLS",
+  "AllConvPool",
+  "AvgPool",
+  "Clip",
+  "Constant",
+  "DetailPreservingPool",
+  "Exponential",
+  "GatedPool",
+  "Learned",
+  "LpPool",
+  "MaxPool",
+  "MixedPool",
+  "PolynomialPool",
+  "ScaledSigmoid",
+  "SideBranch",
+  "SoftPool",
+  "Softplus",
+  "StridedPool",
+  "pool_factory",
+]

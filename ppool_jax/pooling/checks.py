@@ -18,18 +18,14 @@ def floating(name: str, x) -> jax.Array:
 def parameter(name: str, value, shape: tuple[int, ...], low: float = -np.inf) -> jax.Array | np.ndarray:
   """`value` as a real array that broadcasts to `shape`.
 
-  Python and NumPy values below `low` (or NaN) are refused; values inside a computation cannot be.
+  Values known on the host (numbers, lists, NumPy arrays) are refused below `low` or if NaN; values
+  inside a computation cannot be.
   """
-  if isinstance(value, str | bytes):
-    raise TypeError(f"{name}: expected real numbers, got {_describe(value)}")
-  if isinstance(value, int | float | np.ndarray | np.generic) and not isinstance(value, bool):
-    array = np.asarray(value)
-    if array.dtype.kind in "iuf" and not np.all(array >= low):
-      worst = array.ravel()[np.argmin(np.where(np.isnan(array), -np.inf, array))]
-      raise ValueError(f"{name}: expected values >= {low:g}, got {worst}")
-  array = value if isinstance(value, jax.Array | np.ndarray) else jnp.asarray(value)
+  array = value if isinstance(value, jax.Array) else np.asarray(value)
   if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):
     raise TypeError(f"{name}: expected real numbers, got {_describe(value)}")
+  if isinstance(array, np.ndarray) and not np.all(array >= low):
+    raise ValueError(f"{name}: expected values >= {low:g}, got {array[~(array >= low)].ravel()[0]}")
   try:
     fits = np.broadcast_shapes(array.shape, shape) == tuple(shape)
   except ValueError:

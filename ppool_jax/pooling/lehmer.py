@@ -49,6 +49,7 @@ def _weighted_mean(win, elements, weights, total_weight, top, low):
   elements = [x * win.expand(scale) for x in elements]
   mean = win.sum([w * x for w, x in zip(weights, elements, strict=True)]) / total_weight
   below = win.sum([w * (win.expand(top) - x) for w, x in zip(weights, elements, strict=True)])
+  # Not negative anyway: but XLA fuses a maximum, and not a quotient, into its two uses.
   below = jnp.maximum(below / total_weight, 0.0)
   return jnp.clip(jnp.where(2 * below < top, top - below, mean), low, top) / scale
 

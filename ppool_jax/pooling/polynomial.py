@@ -50,8 +50,9 @@ def polynomial_pool(
 
   Returns:
     `[..., *out, channels]` in x's dtype, computed in float32 for 16-bit x. dx has x's dtype and
-    dalpha alpha's. Derivatives of every order are those of the formula above, in forward and reverse
-    mode; what they are at kinks is said in docs/POOLING.md. The reverse pass keeps x, alpha and y.
+    dalpha alpha's. Derivatives are those of the formula above, in forward and reverse mode; of the
+    second order and higher they take ties of the largest element for ties that stay. What holds at
+    kinks is said in docs/POOLING.md. The reverse pass keeps x, alpha and y.
 
   Raises:
     TypeError, ValueError: for bad arguments, with the argument, its value and what was expected.
@@ -72,6 +73,9 @@ def _pool(win: Windows, floor: float, scope: str | None, x, alpha):
   wide = x.astype(compute_dtype(x))
   members, out_shape = win.members(wide), win.out_shape(x.shape)
   shift = shift_for(scope, win, wide, members)
-  shift = None if shift is None else jnp.broadcast_to(shift, out_shape)
   alpha = jnp.broadcast_to(alpha.astype(wide.dtype), out_shape)
+  if shift is not None:
+    shift = jnp.broadcast_to(shift, out_shape)
+    # A NaN in the scope is one in all of its windows, also those without it.
+    alpha = alpha + 0 * jax.lax.stop_gradient(shift)
   return lehmer_mean(win, floor, members, shift, alpha).astype(x.dtype)

@@ -30,7 +30,8 @@ def shift_for(scope: str | None, win: Windows, x, members) -> jax.Array | None:
     first = {"tensor": 0, "example": x.ndim - len(win.window) - 1, "channel": x.ndim - len(win.window) - 1}
     last = x.ndim - 1 if scope == "channel" else x.ndim
     smallest = _min_over(tuple(range(first[scope], last)), x)
-  return jnp.where(smallest < 0, smallest, 0.0)
+  # In this order a NaN reaches all of its scope.
+  return jnp.where(smallest >= 0, 0.0, smallest)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))

@@ -1,0 +1,41 @@
+# Everything runs in .venv, which each target builds first where it is missing.
+#   make env ACCELERATOR=cpu|gpu|tpu    EXTRAS=torch,compare adds optional extras of pyproject.toml
+PYTHON ?= python3
+ACCELERATOR ?= cpu
+EXTRAS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+FIGURES := figures
+
+.PHONY: env quickstart test bench lint clean
+.DEFAULT_GOAL := env
+
+env: $(READY)
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "ppool_jax needs Python >= 3.11; $(PYTHON) is $$($(PYTHON) --version). Set PYTHON=..."; exit 1; }
+	@case "$(ACCELERATOR)" in cpu|gpu|tpu) ;; *) echo "ACCELERATOR: expected cpu, gpu or tpu, got $(ACCELERATOR)"; exit 1;; esac
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet -c requirements.txt \
+	  -e ".[$(if $(filter cpu,$(ACCELERATOR)),,$(ACCELERATOR),)$(EXTRAS)]"
+	@touch $@
+
+quickstart: $(READY)
+	$(BIN)/python -m ppool_jax.figures --out $(FIGURES)
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.pooling --out benchmarks/results/pooling-$(ACCELERATOR).json
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache .hypothesis $(FIGURES)

@@ -1,0 +1,58 @@
+"""Figure 3: poolings of two elements as surfaces y(x1, x2) over x1, x2 >= 0.
+
+From the paper: the choice of max, average, Lp (its output exceeds both inputs), gated (two planes,
+folded) and P-pooling. Ours: the gate's mask, SoftPool, DPP (which is the average for two elements, as
+both deviate from it equally), the alphas and the view.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from ppool_jax.figures import shown
+
+# So steep that the gate all but switches: max where x1 > x2, average elsewhere.
+_MASK = jnp.asarray([40.0, -40.0])
+_TOP = 2 ** (1 / 3)
+
+POOLINGS = (
+  shown.MAX,
+  shown.AVERAGE,
+  shown.LP,
+  shown.gated(_MASK),
+  shown.SOFT,
+  shown.DPP,
+  *(shown.polynomial(alpha) for alpha in (0, 1, 2, 10)),
+)
+
+
+def surface(pool: shown.Pool, points: int = 41) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """x1, x2 and y over a grid on [0, 1]^2, `[points, points]` each."""
+  axis = np.linspace(0, 1, points, dtype=np.float32)
+  x1, x2 = np.meshgrid(axis, axis, indexing="ij")
+  y = pool(jnp.stack([x1, x2], -1)[..., None], (2,))
+  return x1, x2, np.asarray(y[..., 0, 0])
+
+
+def draw() -> Figure:
+  """A surface for each pooling, all with the same axes, colours and view."""
+  figure = Figure(figsize=(16, 8), dpi=100)
+  figure.suptitle("Poolings of two elements, y(x1, x2)", fontsize=18)
+  panels = figure.subplots(2, 5, subplot_kw={"projection": "3d"}, gridspec_kw={"wspace": 0.02, "hspace": 0.1})
+  figure.subplots_adjust(0.01, 0.03, 0.97, 0.9)
+  for panel, (name, pool) in zip(panels.flat, POOLINGS, strict=True):
+    _show(panel, *surface(pool), name)
+  return figure
+
+
+def _show(panel, x1, x2, y, title):
+  panel.plot_surface(
+    x1, x2, y, cmap="viridis", vmin=0, vmax=_TOP, rcount=20, ccount=20, edgecolor="white", linewidth=0.3
+  )
+  panel.set_title(title, fontsize=13, y=1.0)
+  ticks = (0, 0.5, 1)
+  panel.set(xlim=(0, 1), ylim=(0, 1), zlim=(0, _TOP), xticks=ticks, yticks=ticks, zticks=ticks)
+  panel.set(xlabel="$x_1$", ylabel="$x_2$")
+  panel.view_init(elev=24, azim=-120)
