@@ -23,6 +23,7 @@ def avg_pool(x, window_shape, strides=None, padding="VALID") -> jax.Array:
 
 def window_mean(win: Windows, members: Sequence[jax.Array]) -> jax.Array:
   """Mean of each window, `[..., *out, channels]`; divides first, so that no sum overflows."""
-  counts = jnp.asarray(win.counts(), members[0].dtype)
-  counts = win.spread(jnp.broadcast_to(counts, (*win.out, 1)))
-  return win.total([x / counts for x in members])
+  share = jnp.asarray(1 / win.counts(), members[0].dtype)
+  if win.valid():
+    share = win.expand(share)
+  return win.sum([x * share for x in win.elements(members)])

@@ -12,6 +12,7 @@ from ppool_jax.pooling.average import window_mean
 from ppool_jax.pooling.checks import floating, parameter
 from ppool_jax.pooling.closed_form import apply
 from ppool_jax.pooling.depthwise import depthwise
+from ppool_jax.pooling.extremes import valid_elements
 from ppool_jax.pooling.windows import windows
 
 VARIANTS = ("sym_lite", "asym_lite", "sym_full", "asym_full", "asym_raw")
@@ -101,10 +102,10 @@ def _rewards(win, deviations):
 
 
 def _masked(win, elements, fill):
-  valid = win.valid()
+  valid = valid_elements(win)
   if valid is None:
     return elements
-  return [jnp.where(v, x, fill) for v, x in zip(win.elements(valid), elements, strict=True)]
+  return [jnp.where(v, x, fill) for v, x in zip(valid, elements, strict=True)]
 
 
 def _linear_downscale(win, x, kernel):

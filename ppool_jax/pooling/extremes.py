@@ -72,3 +72,9 @@ def masked_elements(win: Windows, members: Sequence[jax.Array], fill: float) -> 
   if win.valid():
     members = [jnp.where(valid, z, fill) for valid, z in zip(win.valid(), members, strict=True)]
   return win.elements(members)
+
+
+def valid_elements(win: Windows):
+  """`win.valid()` as elements; None without padding."""
+  valid = win.valid()
+  return None if valid is None else win.elements(valid)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from ppool_jax.pooling.extremes import window_max
+from ppool_jax.pooling.extremes import valid_elements, window_max
 from ppool_jax.pooling.lehmer_weights import (
   between,
   finite,
@@ -30,7 +30,6 @@ from ppool_jax.pooling.lehmer_weights import (
   scale_to_unit,
   shifted,
   total,
-  valid_elements,
   weigh,
 )
 

@@ -67,12 +67,6 @@ def headroom(shift: jax.Array) -> jax.Array:
   return jnp.where(shift < -0.25 * jnp.finfo(shift.dtype).max, 0.5, 1.0)
 
 
-def valid_elements(win: Windows):
-  """`win.valid()` as elements."""
-  valid = win.valid()
-  return None if valid is None else win.elements(valid)
-
-
 def scale_to_unit(size: jax.Array) -> jax.Array:
   """The power of two that takes `size` > 0 into [2, 4), exactly; normal for every normal size."""
   bits, exponent = {4: (jnp.int32, 0x7F800000), 8: (jnp.int64, 0x7FF0000000000000)}[size.dtype.itemsize]

@@ -8,7 +8,7 @@ from jax import lax
 
 from ppool_jax.pooling.checks import floating, parameter
 from ppool_jax.pooling.closed_form import apply, with_derivatives
-from ppool_jax.pooling.extremes import masked_elements
+from ppool_jax.pooling.extremes import masked_elements, valid_elements
 from ppool_jax.pooling.windows import windows
 
 # Stands for p = inf.
@@ -40,48 +40,58 @@ def lp_pool(x, p, window_shape, strides=None, padding="VALID") -> jax.Array:
 
 
 def _value(win, members, p):
-  top, _, _, total, p = _parts(win, members, p)
-  return top * total ** (1 / p)
+  top, total = _top_and_total(win, members, _finite(p))
+  return top * total ** (1 / _finite(p))
 
 
 def _derivatives(win, members, p, y):
-  _, logs, counted, total, p = _parts(win, members, p)
+  p = _finite(p)
+  top, total = _top_and_total(win, members, p)
   wide_p, factor = win.spread(p), win.spread(total ** (1 / p - 1))
   by_member = []
-  for x, log, seen in zip(members, logs, counted, strict=True):
+  for x, (seen, log) in zip(members, _logs(members, win.valid(), win.spread(top)), strict=True):
     slope = jnp.where(seen, jnp.exp((wide_p - 1) * log), jnp.where(wide_p > 1, 0.0, 1.0))
     by_member.append(jnp.where(x < 0, -1.0, 1.0) * slope * factor)
   if win.valid():
     by_member = [jnp.where(v, slope, 0.0) for v, slope in zip(win.valid(), by_member, strict=True)]
-  powers = win.elements(_powers(logs, counted, wide_p))
-  mean_log = win.sum([w * log for w, log in zip(powers, win.elements(logs), strict=True)]) / total
+  logs = _logs(win.elements(members), valid_elements(win), win.expand(top))
+  powers = _powers(logs, win.expand(p))
+  mean_log = win.sum([w * log for w, (_, log) in zip(powers, logs, strict=True)]) / total
   return by_member, y * (mean_log - jnp.log(total) / p) / p
 
 
-def _parts(win, members, p):
-  """Largest |x|; log(|x| / largest), and which members it counts; sum of (|x| / largest)^p; finite p."""
-  p = jnp.where(p >= 1, jnp.minimum(p, _HUGE), jnp.nan)
-  sizes = [jnp.abs(x) for x in members]
+def _finite(p):
+  return jnp.where(p >= 1, jnp.minimum(p, _HUGE), jnp.nan)
+
+
+def _top_and_total(win, members, p):
+  """Largest |x| and sum of (|x| / largest)^p of each window."""
+  sizes = masked_elements(win, [jnp.abs(x) for x in members], 0.0)
   # The formulas do not depend on what |x| is divided by.
-  top = lax.stop_gradient(win.reduce(jnp.maximum, masked_elements(win, sizes, 0.0)))
-  wide_top, divisor = win.spread(top), win.spread(jnp.where(top == 0, 1.0, top))
-  ratios = [jnp.where(size < wide_top, size / divisor, _one(size)) for size in sizes]
-  counted = [ratio > 0 for ratio in ratios]
-  if win.valid():
-    counted = [seen & v for seen, v in zip(counted, win.valid(), strict=True)]
-  logs = [jnp.log(jnp.where(seen, ratio, 1.0)) for seen, ratio in zip(counted, ratios, strict=True)]
-  total = win.sum(win.elements(_powers(logs, counted, win.spread(p))))
-  return top, logs, counted, total, p
+  top = lax.stop_gradient(win.reduce(jnp.maximum, sizes))
+  logs = _logs(win.elements(members), valid_elements(win), win.expand(top))
+  return top, win.sum(_powers(logs, win.expand(p)))
+
+
+def _logs(values, valid, top):
+  """(whether |x| / largest counts, its logarithm) for all values; an all-zero window is all-equal."""
+  divisor = jnp.where(top == 0, 1.0, top)
+  logs = []
+  for i, size in enumerate(map(jnp.abs, values)):
+    ratio = jnp.where(size < top, size / divisor, _one(size))
+    seen = ratio > 0 if valid is None else (ratio > 0) & valid[i]
+    logs.append((seen, jnp.log(jnp.where(seen, ratio, 1.0))))
+  return logs
+
+
+def _powers(logs, p):
+  return [jnp.where(seen, jnp.exp(p * log), 0.0) for seen, log in logs]
 
 
 def _one(size):
   """1 with the derivative of size / largest: a quotient rounded below 1 would weigh 0 at p = inf."""
   size = jnp.where(size > 0, size, 1.0)
   return size / lax.stop_gradient(size)
-
-
-def _powers(logs, counted, wide_p):
-  return [jnp.where(seen, jnp.exp(wide_p * log), 0.0) for seen, log in zip(counted, logs, strict=True)]
 
 
 _lp_pool = with_derivatives(_value, _derivatives)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from ppool_jax.pooling.checks import floating
 from ppool_jax.pooling.closed_form import apply, with_derivatives
-from ppool_jax.pooling.extremes import masked_elements
+from ppool_jax.pooling.extremes import masked_elements, valid_elements
 from ppool_jax.pooling.windows import windows
 
 
@@ -22,24 +23,30 @@ def soft_pool(x, window_shape, strides=None, padding="VALID") -> jax.Array:
 
 
 def _value(win, members):
-  weights = win.elements(_softmax(win, members))
-  return win.sum([w * x for w, x in zip(weights, win.elements(members), strict=True)])
+  elements = win.elements(members)
+  weights = _exponentials(elements, valid_elements(win), win.expand(_top(win, members)))
+  # Scaled by the window's size, so that no sum overflows. The quotient comes last: XLA stores it, and
+  # would compute anything cheaper again in every loop of the reverse pass.
+  scaled = win.sum([w * (x / win.size) for w, x in zip(weights, elements, strict=True)])
+  return scaled / (win.sum(weights) / win.size)
 
 
 def _derivatives(win, members, y):
-  weights = _softmax(win, members)
-  return ([w * (1 + (x - win.spread(y))) for w, x in zip(weights, members, strict=True)],)
-
-
-def _softmax(win, members):
-  top = win.reduce(jnp.maximum, masked_elements(win, members, -jnp.inf))
-  # The weights do not depend on what is subtracted.
-  top = win.spread(jax.lax.stop_gradient(top))
-  weights = [jnp.exp(x - top) for x in members]
-  if win.valid():
-    weights = [jnp.where(v, w, 0.0) for v, w in zip(win.valid(), weights, strict=True)]
+  weights = _exponentials(members, win.valid(), win.spread(_top(win, members)))
   total = win.spread(win.sum(win.elements(weights)))
-  return [w / total for w in weights]
+  return ([w / total * (1 + (x - win.spread(y))) for w, x in zip(weights, members, strict=True)],)
+
+
+def _top(win, members):
+  """Largest element of each window; a constant, as the softmax does not depend on what is subtracted."""
+  return lax.stop_gradient(win.reduce(jnp.maximum, masked_elements(win, members, -jnp.inf)))
+
+
+def _exponentials(values, valid, top):
+  exponentials = [jnp.exp(x - top) for x in values]
+  if valid:
+    exponentials = [jnp.where(v, w, 0.0) for v, w in zip(valid, exponentials, strict=True)]
+  return exponentials
 
 
 _soft_pool = with_derivatives(_value, _derivatives)
