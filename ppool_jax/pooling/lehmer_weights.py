@@ -38,11 +38,11 @@ def total(win: Windows, weights: Sequence[jax.Array], alpha) -> jax.Array:
 
 def log_ratio(x, top, floor: float) -> jax.Array:
   """log(max(x, floor*m) / m), exactly 0 for the largest alone, with derivatives that are never NaN."""
-  log = jnp.log(jnp.where(between(x, top, floor), x / top, 1.0))
+  log = jnp.log(jnp.maximum(x / top, floor))
   # No ratio below 1 has a larger logarithm, but a back end that rounds quotients may find one; at
   # alpha = inf that element would count as a tie.
   log = jnp.minimum(log, -jnp.finfo(top.dtype).eps / 2)
-  return jnp.where(x < top, jnp.where(x > floor * top, log, math.log(floor)), 0.0)
+  return jnp.where(x < top, log, 0.0)
 
 
 def between(x, top, floor: float) -> jax.Array:
