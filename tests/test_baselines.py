@@ -9,8 +9,17 @@ import reference as ref
 from hypothesis import given, settings, strategies as st
 from jax import lax
 
-from ppool_jax import avg_pool, conv_pool, detail_preserving_pool, gated_pool, lp_pool, max_pool, mixed_pool
-from ppool_jax import soft_pool, strided_pool
+from ppool_jax import (
+  avg_pool,
+  conv_pool,
+  detail_preserving_pool,
+  gated_pool,
+  lp_pool,
+  max_pool,
+  mixed_pool,
+  soft_pool,
+  strided_pool,
+)
 from ppool_jax.pooling.depthwise import depthwise
 
 SYMMETRIC = [(1, 1), (1, 1)]

@@ -31,4 +31,4 @@ def gated(mask) -> tuple[str, Pool]:
 
 def polynomial(alpha: float) -> tuple[str, Pool]:
   """P-pooling at one alpha for the whole input."""
-  return f"P-pooling, α = {alpha:g}", lambda x, window: pooling.polynomial_pool(x, alpha, window)
+  return f"P-pooling, $\\alpha$ = {alpha:g}", lambda x, window: pooling.polynomial_pool(x, alpha, window)

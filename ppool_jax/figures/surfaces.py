@@ -48,6 +48,8 @@ def draw() -> Figure:
 
 
 def _show(panel, x1, x2, y, title):
+  # Its neighbours would cover what sticks out of it.
+  panel.patch.set_visible(False)
   panel.plot_surface(
     x1, x2, y, cmap="viridis", vmin=0, vmax=_TOP, rcount=20, ccount=20, edgecolor="white", linewidth=0.3
   )

@@ -5,7 +5,6 @@ Computed as exp(alpha * log(x_i / m)) <= 1, they neither overflow nor lose the l
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import jax

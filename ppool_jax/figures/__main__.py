@@ -1,0 +1,52 @@
+"""Draws Figures 2 and 3 of Wei et al., CVPR 2019: `python -m ppool_jax.figures --out DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import sys
+import tempfile
+import time
+
+from matplotlib.figure import Figure
+
+from ppool_jax.figures import corners, surfaces
+
+FIGURES = {"figure2_corners.png": corners.draw, "figure3_surfaces.png": surfaces.draw}
+
+
+def save(figure: Figure, path: pathlib.Path) -> None:
+  """Writes a PNG under a temporary name first, so that no half file ever has the final one."""
+  handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".png")
+  os.close(handle)
+  try:
+    figure.savefig(temporary)
+    os.chmod(temporary, 0o644)
+    os.replace(temporary, path)
+  except BaseException:
+    pathlib.Path(temporary).unlink(missing_ok=True)
+    raise
+
+
+def main(arguments: list[str] | None = None) -> int:
+  """Command line; returns the exit status."""
+  parser = argparse.ArgumentParser(prog="python -m ppool_jax.figures", description=__doc__)
+  parser.add_argument(
+    "--out", type=pathlib.Path, required=True, metavar="DIR", help="folder for the PNG files"
+  )
+  out = parser.parse_args(arguments).out
+  try:
+    out.mkdir(parents=True, exist_ok=True)
+    for number, (name, draw) in enumerate(FIGURES.items(), start=1):
+      start = time.perf_counter()
+      save(draw(), out / name)
+      print(f"[{number}/{len(FIGURES)}] {out / name} ({time.perf_counter() - start:.1f} s)", flush=True)
+  except OSError as error:
+    print(f"--out: cannot write to {out}: {error.strerror}", file=sys.stderr)
+    return 2
+  return 0
+
+
+if __name__ == "__main__":
+  sys.exit(main())
