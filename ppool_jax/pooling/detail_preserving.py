@@ -18,7 +18,6 @@ from ppool_jax.pooling.windows import windows
 VARIANTS = ("sym_lite", "asym_lite", "sym_full", "asym_full", "asym_raw")
 # The reward's constant in the original code.
 _EPSILON = 1e-3
-_SMALLEST_REWARD = 1e-30
 
 
 def detail_preserving_pool(
@@ -53,8 +52,9 @@ def detail_preserving_pool(
     raise ValueError(f"variant: expected one of {VARIANTS}, got {variant!r}")
   full = variant.endswith("full")
   expected = (*(3 for _ in win.window), x.shape[-1]) if full else None
-  if (None if kernel is None else jnp.shape(kernel)) != expected:
-    raise ValueError(f"kernel: expected shape {expected} for variant {variant!r}, got {jnp.shape(kernel)}")
+  shape = None if kernel is None else jnp.shape(kernel)
+  if shape != expected:
+    raise ValueError(f"kernel: expected shape {expected} for variant {variant!r}, got {shape}")
   alpha = parameter("alpha", alpha, win.out_shape(x.shape))
   lam = parameter("lam", lam, win.out_shape(x.shape))
 
@@ -77,11 +77,10 @@ _POOLS = {variant: functools.partial(_pool, variant) for variant in VARIANTS}
 
 def _weighted_mean(win, members, around, power, bias, one_sided):
   elements = win.elements(members)
-  deviations = [x - win.expand(around) for x in elements]
+  deviations = _masked(win, [x - win.expand(around) for x in elements], 0.0)
   if one_sided:
     deviations = [jax.nn.relu(d) for d in deviations]
-  ratios = _rewards(win, deviations)
-  logs = [win.expand(power) * jnp.log(ratio) for ratio in ratios]
+  logs = [win.expand(power) * log for log in _log_ratios(win, deviations)]
   # Large powers would overflow: weights are taken relative to the largest, which cancels.
   top = lax.stop_gradient(jnp.maximum(win.reduce(jnp.maximum, _masked(win, logs, 0.0)), 0.0))
   weights = [jnp.exp(log - win.expand(top)) + win.expand(bias * jnp.exp(-top)) for log in logs]
@@ -90,15 +89,30 @@ def _weighted_mean(win, members, around, power, bias, one_sided):
   return win.sum([w / win.expand(total) * x for w, x in zip(weights, elements, strict=True)])
 
 
-def _rewards(win, deviations):
-  """(d^2 + eps) / mean(d^2 + eps), whatever the size of d."""
-  sizes = _masked(win, [jnp.abs(d) for d in deviations], 0.0)
-  scale = 1 / jnp.maximum(lax.stop_gradient(win.reduce(jnp.maximum, sizes)), 1.0)
-  wide = win.expand(scale)
-  rewards = [(d * wide) ** 2 + _EPSILON * wide**2 for d in deviations]
-  mean = win.expand(win.sum(_masked(win, rewards, 0.0)) / win.counts())
-  # Rewards far below the mean would underflow, and have no finite logarithm.
-  return [jnp.maximum(r / mean, _SMALLEST_REWARD) for r in rewards]
+def _log_ratios(win, deviations):
+  """log(r / mean r), without squares that overflow."""
+  logs = [_log_reward(d) for d in deviations]
+  top = lax.stop_gradient(win.reduce(jnp.maximum, logs))
+  shares = _masked(win, [jnp.exp(log - win.expand(top)) for log in logs], 0.0)
+  log_mean = win.expand(top + jnp.log(win.sum(shares) / win.counts()))
+  return [log - log_mean for log in logs]
+
+
+@jax.custom_jvp
+def _log_reward(d):
+  """log(d^2 + 1e-3) for every d, with a derivative that neither overflows nor underflows."""
+  size, root = jnp.abs(d), _EPSILON**0.5
+  larger, smaller = jnp.maximum(size, root), jnp.minimum(size, root)
+  return 2 * jnp.log(larger) + jnp.log1p((smaller / larger) ** 2)
+
+
+@_log_reward.defjvp
+def _log_reward_jvp(primals, tangents):
+  (d,), (dd,) = primals, tangents
+  small = jnp.abs(d) < 1
+  for_small = jnp.where(small, d, 0.0) / (jnp.where(small, d, 0.0) ** 2 + _EPSILON)
+  for_large = 1 / (jnp.where(small, 1.0, d) + _EPSILON / jnp.where(small, 1.0, d))
+  return _log_reward(d), 2 * jnp.where(small, for_small, for_large) * dd
 
 
 def _masked(win, elements, fill):

@@ -26,7 +26,7 @@ def strided_pool(x, strides: Sequence[int]) -> jax.Array:
     TypeError, ValueError: for bad arguments, with the argument, its value and what was expected.
   """
   x = floating("x", x)
-  steps = resolve(x.shape, tuple(1 for _ in strides), strides).strides
+  steps = _steps(x, strides)
   return x[(..., *(slice(None, None, step) for step in steps), slice(None))]
 
 
@@ -46,12 +46,14 @@ def conv_pool(x, kernel, bias, strides: Sequence[int]) -> jax.Array:
     TypeError, ValueError: for bad arguments, with the argument, its value and what was expected.
   """
   x, kernel, bias = floating("x", x), floating("kernel", kernel), floating("bias", bias)
-  steps = resolve(x.shape, tuple(1 for _ in strides), strides).strides
+  steps = _steps(x, strides)
   sizes = kernel.shape[:-2]
   if len(sizes) != len(steps) or any(k % 2 == 0 for k in sizes) or kernel.shape[-2] != x.shape[-1]:
     raise ValueError(
       f"kernel: expected [*odd sizes, {x.shape[-1]}, features] for strides {steps}, got {kernel.shape}"
     )
+  if bias.shape != kernel.shape[-1:]:
+    raise ValueError(f"bias: expected shape {kernel.shape[-1:]}, got {bias.shape}")
   lead, n = x.shape[: -len(steps) - 1], len(steps)
   spatial = "DHW"[3 - n :]
   y = lax.conv_general_dilated(
@@ -62,3 +64,9 @@ def conv_pool(x, kernel, bias, strides: Sequence[int]) -> jax.Array:
     dimension_numbers=(f"N{spatial}C", f"{spatial}IO", f"N{spatial}C"),
   )
   return jax.nn.relu(y.reshape(*lead, *y.shape[1:]) + bias.astype(x.dtype))
+
+
+def _steps(x, strides) -> tuple[int, ...]:
+  """`strides`, checked against x."""
+  window = tuple(1 for _ in strides) if isinstance(strides, Sequence) else (1,)
+  return resolve(x.shape, window, strides).strides
