@@ -3,6 +3,8 @@
 PYTHON ?= python3
 ACCELERATOR ?= cpu
 EXTRAS ?=
+comma := ,
+WANTED = $(strip $(filter-out cpu,$(ACCELERATOR)) $(EXTRAS))
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -11,7 +13,10 @@ FIGURES := figures
 .PHONY: env quickstart test bench lint clean
 .DEFAULT_GOAL := env
 
-env: $(READY)
+# Always brings .venv up to date: with other extras than last time, too.
+env:
+	@rm -f $(READY)
+	@$(MAKE) --no-print-directory $(READY)
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -21,7 +26,7 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	$(BIN)/python -m pip install --quiet -c requirements.txt \
-	  -e ".[$(if $(filter cpu,$(ACCELERATOR)),,$(ACCELERATOR),)$(EXTRAS)]"
+	  -e ".[test$(WANTED:%=$(comma)%)]"
 	@touch $@
 
 quickstart: $(READY)

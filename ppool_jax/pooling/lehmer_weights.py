@@ -36,7 +36,7 @@ def total(win: Windows, weights: Sequence[jax.Array], alpha) -> jax.Array:
 
 
 def log_ratio(x, top, floor: float) -> jax.Array:
-  """log(max(x, floor*m) / m), exactly 0 for the largest alone, with derivatives that are never NaN."""
+  """log(max(x, floor*m) / m), exactly 0 for the largest alone."""
   log = jnp.log(jnp.maximum(x / top, floor))
   # No ratio below 1 has a larger logarithm, but a back end that rounds quotients may find one; at
   # alpha = inf that element would count as a tie.
