@@ -1,0 +1,75 @@
+"""What the tests of layers share: an input, side branches, small networks, and short names."""
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+import ppool_jax as pp
+
+X = jax.random.uniform(jax.random.key(0), (2, 6, 6, 4), minval=0.1)
+TILES = ((2, 2), (2, 2), "VALID")
+C = (4,)
+NHWC = ("NHWC", "HWIO", "NHWC")
+FROM_3 = functools.partial(pp.SideBranch, initial=3.0)
+BRANCH = {"depthwise": (2, 2, 4), "prelu": C, "pointwise": C, "bias": C}
+
+
+def make(pool, **kwargs):
+  """The layer that a config's `pool` means, for 2x2 windows of stride 2."""
+  return pp.pool_factory(pool)(window_shape=(2, 2), strides=(2, 2), padding="VALID", **kwargs)
+
+
+def started(layer, x=X, seed=1):
+  """The layer's parameters."""
+  return jax.jit(layer.init)(jax.random.key(seed), x).get("params", {})
+
+
+def apply(layer, params, x=X, **kwargs):
+  """The layer's output."""
+  return jax.jit(functools.partial(layer.apply, **kwargs))({"params": params}, x)
+
+
+class Mine(nn.Module):
+  """A user's alpha: three lines."""
+
+  @nn.compact
+  def __call__(self, x, window_shape, strides, padding):
+    scale = self.param("scale", nn.initializers.constant(2.0), ())
+    self.sow("intermediates", "scale", scale)
+    return scale * nn.sigmoid(pp.avg_pool(x, window_shape, strides, padding))
+
+
+class Net(nn.Module):
+  """Convolution, pool, convolution, pool: both pools from the same factory."""
+
+  pool: Any = "ppool"
+
+  @nn.compact
+  def __call__(self, x):
+    for i in (1, 2):
+      x = nn.softplus(nn.Conv(4, (3, 3), name=f"conv{i}")(x))
+      x = pp.pool_factory(self.pool, f"pool{i}")((2, 2), strides=(2, 2), padding="SAME", name=f"pool{i}")(x)
+    return x
+
+
+def with_alpha(source):
+  """A network's `pool` with this alpha source."""
+  return ("ppool", {"alpha": source})
+
+
+def random_branch(seed=0):
+  """Parameters of a side branch in which nothing is zero, and alpha stays inside its range."""
+  keys = jax.random.split(jax.random.key(seed), 4)
+  scales = {"depthwise": 1.0, "prelu": 0.3, "pointwise": 0.05, "bias": 1.0}
+  params = {
+    name: scales[name] * jax.random.normal(key, BRANCH[name]) for name, key in zip(BRANCH, keys, strict=True)
+  }
+  return {"alpha": {**params, "bias": params["bias"] + 10}}
+
+
+def alpha_of(layer, params, x=X):
+  """The alpha map and the output of a pool."""
+  y, state = apply(layer, params, x, mutable=["intermediates"])
+  return state["intermediates"]["alpha"][0], y
