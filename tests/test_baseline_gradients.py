@@ -164,6 +164,19 @@ def test_finite_at_the_largest_numbers(name, geometry, dtype):
     assert jnp.isfinite(z).all()
 
 
+@pytest.mark.parametrize("padding", ["VALID", ((1, 1),)])
+def test_average_of_elements_whose_sum_overflows(padding):
+  """The value, not only a finite one: XLA takes a constant power of two out of a sum."""
+  x = np.float32([[3e38, 3e38, 0, 0], [3e38, 3e38, 3e38, 0], [3e38, -3e38, 3e38, 3e38], [1e38] * 4])[
+    ..., None
+  ]
+  exact = np.float64(x).mean(1, keepdims=True) if padding == "VALID" else None
+  for pool in (avg_pool, lambda x, *args: mixed_pool(x, 0.0, *args)):
+    y = np.float64(jax.jit(lambda x, pool=pool: pool(x, (4,), (4,), padding))(x))
+    want = exact if exact is not None else np.float64(x)[:, :3].mean(1, keepdims=True)
+    np.testing.assert_allclose(y[:, :1], want, rtol=1e-6)
+
+
 def test_ties_of_max_pooling_share():
   """Each of k tied elements receives 1/k of the gradient, in a window cut short by padding too."""
   x = jnp.array([[2, 2, 1], [2, 0, 3], [0, 0, 3]], jnp.float32)[..., None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import pathlib
 import sys
@@ -10,6 +11,7 @@ import tempfile
 import time
 
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ppool_jax.figures import corners, surfaces
 
@@ -21,7 +23,9 @@ def save(figure: Figure, path: pathlib.Path) -> None:
   handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".png")
   os.close(handle)
   try:
-    figure.savefig(temporary)
+    figure.savefig(drawn := io.BytesIO())
+    # A palette makes the shaded surfaces a quarter the size, with no difference to be seen.
+    Image.open(drawn).convert("RGB").quantize(256).save(temporary, optimize=True)
     os.chmod(temporary, 0o644)
     os.replace(temporary, path)
   except BaseException:

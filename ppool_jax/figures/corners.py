@@ -24,8 +24,12 @@ _WHITE_SQUARES = ((2, 6, 2, 6), (12, 16, 12, 16), (5, 7, 12, 14), (14, 14, 4, 4)
 _DARK_SQUARES = ((7, 11, 7, 11), (2, 4, 15, 17), (15, 15, 5, 5))
 # Upper left pixels of the windows where they touch, and so the places of these windows in the output.
 CORNERS = ((6, 6), (11, 11), (4, 14), (14, 4))
-_SIZE = 19
+_SIZE = 20
 _OUTLINE = "#e8590c"
+_LEGEND = (
+  "Outlined: where a white, a dark and two grey points meet, and the one value pooled from them.  "
+  "Bars: how much of white, grey and dark survives there."
+)
 
 POOLINGS = (
   shown.AVERAGE,
@@ -39,7 +43,7 @@ POOLINGS = (
 
 
 def picture() -> np.ndarray:
-  """The input, `[19, 19]` in [0, 1]."""
+  """The input, `[20, 20]` in [0, 1]."""
   image = np.full((_SIZE, _SIZE), GREY, np.float32)
   for value, squares in ((WHITE, _WHITE_SQUARES), (DARK, _DARK_SQUARES)):
     for top, bottom, left, right in squares:
@@ -48,7 +52,7 @@ def picture() -> np.ndarray:
 
 
 def pooled(pool: shown.Pool) -> np.ndarray:
-  """The picture after a pooling, `[18, 18]`."""
+  """The picture after a pooling, `[19, 19]`."""
   return np.asarray(pool(jnp.asarray(picture())[..., None], (2, 2))[..., 0])
 
 
@@ -68,8 +72,9 @@ def draw() -> Figure:
   """The input, and a panel for each pooling over a bar of what survives."""
   figure = Figure(figsize=(16, 8), dpi=100)
   panels = figure.subplots(2, 5, gridspec_kw={"wspace": 0.12, "hspace": 0.36})
-  figure.subplots_adjust(0.02, 0.1, 0.98, 0.86)
-  figure.suptitle("White, grey and dark corner points under 2x2 pooling, stride 1", fontsize=18)
+  figure.subplots_adjust(0.02, 0.115, 0.98, 0.87)
+  figure.suptitle("White, grey and dark corner points under 2 × 2 pooling, stride 1", fontsize=18)
+  figure.text(0.5, 0.018, _LEGEND, ha="center", fontsize=13)
   _show(panels.flat[0], picture(), "input", outlined=2)
   for panel, (name, pool) in zip(panels.flat[1:], POOLINGS, strict=True):
     y = pooled(pool)
@@ -85,8 +90,9 @@ def _show(panel, image, title, outlined):
   panel.set_title(title, fontsize=13)
   panel.set(xticks=[], yticks=[])
   for row, column in CORNERS:
-    place = (column - 0.5, row - 0.5)
-    panel.add_patch(Rectangle(place, outlined, outlined, fill=False, edgecolor=_OUTLINE, linewidth=1.8))
+    # Around the pixels, not over them: one output pixel is only 13 of the figure's wide.
+    place, side = (column - 0.7, row - 0.7), outlined + 0.4
+    panel.add_patch(Rectangle(place, side, side, fill=False, edgecolor=_OUTLINE, linewidth=1.8))
 
 
 def _bar(panel, shares):

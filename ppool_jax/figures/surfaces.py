@@ -39,9 +39,9 @@ def surface(pool: shown.Pool, points: int = 41) -> tuple[np.ndarray, np.ndarray,
 def draw() -> Figure:
   """A surface for each pooling, all with the same axes, colours and view."""
   figure = Figure(figsize=(16, 8), dpi=100)
-  figure.suptitle("Poolings of two elements, y(x1, x2)", fontsize=18)
-  panels = figure.subplots(2, 5, subplot_kw={"projection": "3d"}, gridspec_kw={"wspace": 0.02, "hspace": 0.1})
-  figure.subplots_adjust(0.01, 0.03, 0.97, 0.9)
+  figure.suptitle("Poolings of two elements, $y(x_1, x_2)$", fontsize=18)
+  panels = figure.subplots(2, 5, subplot_kw={"projection": "3d"}, gridspec_kw={"wspace": 0.06, "hspace": 0.12})
+  figure.subplots_adjust(0.01, 0.04, 0.98, 0.9)
   for panel, (name, pool) in zip(panels.flat, POOLINGS, strict=True):
     _show(panel, *surface(pool), name)
   return figure
@@ -53,8 +53,11 @@ def _show(panel, x1, x2, y, title):
   panel.plot_surface(
     x1, x2, y, cmap="viridis", vmin=0, vmax=_TOP, rcount=20, ccount=20, edgecolor="white", linewidth=0.3
   )
-  panel.set_title(title, fontsize=13, y=1.0)
+  panel.set_title(title, fontsize=13, y=0.98)
   ticks = (0, 0.5, 1)
   panel.set(xlim=(0, 1), ylim=(0, 1), zlim=(0, _TOP), xticks=ticks, yticks=ticks, zticks=ticks)
-  panel.set(xlabel="$x_1$", ylabel="$x_2$")
+  panel.tick_params(labelsize=9, pad=-2)
+  panel.set_xlabel("$x_1$", labelpad=-6)
+  panel.set_ylabel("$x_2$", labelpad=-6)
+  panel.set_box_aspect((1, 1, 0.8), zoom=1.02)
   panel.view_init(elev=24, azim=-120)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from ppool_jax.pooling.checks import floating
 from ppool_jax.pooling.closed_form import apply, with_derivatives
 from ppool_jax.pooling.extremes import masked_elements
+from ppool_jax.pooling.scale import scale_to_unit
 from ppool_jax.pooling.windows import Windows, windows
 
 
@@ -23,12 +24,13 @@ def avg_pool(x, window_shape, strides=None, padding="VALID") -> jax.Array:
 
 
 def _value(win: Windows, members: Sequence[jax.Array]) -> jax.Array:
-  # Divides first, so that no sum overflows; then rounding could still leave the window's range.
-  share = jnp.asarray(1 / win.counts(), members[0].dtype)
-  share = win.expand(share) if win.valid() else share
-  mean = win.sum([x * share for x in win.elements(members)])
   low = win.reduce(jnp.minimum, masked_elements(win, members, jnp.inf))
-  return jnp.clip(mean, low, win.reduce(jnp.maximum, masked_elements(win, members, -jnp.inf)))
+  top = win.reduce(jnp.maximum, masked_elements(win, members, -jnp.inf))
+  # Dividing each element by the count first would not keep the sum in range: XLA takes a constant
+  # power of two out of a sum.
+  scale = scale_to_unit(jnp.maximum(jnp.abs(top), jnp.abs(low)))
+  scaled = win.sum([x * win.expand(scale) for x in win.elements(members)])
+  return jnp.clip(scaled / win.counts() / scale, low, top)
 
 
 def _derivatives(win, members, y):

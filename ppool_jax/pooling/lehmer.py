@@ -10,7 +10,8 @@ from jax.ad_checkpoint import checkpoint_name
 
 from ppool_jax.pooling.extremes import masked_elements, valid_elements
 from ppool_jax.pooling.lehmer_derivatives import derivatives
-from ppool_jax.pooling.lehmer_weights import largest, scale_to_unit, shifted, total, weigh
+from ppool_jax.pooling.lehmer_weights import largest, shifted, total, weigh
+from ppool_jax.pooling.scale import scale_to_unit
 from ppool_jax.pooling.windows import Windows
 
 # The name under which the reverse pass keeps y.

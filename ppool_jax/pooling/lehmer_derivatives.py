@@ -27,11 +27,11 @@ from ppool_jax.pooling.lehmer_weights import (
   headroom,
   largest,
   log_ratio,
-  scale_to_unit,
   shifted,
   total,
   weigh,
 )
+from ppool_jax.pooling.scale import scale_to_unit
 
 # Negative values beyond this many times a positive element's size count as this in derivatives, so
 # that they stay finite; sums of a thousand of them do in float32.

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from ppool_jax.pooling.windows import Windows
 
@@ -64,11 +63,3 @@ def shifted(win: Windows, members: Sequence[jax.Array], shift) -> Sequence[jax.A
 def headroom(shift: jax.Array) -> jax.Array:
   """1, or 1/2 where x - s could overflow; weights do not depend on scale."""
   return jnp.where(shift < -0.25 * jnp.finfo(shift.dtype).max, 0.5, 1.0)
-
-
-def scale_to_unit(size: jax.Array) -> jax.Array:
-  """The power of two that takes `size` > 0 into [2, 4), exactly; normal for every normal size."""
-  bits, exponent = {4: (jnp.int32, 0x7F800000), 8: (jnp.int64, 0x7FF0000000000000)}[size.dtype.itemsize]
-  size = jnp.maximum(lax.stop_gradient(size), jnp.finfo(size.dtype).tiny)
-  mask = bits(exponent)
-  return lax.bitcast_convert_type(mask - (lax.bitcast_convert_type(size, bits) & mask), size.dtype)
