@@ -73,7 +73,7 @@ def draw() -> Figure:
   figure = Figure(figsize=(16, 8), dpi=100)
   panels = figure.subplots(2, 5, gridspec_kw={"wspace": 0.12, "hspace": 0.36})
   figure.subplots_adjust(0.02, 0.115, 0.98, 0.87)
-  figure.suptitle("White, grey and dark corner points under 2 × 2 pooling, stride 1", fontsize=18)
+  figure.suptitle("White, grey and dark corner points under 2x2 pooling, stride 1", fontsize=18)
   figure.text(0.5, 0.018, _LEGEND, ha="center", fontsize=13)
   _show(panels.flat[0], picture(), "input", outlined=2)
   for panel, (name, pool) in zip(panels.flat[1:], POOLINGS, strict=True):

@@ -16,6 +16,10 @@ from ppool_jax.figures import shown
 # So steep that the gate all but switches: max where x1 > x2, average elsewhere.
 _MASK = jnp.asarray([40.0, -40.0])
 _TOP = 2 ** (1 / 3)
+_LEGEND = (
+  f"Gated with the mask ({_MASK[0]:g}, {_MASK[1]:g}): two planes, folded at $x_1 = x_2$.  "
+  "DPP of two elements is their average.  Lp exceeds both."
+)
 
 POOLINGS = (
   shown.MAX,
@@ -40,8 +44,11 @@ def draw() -> Figure:
   """A surface for each pooling, all with the same axes, colours and view."""
   figure = Figure(figsize=(16, 8), dpi=100)
   figure.suptitle("Poolings of two elements, $y(x_1, x_2)$", fontsize=18)
-  panels = figure.subplots(2, 5, subplot_kw={"projection": "3d"}, gridspec_kw={"wspace": 0.06, "hspace": 0.12})
-  figure.subplots_adjust(0.01, 0.04, 0.98, 0.9)
+  figure.text(0.5, 0.018, _LEGEND, ha="center", fontsize=13)
+  panels = figure.subplots(
+    2, 5, subplot_kw={"projection": "3d"}, gridspec_kw={"wspace": 0.06, "hspace": 0.04}
+  )
+  figure.subplots_adjust(0.01, 0.06, 0.98, 0.92)
   for panel, (name, pool) in zip(panels.flat, POOLINGS, strict=True):
     _show(panel, *surface(pool), name)
   return figure
@@ -53,11 +60,12 @@ def _show(panel, x1, x2, y, title):
   panel.plot_surface(
     x1, x2, y, cmap="viridis", vmin=0, vmax=_TOP, rcount=20, ccount=20, edgecolor="white", linewidth=0.3
   )
-  panel.set_title(title, fontsize=13, y=0.98)
-  ticks = (0, 0.5, 1)
+  panel.set_title(title, fontsize=13, y=1.0)
+  # Without 0, whose labels would meet at the corners.
+  ticks = (0.5, 1)
   panel.set(xlim=(0, 1), ylim=(0, 1), zlim=(0, _TOP), xticks=ticks, yticks=ticks, zticks=ticks)
-  panel.tick_params(labelsize=9, pad=-2)
-  panel.set_xlabel("$x_1$", labelpad=-6)
-  panel.set_ylabel("$x_2$", labelpad=-6)
-  panel.set_box_aspect((1, 1, 0.8), zoom=1.02)
+  panel.tick_params(labelsize=9, pad=-1)
+  panel.set_xlabel("$x_1$", labelpad=-3)
+  panel.set_ylabel("$x_2$", labelpad=-3)
+  panel.set_box_aspect((1, 1, 0.8), zoom=1.05)
   panel.view_init(elev=24, azim=-120)
