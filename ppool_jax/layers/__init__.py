@@ -19,9 +19,10 @@ from ppool_jax.layers.ranges import (
   ScaledSigmoid,
   Softplus,
 )
-from ppool_jax.layers.table import POOLS, pool_factory
+from ppool_jax.layers.table import ALPHAS, POOLS, alpha_factory, pool_factory
 
 __all__ = [
+  "ALPHAS",
   "POOLS",
   "AllConvPool",
   "AvgPool",
@@ -40,5 +41,6 @@ __all__ = [
   "SoftPool",
   "Softplus",
   "StridedPool",
+  "alpha_factory",
   "pool_factory",
 ]

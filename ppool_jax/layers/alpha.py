@@ -65,12 +65,15 @@ class SideBranch(nn.Module):
     initial: alpha to start from; at the paper's 20 a pre-trained network begins as max pooling.
     range_map: from the branch's output to alpha, with `inverse`; the paper clips to (0, 35].
     input_scale: what x is multiplied by; the paper's 100.
+    normalise: divides x by 1 + its largest magnitude in each example and channel, as the authors' final
+      code does, so that the branch sees the same range in every network and stage.
     detach: stops the gradient from the branch into x, as the authors' final code does.
   """
 
   initial: float = 20.0
   range_map: Callable = Clip(35.0)
   input_scale: float = 100.0
+  normalise: bool = False
   detach: bool = False
 
   @nn.compact
@@ -82,10 +85,18 @@ class SideBranch(nn.Module):
     point_kernel = self.param("pointwise", nn.initializers.zeros, channels)
     bias = self.param("bias", nn.initializers.constant(start), channels)
 
-    x = (jax.lax.stop_gradient(x) if self.detach else x).astype(jnp.float32) * self.input_scale
-    hidden = depthwise(x, depth_kernel.astype(jnp.float32), strides, padding)
+    x = (jax.lax.stop_gradient(x) if self.detach else x).astype(jnp.float32)
+    if self.normalise:
+      x = x / (1 + _magnitude(x, len(window_shape)))
+    hidden = depthwise(x * self.input_scale, depth_kernel.astype(jnp.float32), strides, padding)
     hidden = jnp.where(hidden >= 0, hidden, slope * hidden)
     return self.range_map(hidden * point_kernel + bias)
+
+
+def _magnitude(x: jax.Array, spatial: int) -> jax.Array:
+  """Largest magnitude of each example and channel; a scale, so no gradient flows through it."""
+  axes = tuple(range(x.ndim - 1 - spatial, x.ndim - 1))
+  return jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=axes, keepdims=True))
 
 
 def parameter_shape(per: str, x: jax.Array) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import flax.linen as nn
@@ -17,8 +18,8 @@ class PolynomialPool(nn.Module):
 
   The alpha map is sown: `apply(..., mutable=["intermediates"])` returns it, broadcast to the output,
   as `intermediates/.../<this layer's name>/alpha`, a tuple with one map a call (under a further
-  "alpha" if the source sows values of its own). Parameters of the source live under
-  `<this layer's name>/alpha`.
+  "alpha" if the source sows values of its own). The ends of the source's range go to the collection
+  "alpha_range" likewise. Parameters of the source live under `<this layer's name>/alpha`.
 
   Attributes:
     window_shape, strides, padding: as of `polynomial_pool`.
@@ -38,9 +39,13 @@ class PolynomialPool(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     geometry = (self.window_shape, self.strides, self.padding)
-    alpha = self._source()(x, *geometry)
+    source = self._source()
+    alpha = source(x, *geometry)
     y = polynomial_pool(x, alpha, *geometry, floor=self.floor, shift=self.shift)
     self._sow_alpha(jnp.broadcast_to(alpha, y.shape))
+    ends = getattr(getattr(source, "range_map", None), "ends", (0.0, math.inf))
+    if not self.is_initializing():
+      self.sow("alpha_range", "ends", jnp.array(ends), reduce_fn=lambda _, last: last, init_fn=tuple)
     return y
 
   def _sow_alpha(self, alpha_map: jax.Array) -> None:

@@ -1,6 +1,7 @@
 """Range maps: from any real number to an exponent alpha. Parameters of alpha sources.
 
-A map is a callable `raw -> alpha`; `inverse` finds where to start for a wanted alpha.
+A map is a callable `raw -> alpha`; `inverse` finds where to start for a wanted alpha, `ends` are the
+least and the largest alpha it can give.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ class Clip:
 
   cap: float = 35.0
 
+  @property
+  def ends(self) -> tuple[float, float]:
+    return 0.0, self.cap
+
   def __call__(self, raw: jax.Array) -> jax.Array:
     return jnp.clip(raw, 0.0, self.cap)
 
@@ -28,6 +33,10 @@ class Clip:
 @dataclasses.dataclass(frozen=True)
 class Softplus:
   """alpha = log(1 + exp(raw)), in (0, inf)."""
+
+  @property
+  def ends(self) -> tuple[float, float]:
+    return 0.0, math.inf
 
   def __call__(self, raw: jax.Array) -> jax.Array:
     return jax.nn.softplus(raw)
@@ -43,6 +52,10 @@ class ScaledSigmoid:
 
   cap: float = 35.0
 
+  @property
+  def ends(self) -> tuple[float, float]:
+    return 0.0, self.cap
+
   def __call__(self, raw: jax.Array) -> jax.Array:
     return self.cap * jax.nn.sigmoid(raw)
 
@@ -56,6 +69,10 @@ class Exponential:
   """alpha = exp(raw), at most cap: the source predicts log alpha, so that steps are relative."""
 
   cap: float = 110.0
+
+  @property
+  def ends(self) -> tuple[float, float]:
+    return 0.0, self.cap
 
   def __call__(self, raw: jax.Array) -> jax.Array:
     return jnp.exp(jnp.minimum(raw, math.log(self.cap)))

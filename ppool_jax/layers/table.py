@@ -1,7 +1,8 @@
 """From what a config says of pooling to a factory of layers.
 
 A network's `pool` is a name, a `(name, kwargs)` pair, a factory `(window_shape, strides, padding,
-name) -> module`, or a dict from stage name to one of these with "default" for the other stages.
+name) -> module`, or a dict from stage name to one of these with "default" for the other stages. The
+`alpha` of "ppool" may be a number, a factory, a name of `ALPHAS` or a `(name, kwargs)` pair.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 import flax.linen as nn
 
+from ppool_jax.layers.alpha import Learned, SideBranch
 from ppool_jax.layers.baselines import (
   AllConvPool,
   AvgPool,
@@ -24,6 +26,7 @@ from ppool_jax.layers.baselines import (
   StridedPool,
 )
 from ppool_jax.layers.polynomial import PolynomialPool
+from ppool_jax.layers.ranges import Exponential
 
 POOLS: dict[str, type[nn.Module]] = {
   "max": MaxPool,
@@ -36,6 +39,18 @@ POOLS: dict[str, type[nn.Module]] = {
   "strided": StridedPool,
   "allconv": AllConvPool,
   "ppool": PolynomialPool,
+}
+
+ALPHAS: dict[str, Callable[..., nn.Module]] = {
+  # The paper's: linear in alpha from 20, capped at 35.
+  "side_branch": SideBranch,
+  # Its output is log alpha, from 3, where pooling still responds to alpha.
+  "log_side_branch": functools.partial(
+    SideBranch, initial=3.0, range_map=Exponential(), input_scale=1.0, normalise=True
+  ),
+  # log alpha itself is learned, one a channel or one a layer.
+  "channel": functools.partial(Learned, initial=3.0, per="channel", range_map=Exponential()),
+  "layer": functools.partial(Learned, initial=3.0, per="layer", range_map=Exponential()),
 }
 
 _GEOMETRY = ("window_shape", "strides", "padding", "name", "parent")
@@ -74,4 +89,24 @@ def _named(name: str, kwargs: Mapping) -> Callable[..., nn.Module]:
   for key in kwargs:
     if key not in options:
       raise TypeError(f"pool: {name!r} takes {', '.join(options) or 'no options'}, got {key!r}")
+  kwargs = dict(kwargs)
+  if name == "ppool" and isinstance(kwargs.get("alpha"), str | tuple | list):
+    kwargs["alpha"] = alpha_factory(kwargs["alpha"])
   return functools.partial(POOLS[name], **kwargs)
+
+
+def alpha_factory(alpha: str | tuple[str, Mapping]) -> Callable[..., nn.Module]:
+  """The alpha source that a name of `ALPHAS`, or `(name, kwargs)`, means.
+
+  Raises:
+    ValueError, TypeError: unknown name or keyword, with the ones that exist.
+  """
+  name, kwargs = (alpha, {}) if isinstance(alpha, str) else alpha
+  if name not in ALPHAS:
+    raise ValueError(f"alpha: expected a number, a factory or one of {', '.join(ALPHAS)}, got {name!r}")
+  source = functools.partial(ALPHAS[name], **kwargs)
+  options = [f.name for f in dataclasses.fields(source.func) if f.init and f.name not in _GEOMETRY]
+  for key in kwargs:
+    if key not in options:
+      raise TypeError(f"alpha: {name!r} takes {', '.join(options)}, got {key!r}")
+  return source

@@ -1,0 +1,107 @@
+"""What pre-trained weights expect of an image: channel order, scale, mean and deviation."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocess:
+  """RGB images with values 0..255 to the float32 input of a network.
+
+  `(scale * images, channels in order, - mean) / std`. Mean and deviation are in the order and scale of
+  the result: BGR and 0..255 for Caffe's and Keras's VGG, RGB and 0..1 for torchvision.
+
+  Attributes:
+    mean: subtracted, a channel each.
+    std: divides last, a channel each.
+    order: "RGB" or "BGR", the channel order of the result.
+    scale: multiplies first.
+
+  Raises:
+    ValueError: not three finite numbers, a deviation or scale that is not positive, another order.
+  """
+
+  mean: tuple[float, float, float]
+  std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+  order: str = "RGB"
+  scale: float = 1.0
+
+  def __post_init__(self):
+    for name in ("mean", "std"):
+      object.__setattr__(self, name, _three_numbers(name, getattr(self, name)))
+    if min(self.std) <= 0:
+      raise ValueError(f"std: expected positive numbers, got {self.std}")
+    if self.order not in ("RGB", "BGR"):
+      raise ValueError(f'order: expected "RGB" or "BGR", got {self.order!r}')
+    if not (math.isfinite(self.scale) and self.scale > 0):
+      raise ValueError(f"scale: expected a positive number, got {self.scale!r}")
+
+  def __call__(self, images):
+    """Preprocesses images; NumPy in, NumPy out, and jax.Array likewise, also under `jit`.
+
+    Args:
+      images: `[..., 3]`, RGB, uint8, or floating with the same range 0..255 (resized or augmented
+        images); the range is not checked.
+
+    Returns:
+      float32 of the same shape.
+
+    Raises:
+      TypeError: neither uint8 nor floating.
+      ValueError: the last dimension is not 3.
+    """
+    if images.dtype != np.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
+      raise TypeError(f"images: expected uint8, or floating with values 0..255, got {images.dtype}")
+    if images.ndim == 0 or images.shape[-1] != 3:
+      raise ValueError(f"images: expected shape [..., 3] (RGB), got {list(images.shape)}")
+    ordered = self._ordered(images.astype(np.float32))
+    return (ordered * np.float32(self.scale) - np.float32(self.mean)) / np.float32(self.std)
+
+  @property
+  def mean_rgb(self) -> tuple[int, int, int]:
+    """The uint8 RGB colour nearest to what becomes 0: what augmentation pads with."""
+    colour = self._ordered(np.array(self.mean)) / self.scale
+    return tuple(int(value) for value in np.clip(np.round(colour), 0, 255))
+
+  def as_dict(self) -> dict[str, Any]:
+    """What `from_dict` takes, of types that JSON has: it is kept beside a run's checkpoints."""
+    return {**dataclasses.asdict(self), "mean": list(self.mean), "std": list(self.std)}
+
+  @classmethod
+  def from_dict(cls, fields: Mapping[str, Any]) -> Preprocess:
+    """The inverse of `as_dict`.
+
+    Raises:
+      ValueError: a key is missing or unknown, or a value is refused by the class.
+    """
+    expected = {field.name for field in dataclasses.fields(cls)}
+    if set(fields) != expected:
+      raise ValueError(f"preprocess: expected the keys {sorted(expected)}, got {sorted(fields)}")
+    return cls(**fields)
+
+  def _ordered(self, rgb):
+    """RGB to `order`, or back: reversing is its own inverse."""
+    return rgb[..., ::-1] if self.order == "BGR" else rgb
+
+
+def _three_numbers(name: str, values) -> tuple[float, float, float]:
+  try:
+    numbers = tuple(float(value) for value in values)
+  except (TypeError, ValueError):
+    numbers = ()
+  if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
+    raise ValueError(f"{name}: expected three finite numbers, got {values!r}")
+  return numbers
+
+
+# keras.applications' mode "caffe": the means of ImageNet that the VGG team published.
+CAFFE = Preprocess(mean=(103.939, 116.779, 123.68), order="BGR")
+# torchvision.models: the mean and deviation of ImageNet's pixels in 0..1.
+TORCHVISION = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), scale=1 / 255)

@@ -1,0 +1,20 @@
+"""How the program ends on a user's error: one line that names it, not a stack of calls."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def report_errors() -> Iterator[None]:
+  """Prints an expected error and exits with 1; `PPOOL_TRACEBACK=1` shows where it came from."""
+  try:
+    yield
+  except (ValueError, TypeError, KeyError, OSError, ImportError, ArithmeticError) as error:
+    if os.environ.get("PPOOL_TRACEBACK"):
+      raise
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error
+    sys.exit(f"error: {text} ({type(error).__name__}; PPOOL_TRACEBACK=1 shows where)")

@@ -1,0 +1,109 @@
+"""What a config describes: data, network, preprocessing. Shared by training, evaluation, prediction."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any, NamedTuple
+
+import flax
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ppool_jax import models, weights
+from train.data.classes import ClassTable
+from train.data.datasets import dataset
+
+DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
+
+
+class Experiment(NamedTuple):
+  """A config brought to life.
+
+  Attributes:
+    table: classes of the data set.
+    model: the segmenter.
+    preprocess: uint8 RGB images to the model's input.
+    pretrained: the backbone's parameters from a file, None when training from scratch.
+  """
+
+  table: ClassTable
+  model: models.Segmenter
+  preprocess: weights.Preprocess
+  pretrained: Any = None
+
+
+def make_experiment(config, preprocess: weights.Preprocess | None = None) -> Experiment:
+  """Builds what `config` describes.
+
+  Args:
+    preprocess: of an earlier run; the weights file is not read then.
+
+  Raises:
+    ValueError, FileNotFoundError: an unknown name, or a weights file that does not fit.
+  """
+  table = dataset(config.data.name).table
+  if config.dtype not in DTYPES:
+    raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, got {config.dtype!r}")
+  model = models.build(
+    config.model.name,
+    table.num_classes,
+    pool=pool_of(config),
+    head=config.model.head,
+    dtype=DTYPES[config.dtype],
+  )
+  pretrained = None
+  if preprocess is None:
+    preprocess = weights.TORCHVISION
+    if config.model.weights:
+      variables, preprocess = weights.load(config.model.name, config.model.weights)
+      pretrained = variables["params"]
+  return Experiment(table, model, preprocess, pretrained)
+
+
+def pool_of(config):
+  """`config.pool` with its keywords, in `config.stages` only if there are any and max elsewhere."""
+  pool = (config.pool, dict(config.pool_kwargs))
+  return {"default": "max", **dict.fromkeys(config.stages, pool)} if config.stages else pool
+
+
+def initial_params(experiment: Experiment, seed: int):
+  """Parameters at step 0: random from `seed`, the backbone's from the weights file if there is one.
+
+  A parameter's random numbers depend on the seed and its path alone, so that networks with different
+  pools begin with the same head.
+  """
+  key = jax.random.key(seed)
+  params = jax.jit(experiment.model.init)(key, jnp.zeros((1, 32, 32, 3)))["params"]
+  if experiment.pretrained is None:
+    return params
+  flat = flax.traverse_util.flatten_dict(params)
+  for path, value in flax.traverse_util.flatten_dict(experiment.pretrained).items():
+    flat["backbone", *path] = jnp.asarray(value)
+  return flax.traverse_util.unflatten_dict(flat)
+
+
+def open_split(config, split: str):
+  """Random access to a split of the config's data set.
+
+  Raises:
+    FileNotFoundError, ValueError: not prepared, no such split, or an empty one.
+  """
+  source = dataset(config.data.name).open(split, **config.data.options)
+  if len(source) == 0:
+    raise ValueError(f"{config.data.name}: the split {split!r} is empty")
+  return source
+
+
+def write_json(path: pathlib.Path, content: dict) -> None:
+  """Written beside and renamed: a reader never sees half a file."""
+  draft = path.with_suffix(".tmp")
+  draft.write_text(json.dumps(content, indent=2, default=_plain) + "\n")
+  draft.replace(path)
+
+
+def _plain(value):
+  if isinstance(value, np.generic):
+    return value.item()
+  raise TypeError(f"{value!r} is not JSON")

@@ -1,0 +1,118 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+import time
+
+from train.checkpoint import Checkpoints, params_sha256
+from train.data.loader import training_batches
+from train.data.transforms import augmentation
+from train.evaluate import evaluate, print_table, summarise
+from train.experiment import make_experiment, open_split, write_json
+from train.interruption import Interruption
+from train.parallel import backend
+from train.recorder import Recorder
+from train.run import claim, initial_state
+from train.step import make_step
+
+_LOG = logging.getLogger("train")
+
+
+def train(config, workdir: pathlib.Path) -> dict | None:
+  """Trains what `config` describes, from where the workdir's newest good checkpoint is.
+
+  Args:
+    config: as `configs/` make them; a copy is kept in the workdir.
+    workdir: folder of the run: config.json, preprocess.json, checkpoints/, best/, metrics.jsonl,
+      tensorboard/ and, at the end, summary.json.
+
+  Returns:
+    The contents of summary.json, or None if the run was interrupted (and saved).
+
+  Raises:
+    TrainingDiverged: loss or gradient is NaN or infinite; the last good checkpoint is kept.
+    ValueError, OSError: bad config, data or workdir; what is wrong is named.
+  """
+  started = time.monotonic()
+  parallel = backend(config.parallel, config.batch)
+  experiment = make_experiment(config)
+  training, validation = open_split(config, config.data.split), open_split(config, config.data.eval_split)
+  claim(workdir, config, experiment)
+
+  # 1. The state: the newest good checkpoint, or pre-trained and random parameters.
+  state, tx, schedule = initial_state(experiment, config)
+  checkpoints = Checkpoints(workdir / "checkpoints", config.checkpoint.keep)
+  best = Checkpoints(workdir / "best", keep=1)
+  earlier = 0.0
+  if restored := checkpoints.restore(state):
+    state, earlier = restored
+    _LOG.info("going on from step %d", int(state.step))
+  step = int(state.step)
+  state = parallel.place_state(state)
+
+  # 2. The step and the batches: both are functions of (seed, step), so the step places them.
+  train_step = parallel.compile_step(
+    make_step(experiment.model, experiment.preprocess, tx, schedule, parallel,
+              normalise=config.loss.normalise, seed=config.seed)
+  )  # fmt: skip
+  batches = training_batches(
+    training,
+    augmentation(config.data, experiment.preprocess.mean_rgb),
+    batch=config.batch,
+    seed=config.seed,
+    start=step,
+    stop=config.steps,
+    workers=config.data.workers,
+    threads=config.data.threads,
+  )
+
+  # 3. The loop. A resumed run begins with the evaluation that a kill may have prevented.
+  results = None
+  saved = time.monotonic()
+  with Recorder(workdir, config, step) as recorder, Interruption() as interruption:
+    while True:
+      if evaluation_due(config, step) and (step == config.steps or not recorder.evaluated(step)):
+        results = summarise(evaluate(experiment, state.params, validation, config), experiment.table)
+        recorder.evaluation(step, results)
+        if results["miou"] >= recorder.best_miou:
+          best.save(step, state, earlier + time.monotonic() - started)
+      if step == config.steps or interruption.wanted:
+        break
+      batch = parallel.place_batch(recorder.waiting(batches))
+      state, metrics = train_step(state, batch)
+      step += 1
+      recorder.training(step, metrics)
+      if checkpoint_due(config, step, saved) or interruption.wanted:
+        recorder.flush()
+        checkpoints.save(step, state, earlier + time.monotonic() - started)
+        saved = time.monotonic()
+  checkpoints.close()
+  best.close()
+  if step < config.steps:
+    _LOG.info("interrupted: saved at step %d; the same command goes on from there", step)
+    return None
+
+  summary = {
+    "step": step,
+    **results,
+    "params_sha256": params_sha256(state.params),
+    "seconds": earlier + time.monotonic() - started,
+    "config": config.to_dict(),
+  }
+  write_json(workdir / "summary.json", summary)
+  print_table({"split": config.data.eval_split, **summary})
+  return summary
+
+
+def evaluation_due(config, step: int) -> bool:
+  return step == config.steps or bool(step and config.eval.every and step % config.eval.every == 0)
+
+
+def checkpoint_due(config, step: int, saved: float) -> bool:
+  """At the end, before an evaluation, every so many steps, and every so many seconds."""
+  every, seconds = config.checkpoint.every, config.checkpoint.seconds
+  by_steps = every and step % every == 0
+  by_time = seconds and time.monotonic() - saved >= seconds
+  return bool(evaluation_due(config, step) or by_steps or by_time)

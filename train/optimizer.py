@@ -1,0 +1,89 @@
+"""Optimiser and schedule from the config: parameter groups by regular expression.
+
+Each group of `config.optimizer.groups` has a pattern over parameter paths ("backbone/conv1_1/bias"), a
+multiplier of the learning rate and of the weight decay, and an optimiser. Every parameter must be in
+exactly one group.
+"""
+
+from __future__ import annotations
+
+import re
+
+import flax
+import jax
+import optax
+
+OPTIMIZERS = ("sgd", "caffe_sgd", "adam")
+SCHEDULES = ("poly", "step", "constant")
+
+
+def make_schedule(config) -> optax.Schedule:
+  """The learning rate at each step, of `config.schedule`.
+
+  kind "poly": rate * (1 - step / steps)^power; "step": rate * factor^(boundaries passed);
+  "constant". All begin with `warmup` steps of linear growth.
+
+  Raises:
+    ValueError: an unknown kind.
+  """
+  if config.kind == "poly":
+    schedule = optax.polynomial_schedule(config.rate, 0.0, config.power, config.steps)
+  elif config.kind == "step":
+    schedule = optax.piecewise_constant_schedule(config.rate, dict.fromkeys(config.boundaries, config.factor))
+  elif config.kind == "constant":
+    schedule = optax.constant_schedule(config.rate)
+  else:
+    raise ValueError(f"schedule.kind: expected one of {', '.join(SCHEDULES)}, got {config.kind!r}")
+  if not config.warmup:
+    return schedule
+  return lambda step: schedule(step) * jax.numpy.minimum(1.0, (step + 1) / config.warmup)
+
+
+def make_optimizer(config, schedule: optax.Schedule, params) -> optax.GradientTransformation:
+  """The transformation from summed gradients to updates.
+
+  Args:
+    config: with groups, momentum, weight_decay and clip_norm (of the whole gradient; 0: no clipping).
+    schedule: the learning rate at each step.
+    params: the parameters, or their shapes.
+
+  Raises:
+    ValueError: a parameter in no group or in several; a group with an unknown key or optimiser.
+  """
+  groups = {name: dict(group) for name, group in config.groups.items()}
+  transforms = {name: _group(name, group, config, schedule) for name, group in groups.items()}
+  labels = group_labels(params, {name: group["pattern"] for name, group in groups.items()})
+  tx = optax.multi_transform(transforms, labels)
+  return optax.chain(optax.clip_by_global_norm(config.clip_norm), tx) if config.clip_norm else tx
+
+
+def group_labels(params, patterns: dict[str, str]):
+  """The name of the group of every parameter, in a tree like `params`."""
+  labels = {}
+  for path in flax.traverse_util.flatten_dict(params, sep="/"):
+    matches = [name for name, pattern in patterns.items() if re.fullmatch(pattern, path)]
+    if len(matches) != 1:
+      raise ValueError(
+        f"optimizer.groups: expected {path!r} in exactly one group, got {matches} of {patterns}"
+      )
+    labels[path] = matches[0]
+  return flax.traverse_util.unflatten_dict(labels, sep="/")
+
+
+def _group(name: str, group: dict, config, schedule) -> optax.GradientTransformation:
+  expected = {"pattern", "lr", "decay", "optimizer"}
+  if set(group) != expected:
+    raise ValueError(f"optimizer.groups.{name}: expected the keys {sorted(expected)}, got {sorted(group)}")
+  decay = optax.add_decayed_weights(config.weight_decay * group["decay"])
+  rate = optax.scale_by_learning_rate(lambda step: schedule(step) * group["lr"])
+  if group["optimizer"] == "sgd":
+    return optax.chain(decay, optax.trace(config.momentum), rate)
+  if group["optimizer"] == "caffe_sgd":
+    # Caffe keeps the rate inside the momentum buffer: after a step down, old gradients go on with the
+    # old rate (v = momentum v + rate g).
+    return optax.chain(decay, rate, optax.trace(config.momentum))
+  if group["optimizer"] == "adam":
+    return optax.chain(optax.scale_by_adam(), decay, rate)
+  raise ValueError(
+    f"optimizer.groups.{name}.optimizer: expected one of {', '.join(OPTIMIZERS)}, got {group['optimizer']!r}"
+  )

@@ -1,0 +1,90 @@
+"""A workdir: the files of a run, and reading a run back."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import ml_collections
+
+from ppool_jax import weights
+from train.checkpoint import Checkpoints
+from train.experiment import Experiment, initial_params, make_experiment, write_json
+from train.optimizer import make_optimizer, make_schedule
+from train.step import TrainState
+
+
+class Run(NamedTuple):
+  """A run that was read back: its config, what the config describes, and a checkpoint's parameters."""
+
+  config: ml_collections.ConfigDict
+  experiment: Experiment
+  step: int
+  params: Any
+
+
+def open_run(workdir: pathlib.Path, step: int | None = None) -> Run:
+  """The run in `workdir` at its newest good checkpoint, or at that of `step`.
+
+  Raises:
+    FileNotFoundError: there is no run or no checkpoint.
+    ValueError: the checkpoint of `step` is missing or damaged.
+  """
+  workdir = pathlib.Path(workdir)
+  if not (workdir / "config.json").is_file():
+    raise FileNotFoundError(f"{workdir}: no run there: expected the config.json that python -m train leaves")
+  config = ml_collections.ConfigDict(json.loads((workdir / "config.json").read_text()))
+  preprocess = weights.Preprocess.from_dict(json.loads((workdir / "preprocess.json").read_text()))
+  experiment = make_experiment(config, preprocess)
+  template = jax.eval_shape(lambda: initial_state(experiment, config)[0])
+  checkpoints = Checkpoints(workdir / "checkpoints", config.checkpoint.keep)
+  restored = checkpoints.restore(template, step)
+  checkpoints.close()
+  if restored is None:
+    raise FileNotFoundError(f"{workdir}: no checkpoint there yet")
+  return Run(config, experiment, int(restored[0].step), restored[0].params)
+
+
+def initial_state(experiment: Experiment, config) -> tuple:
+  """(state at step 0, optimiser, schedule)."""
+  params = initial_params(experiment, config.seed)
+  schedule = make_schedule(config.schedule)
+  tx = make_optimizer(config.optimizer, schedule, params)
+  return TrainState(jax.numpy.zeros((), int), params, tx.init(params)), tx, schedule
+
+
+def claim(workdir: pathlib.Path, config, experiment: Experiment) -> None:
+  """Writes config.json and preprocess.json, or checks that `workdir` is of the same config.
+
+  Raises:
+    ValueError: the workdir belongs to another config; the fields that differ are named.
+    OSError: it cannot be written.
+  """
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    wanted = json.loads(json.dumps(config.to_dict()))
+    path = workdir / "config.json"
+    if path.is_file():
+      _check_same(workdir, json.loads(path.read_text()), wanted)
+      return
+    write_json(workdir / "preprocess.json", experiment.preprocess.as_dict())
+    write_json(path, wanted)
+  except OSError as error:
+    raise OSError(f"workdir {workdir} cannot be written: {error}") from error
+
+
+def _check_same(workdir: pathlib.Path, old: dict, new: dict) -> None:
+  old, new = _flat(old), _flat(new)
+  differ = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+  if differ:
+    changes = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in differ)
+    raise ValueError(f"{workdir} belongs to another config ({changes}): choose another --workdir")
+
+
+def _flat(tree: dict, prefix: str = "") -> dict:
+  flat = {}
+  for key, value in tree.items():
+    flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
+  return flat
