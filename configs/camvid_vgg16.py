@@ -32,7 +32,7 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
 
   config.schedule.rate = 1e-3
   config.schedule.warmup = 50
-  config.optimizer.clip_norm = 5.0
+  config.optimizer.clip_norm = 10.0
   config.optimizer.groups = parameter_groups(arg.alpha if arg.pool == "ppool" else None)
   if arg.runlocal:
     config.steps = 4

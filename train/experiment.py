@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppool_jax import models, weights
+from ppool_jax.weights.preprocess import TORCHVISION
 from train.data.classes import ClassTable
 from train.data.datasets import dataset
 
@@ -55,7 +56,7 @@ def make_experiment(config, preprocess: weights.Preprocess | None = None) -> Exp
   )
   pretrained = None
   if preprocess is None:
-    preprocess = weights.TORCHVISION
+    preprocess = TORCHVISION
     if config.model.weights:
       variables, preprocess = weights.load(config.model.name, config.model.weights)
       pretrained = variables["params"]

@@ -43,7 +43,9 @@ def make_optimizer(config, schedule: optax.Schedule, params) -> optax.GradientTr
   """The transformation from summed gradients to updates.
 
   Args:
-    config: with groups, momentum, weight_decay and clip_norm (of the whole gradient; 0: no clipping).
+    config: with groups, momentum, weight_decay and clip_norm: the largest norm of a group's gradient, 0
+      for no clipping. Clipping is by group so that a large gradient of alpha (the paper's branch sees its
+      input times 100) does not hold back the rest of the network.
     schedule: the learning rate at each step.
     params: the parameters, or their shapes.
 
@@ -53,8 +55,7 @@ def make_optimizer(config, schedule: optax.Schedule, params) -> optax.GradientTr
   groups = {name: dict(group) for name, group in config.groups.items()}
   transforms = {name: _group(name, group, config, schedule) for name, group in groups.items()}
   labels = group_labels(params, {name: group["pattern"] for name, group in groups.items()})
-  tx = optax.multi_transform(transforms, labels)
-  return optax.chain(optax.clip_by_global_norm(config.clip_norm), tx) if config.clip_norm else tx
+  return optax.multi_transform(transforms, labels)
 
 
 def group_labels(params, patterns: dict[str, str]):
@@ -74,16 +75,17 @@ def _group(name: str, group: dict, config, schedule) -> optax.GradientTransforma
   expected = {"pattern", "lr", "decay", "optimizer"}
   if set(group) != expected:
     raise ValueError(f"optimizer.groups.{name}: expected the keys {sorted(expected)}, got {sorted(group)}")
+  clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
   decay = optax.add_decayed_weights(config.weight_decay * group["decay"])
   rate = optax.scale_by_learning_rate(lambda step: schedule(step) * group["lr"])
   if group["optimizer"] == "sgd":
-    return optax.chain(decay, optax.trace(config.momentum), rate)
+    return optax.chain(clip, decay, optax.trace(config.momentum), rate)
   if group["optimizer"] == "caffe_sgd":
     # Caffe keeps the rate inside the momentum buffer: after a step down, old gradients go on with the
     # old rate (v = momentum v + rate g).
-    return optax.chain(decay, rate, optax.trace(config.momentum))
+    return optax.chain(clip, decay, rate, optax.trace(config.momentum))
   if group["optimizer"] == "adam":
-    return optax.chain(optax.scale_by_adam(), decay, rate)
+    return optax.chain(clip, optax.scale_by_adam(), decay, rate)
   raise ValueError(
     f"optimizer.groups.{name}.optimizer: expected one of {', '.join(OPTIMIZERS)}, got {group['optimizer']!r}"
   )

@@ -57,16 +57,11 @@ def _read_torch(path: pathlib.Path) -> dict[str, np.ndarray]:
     ) from error
   state = torch.load(path, map_location="cpu", weights_only=True)
   if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-    held = list(state) if isinstance(state, dict) else type(state).__name__
-    raise ValueError(f"expected a dict of tensors only, got {str(held)[:200]}")
-  # NumPy has no bfloat16; integers stay what they are.
-  return {
-    name: _to_numpy(value.float() if value.is_floating_point() else value) for name, value in state.items()
-  }
-
-
-def _to_numpy(tensor) -> np.ndarray:
-  return tensor.detach().numpy()
+    held = f"a dict of {list(state)}" if isinstance(state, dict) else type(state).__name__
+    raise ValueError(f"expected a dict of tensors only, got {held:.200}")
+  # NumPy has no bfloat16, so every floating tensor becomes float32; integers stay what they are.
+  state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+  return {name: value.detach().numpy() for name, value in state.items()}
 
 
 def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:

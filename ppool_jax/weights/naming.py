@@ -65,8 +65,8 @@ def choose(namings: Sequence[Naming], arrays: Mapping[str, np.ndarray]) -> Namin
   counts = [len(naming.spellings().keys() & set(map(_plain, arrays))) for naming in namings]
   if max(counts):
     return namings[counts.index(max(counts))]
-  wanted = [f"the network wants, in {n.name} names: {_listed(_wanted(n.entries))}" for n in namings]
-  raise ValueError("\n  ".join(["no name is known", *wanted, f"the file has: {_listed(_held(arrays))}"]))
+  wanted = [f"wanted by the network ({n.name} names): {_listed(_wanted(n.entries))}" for n in namings]
+  raise ValueError("\n  ".join(["no name is known", *wanted, f"in the file: {_listed(_held(arrays))}"]))
 
 
 def fit(naming: Naming, arrays: Mapping[str, np.ndarray]) -> dict:
@@ -94,7 +94,8 @@ def fit(naming: Naming, arrays: Mapping[str, np.ndarray]) -> dict:
   if missing or left_over:
     raise ValueError(
       f"names or shapes that do not match ({naming.name} names)"
-      f"\n  the network wants: {_listed(_wanted(missing))}\n  the file has: {_listed(_held(left_over))}"
+      f"\n  wanted by the network: {_listed(_wanted(missing))}"
+      f"\n  in the file instead: {_listed(_held(left_over))}"
     )
   return _nested({entry.path: _converted(name, arrays[name], entry) for entry, name in found.items()})
 
@@ -134,4 +135,4 @@ def _held(arrays: Mapping[str, np.ndarray]) -> list[str]:
 
 def _listed(items: Sequence[str]) -> str:
   more = f" and {len(items) - _LISTED} more" if len(items) > _LISTED else ""
-  return (", ".join(items[:_LISTED]) or "nothing more") + more
+  return (", ".join(items[:_LISTED]) or "nothing") + more

@@ -34,14 +34,12 @@ class Preprocess:
   scale: float = 1.0
 
   def __post_init__(self):
-    for name in ("mean", "std"):
-      object.__setattr__(self, name, _three_numbers(name, getattr(self, name)))
-    if min(self.std) <= 0:
-      raise ValueError(f"std: expected positive numbers, got {self.std}")
+    # Lists, as JSON has them, become tuples, so that instances compare and hash.
+    object.__setattr__(self, "mean", _numbers("mean", self.mean, 3))
+    object.__setattr__(self, "std", _numbers("std", self.std, 3, positive=True))
+    object.__setattr__(self, "scale", _numbers("scale", [self.scale], 1, positive=True)[0])
     if self.order not in ("RGB", "BGR"):
       raise ValueError(f'order: expected "RGB" or "BGR", got {self.order!r}')
-    if not (math.isfinite(self.scale) and self.scale > 0):
-      raise ValueError(f"scale: expected a positive number, got {self.scale!r}")
 
   def __call__(self, images):
     """Preprocesses images; NumPy in, NumPy out, and jax.Array likewise, also under `jit`.
@@ -57,8 +55,9 @@ class Preprocess:
       TypeError: neither uint8 nor floating.
       ValueError: the last dimension is not 3.
     """
-    if images.dtype != np.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
-      raise TypeError(f"images: expected uint8, or floating with values 0..255, got {images.dtype}")
+    dtype = getattr(images, "dtype", type(images))
+    if dtype != np.uint8 and not (hasattr(images, "dtype") and jnp.issubdtype(dtype, jnp.floating)):
+      raise TypeError(f"images: expected an array, uint8 or floating with values 0..255, got {dtype}")
     if images.ndim == 0 or images.shape[-1] != 3:
       raise ValueError(f"images: expected shape [..., 3] (RGB), got {list(images.shape)}")
     ordered = self._ordered(images.astype(np.float32))
@@ -91,13 +90,15 @@ class Preprocess:
     return rgb[..., ::-1] if self.order == "BGR" else rgb
 
 
-def _three_numbers(name: str, values) -> tuple[float, float, float]:
+def _numbers(name: str, values, count: int, positive: bool = False) -> tuple[float, ...]:
   try:
     numbers = tuple(float(value) for value in values)
   except (TypeError, ValueError):
     numbers = ()
-  if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
-    raise ValueError(f"{name}: expected three finite numbers, got {values!r}")
+  valid = all(math.isfinite(number) and (number > 0 or not positive) for number in numbers)
+  if len(numbers) != count or not valid:
+    kind = "positive, finite" if positive else "finite"
+    raise ValueError(f"{name}: expected {count} {kind} number{'s'[: count - 1]}, got {values!r}")
   return numbers
 
 

@@ -87,7 +87,5 @@ class ClassTable:
     if (mapped < 0).any():
       unknown = np.unique(raw[mapped < 0]).tolist()
       known = sorted(row.raw_id for row in self.rows)
-      raise ValueError(
-        f"{source}: label {unknown[0]} is not in the table (it has {known}; unknown: {unknown})"
-      )
+      raise ValueError(f"{source}: label {unknown[0]} is not in the table (it has {known})")
     return mapped.astype(np.uint8)
