@@ -55,17 +55,16 @@ def base() -> ml_collections.ConfigDict:
   return config
 
 
-def parameter_groups(alpha: str | None, optimizer: str = "sgd") -> ml_collections.ConfigDict:
+def parameter_groups(alpha: str | None) -> ml_collections.ConfigDict:
   """The recipes' groups: biases twice the rate and no decay, the classifier ten times the rate.
 
   Args:
     alpha: name of the alpha source. The paper's side branch has three times the rate; the others are
       trained by Adam at 0.01 where the base rate is 0.001: the gradient of log alpha is around 1e-4,
       and SGD does not move it.
-    optimizer: of all other parameters.
   """
 
-  def group(pattern: str, lr: float, decay: float, optimizer: str = optimizer) -> dict:
+  def group(pattern: str, lr: float, decay: float, optimizer: str = "sgd") -> dict:
     return {"pattern": pattern, "lr": lr, "decay": decay, "optimizer": optimizer}
 
   paper = alpha in (None, "side_branch")

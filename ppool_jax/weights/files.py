@@ -6,6 +6,7 @@ No reader executes code from a file: `.pth` files are pickles and are read with 
 from __future__ import annotations
 
 import pathlib
+import pickle
 
 import h5py
 import numpy as np
@@ -26,7 +27,7 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
     raise FileNotFoundError(f"{path}: no such file of weights")
   reader, expected = _READERS[path.suffix.lower()]
   with path.open("rb") as file:
-    start = file.read(24)
+    start = file.read(16)
   try:
     return reader(path)
   except ImportError:
@@ -44,7 +45,7 @@ def _read_keras(path: pathlib.Path) -> dict[str, np.ndarray]:
       for weight in map(_text, file[layer].attrs["weight_names"]):
         # Names are unique within a layer only; most begin with the layer's name.
         name = weight if weight.startswith(layer) else f"{layer}/{weight}"
-        arrays[name] = file[layer][weight][()]
+        arrays[name] = np.asarray(file[layer][weight][()])
   return arrays
 
 
@@ -55,10 +56,15 @@ def _read_torch(path: pathlib.Path) -> dict[str, np.ndarray]:
     raise ImportError(
       f"{path}: reading {path.suffix} files needs PyTorch: make env EXTRAS=torch (or pip install torch)"
     ) from error
-  state = torch.load(path, map_location="cpu", weights_only=True)
-  if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+  try:
+    state = torch.load(path, map_location="cpu", weights_only=True)
+  except pickle.UnpicklingError:
+    # PyTorch's own message, which this hides, recommends to run the file's code.
+    raise ValueError("it is no pickle, or holds more than tensors") from None
+  named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
+  if not named or not all(isinstance(value, torch.Tensor) for value in state.values()):
     held = f"a dict of {list(state)}" if isinstance(state, dict) else type(state).__name__
-    raise ValueError(f"expected a dict of tensors only, got {held:.200}")
+    raise ValueError(f"expected names and tensors only, got {held:.200}")
   # NumPy has no bfloat16, so every floating tensor becomes float32; integers stay what they are.
   state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
   return {name: value.detach().numpy() for name, value in state.items()}

@@ -1,0 +1,51 @@
+"""A small VGG from scratch on generated scenes: minutes on two CPU cores, no download.
+
+  python -m train --config=configs/quickstart.py:pool=ppool --workdir=runs/quickstart/ppool
+
+Arguments:
+  pool: a name of ppool_jax.POOLS; of all three pools.
+  seed: of parameters, order and augmentation.
+  runlocal: a few steps, to see everything run in seconds.
+"""
+
+from __future__ import annotations
+
+import ml_collections
+
+from configs.common import base
+from train.config import parse_arg
+
+
+def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
+  """The config; `arg` as in the module's docstring."""
+  arg = parse_arg(arg, pool="max", seed=0, runlocal=False)
+  config = base()
+  config.seed = arg.seed
+  config.pool = arg.pool
+  config.model.name = "vgg_mini"
+
+  config.data.options = ml_collections.ConfigDict({"train": 1000, "val": 100})
+  config.data.scale = (0.8, 1.25)
+  config.data.crop = (96, 128)
+  config.data.photometric = 0.5
+  config.batch = 16
+  config.steps = 450
+
+  config.schedule.rate = 2e-3
+  config.schedule.warmup = 20
+  config.optimizer.groups = ml_collections.ConfigDict(
+    {
+      "kernel": {"pattern": r".*/kernel", "lr": 1.0, "decay": 1.0, "optimizer": "adam"},
+      "alpha": {"pattern": r".*/alpha/.*", "lr": 3.0, "decay": 0.0, "optimizer": "adam"},
+      "rest": {"pattern": r"(?!.*/alpha/).*/(?!kernel)[^/]*", "lr": 1.0, "decay": 0.0, "optimizer": "adam"},
+    }
+  )
+  config.eval.every = 150
+  config.eval.batch = 20
+  config.checkpoint.seconds = 2.0
+  if arg.runlocal:
+    config.steps = 20
+    config.eval.every = 0
+    config.data.options.train = 64
+    config.data.options.val = 16
+  return config

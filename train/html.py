@@ -1,0 +1,61 @@
+"""The few pieces of HTML that a report is made of; pictures are embedded, so that one file is all."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+
+import numpy as np
+from PIL import Image
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 1100px; margin: 2em auto }
+table { border-collapse: collapse } td, th { padding: .3em .9em; border-bottom: 1px solid #ddd }
+td:not(:first-child), th:not(:first-child) { text-align: right; font-variant-numeric: tabular-nums }
+figure { margin: 1em 0 } img { max-width: 100% } figcaption { color: #666; font-size: 85% }
+"""
+
+
+def page(title: str, sections: dict[str, str]) -> str:
+  """A whole page; the sections' bodies are HTML."""
+  body = "".join(f"<h2>{html.escape(name)}</h2>{content}" for name, content in sections.items())
+  return (
+    f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+    f"<style>{_STYLE}</style></head><body><h1>{html.escape(title)}</h1>{body}</body></html>"
+  )
+
+
+def table(header: list, rows: list[list]) -> str:
+  """A table; every cell is escaped."""
+  head = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in header)
+  body = "".join(f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
+  return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def embedded(picture, caption: str) -> str:
+  """A figure.
+
+  Args:
+    picture: a matplotlib figure (closed afterwards), RGB uint8 `[H, W, 3]`, or the bytes of a PNG.
+    caption: below it.
+  """
+  data = base64.b64encode(_png(picture)).decode()
+  text = html.escape(caption)
+  return (
+    f'<figure><img src="data:image/png;base64,{data}" alt="{text}"><figcaption>{text}</figcaption></figure>'
+  )
+
+
+def _png(picture) -> bytes:
+  if isinstance(picture, bytes):
+    return picture
+  buffer = io.BytesIO()
+  if isinstance(picture, np.ndarray):
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
+  import matplotlib.pyplot as plt
+
+  picture.savefig(buffer, dpi=100, format="png")
+  plt.close(picture)
+  return buffer.getvalue()

@@ -1,0 +1,152 @@
+"""python -m train.report --out FILE.html WORKDIR...: runs side by side, in one self-contained page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import tempfile
+
+import matplotlib as mpl
+import numpy as np
+
+from train.errors import report_errors
+from train.evaluate import make_predict
+from train.experiment import open_split
+from train.html import embedded, page, table
+from train.log import read_metrics
+from train.pictures import coloured, side_by_side
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(prog="python -m train.report", description=__doc__)
+  parser.add_argument("workdirs", nargs="+", type=pathlib.Path, help="finished runs on one data set")
+  parser.add_argument("--out", required=True, type=pathlib.Path, help="the page")
+  parser.add_argument("--examples", type=int, default=6, help="images of the evaluation split to show")
+  arguments = parser.parse_args()
+  with report_errors():
+    write_report(arguments.workdirs, arguments.out, arguments.examples)
+
+
+def write_report(workdirs: list[pathlib.Path], out: pathlib.Path, examples: int = 6) -> None:
+  """Writes the page and prints its first table.
+
+  Raises:
+    FileNotFoundError: a workdir without summary.json.
+    ValueError: runs on different data sets.
+  """
+  from train.run import open_run
+
+  mpl.use("Agg")
+  summaries = {workdir.name: _summary(workdir) for workdir in workdirs}
+  names = {summary["config"]["data"]["name"] for summary in summaries.values()}
+  if len(names) > 1:
+    raise ValueError(f"expected runs on one data set, got {', '.join(sorted(names))}")
+  runs = {workdir.name: open_run(workdir) for workdir in workdirs}
+  sections = {
+    "Results": table(*_results(summaries)),
+    "IoU by class, per cent": table(*_classes(summaries, next(iter(runs.values())).experiment.table)),
+    "Curves": embedded(_curves(workdirs), "loss and mIoU against steps"),
+    "Predictions": _predictions(runs, examples),
+    "Alpha": _alpha(runs),
+  }
+  out.parent.mkdir(parents=True, exist_ok=True)
+  out.write_text(page("P-pooling: runs side by side", sections))
+  _print(*_results(summaries))
+  print(f"report: {out}")
+
+
+def _summary(workdir: pathlib.Path) -> dict:
+  path = workdir / "summary.json"
+  if not path.is_file():
+    raise FileNotFoundError(f"{workdir}: not a finished run: expected {path}")
+  return json.loads(path.read_text())
+
+
+def _results(summaries: dict) -> tuple[list, list]:
+  header = ["run", "mIoU %", "thin-class IoU %", "pixel accuracy %", "steps", "seconds"]
+  rows = [
+    [name, *(_percent(s[k]) for k in ("miou", "thin_iou", "pixel_accuracy")), s["step"], round(s["seconds"])]
+    for name, s in summaries.items()
+  ]
+  return header, rows
+
+
+def _classes(summaries: dict, classes) -> tuple[list, list]:
+  header = ["class", *summaries]
+  rows = [
+    [row.name + (" (thin)" if row.thin else "")]
+    + [_percent(summary["per_class_iou"][row.name]) for summary in summaries.values()]
+    for row in classes.classes
+  ]
+  return header, rows
+
+
+def _percent(value: float | None) -> str:
+  return "–" if value is None else f"{100 * value:.1f}"  # noqa: RUF001
+
+
+def _curves(workdirs: list[pathlib.Path]):
+  import matplotlib.pyplot as plt
+
+  figure, (losses, scores) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
+  for workdir in workdirs:
+    lines = read_metrics(workdir)
+    for axis, key in ((losses, "loss"), (scores, "eval/miou")):
+      points = [(line["step"], line[key]) for line in lines if key in line]
+      axis.plot(*zip(*points, strict=True), label=workdir.name, marker="o" if axis is scores else None)
+  losses.set(xlabel="step", ylabel="training loss", yscale="log")
+  scores.set(xlabel="step", ylabel="mIoU, evaluation split")
+  losses.legend()
+  return figure
+
+
+def _predictions(runs: dict, count: int) -> str:
+  """For each of some images: the image, the truth, every run's prediction."""
+  first = next(iter(runs.values()))
+  source = open_split(first.config, first.config.data.eval_split)
+  classes = first.experiment.table
+  predict = {name: make_predict(run.experiment, run.config) for name, run in runs.items()}
+  rows = []
+  for index in np.linspace(0, len(source) - 1, min(count, len(source))).round().astype(int):
+    example = source[int(index)]
+    panels = [example["image"], coloured(example["label"], classes)]
+    for name, run in runs.items():
+      panels.append(coloured(predict[name](run.params, example["image"][None])[0], classes))
+    rows.append(embedded(side_by_side(panels), example["id"]))
+  return f"<p>image | truth | {' | '.join(runs)}</p>" + "".join(rows)
+
+
+def _alpha(runs: dict) -> str:
+  """Figure 6 of the paper for the first image, of every run that has P-pooling."""
+  from train.alpha_pictures import draw_channel_means, draw_maps
+  from train.predict import find_alpha
+
+  parts = []
+  for name, run in runs.items():
+    if run.config.pool != "ppool":
+      continue
+    image = open_split(run.config, run.config.data.eval_split)[0]["image"]
+    maps = find_alpha(run.experiment, run.params, image)
+    with tempfile.TemporaryDirectory() as folder:
+      path = pathlib.Path(folder, "alpha.png")
+      draw_channel_means(image, maps, path)
+      parts.append(embedded(path.read_bytes(), f"{name}: mean alpha against channel"))
+      for unit, alpha in sorted(maps.items()):
+        draw_maps(unit, alpha, None, path)
+        parts.append(embedded(path.read_bytes(), f"{name}: alpha of {unit}"))
+  return "".join(parts) or "<p>No run has P-pooling.</p>"
+
+
+def _print(header: list, rows: list) -> None:
+  from rich.console import Console
+  from rich.table import Table
+
+  shown = Table(*header)
+  for row in rows:
+    shown.add_row(*map(str, row))
+  Console().print(shown)
+
+
+if __name__ == "__main__":
+  main()
