@@ -8,6 +8,7 @@ newest good one is used.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import pathlib
 
@@ -17,6 +18,10 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 _LOG = logging.getLogger("train")
+
+
+class DamagedCheckpoint(ValueError):
+  """It cannot be read, or is not what was saved."""
 
 
 class Checkpoints:
@@ -52,51 +57,76 @@ class Checkpoints:
     tree = flax.serialization.to_state_dict(jax.device_get(state))
     meta = {"digest": digest(tree), "seconds": seconds}
     items = {"state": ocp.args.StandardSave(tree), "meta": ocp.args.JsonSave(meta)}
-    self._manager.save(step, args=ocp.args.Composite(**items), force=True)
+    try:
+      self._manager.save(step, args=ocp.args.Composite(**items), force=True)
+    except Exception as error:  # a full disk comes as errors of several libraries
+      kept = f"kept: {self.steps()}"
+      raise OSError(
+        f"{self._directory}: checkpoint {step} could not be written; {kept} ({str(error)[:500]})"
+      ) from error
 
-  def restore(self, template, step: int | None = None):
+  def restore(self, template, step: int | None = None, set_aside: bool = False):
     """The newest good checkpoint.
 
     Args:
       template: a state of the same structure, or its shapes.
       step: only this one.
+      set_aside: moves the damaged ones that are newer out of the folder, so that training can save
+        these steps again; they are kept as damaged-checkpoint-STEP beside it.
 
     Returns:
       (state, seconds), or None where there is no good one.
 
     Raises:
-      ValueError: `step` is asked for and is missing or damaged.
+      ValueError: `step` is asked for and is missing or damaged, or the checkpoint is of another model.
     """
-    if step is not None and step not in self.steps():
-      raise ValueError(f"{self._directory}: expected a checkpoint of step {step}, got {self.steps()}")
-    for candidate in reversed([step] if step is not None else self.steps()):
+    if step is not None:
+      if step not in self.steps():
+        raise ValueError(f"{self._directory}: expected a checkpoint of step {step}, got {self.steps()}")
+      return self._fit(template, *self._read(step))
+    for candidate in reversed(self.steps()):
       try:
-        return self._read(candidate, template)
-      except Exception as error:  # whatever a damaged file makes orbax raise
-        if step is not None:
-          raise ValueError(f"{self._directory / str(step)}: damaged ({error})") from error
-        self._set_aside(candidate, error)
+        tree, seconds = self._read(candidate)
+      except DamagedCheckpoint as error:
+        where = f", set aside as {self._set_aside(candidate)}" if set_aside else ""
+        _LOG.warning("CHECKPOINT %d IS DAMAGED%s: %s", candidate, where, error)
+      else:
+        return self._fit(template, tree, seconds)
     return None
 
-  def _read(self, step: int, template):
-    shapes = flax.serialization.to_state_dict(jax.tree.map(_shape, template))
-    items = {"state": ocp.args.StandardRestore(shapes), "meta": ocp.args.JsonRestore()}
-    read = self._manager.restore(step, args=ocp.args.Composite(**items))
-    if digest(read["state"]) != read["meta"]["digest"]:
-      raise ValueError("its contents do not have the digest they were saved with")
-    return flax.serialization.from_state_dict(template, read["state"]), read["meta"]["seconds"]
+  def _read(self, step: int) -> tuple[dict, float]:
+    try:
+      items = {"state": ocp.args.StandardRestore(), "meta": ocp.args.JsonRestore()}
+      read = self._manager.restore(step, args=ocp.args.Composite(**items))
+      if digest(read["state"]) != read["meta"]["digest"]:
+        raise ValueError("its contents do not have the digest they were saved with")
+    except Exception as error:  # whatever a damaged file makes orbax raise
+      raise DamagedCheckpoint(f"{self._directory / str(step)}: damaged: {str(error)[:500]}") from error
+    return read["state"], read["meta"]["seconds"]
 
-  def _set_aside(self, step: int, error: Exception) -> None:
+  def _fit(self, template, tree: dict, seconds: float):
+    # Orbax leaves out empty nodes, such as the state of a transformation without one.
+    empty = flax.traverse_util.empty_node
+    state = flax.serialization.to_state_dict(template)
+    wanted = flax.traverse_util.flatten_dict(state, sep="/", keep_empty_nodes=True)
+    found = flax.traverse_util.flatten_dict(tree, sep="/")
+    for key in sorted(wanted.keys() | found.keys()):
+      shapes = [getattr(flat.get(key), "shape", None) for flat in (found, wanted)]
+      if shapes[0] != shapes[1]:
+        raise ValueError(f"{self._directory}: of another model: {key} is {shapes[0]}, expected {shapes[1]}")
+    whole = {key: empty if value is empty else found[key] for key, value in wanted.items()}
+    tree = flax.traverse_util.unflatten_dict(whole, sep="/")
+    return flax.serialization.from_state_dict(template, tree), seconds
+
+  def _set_aside(self, step: int) -> pathlib.Path:
     """Out of the manager's sight, but kept: a user may want to see what happened."""
-    folder = self._directory / str(step)
+    numbers = itertools.count(2)
     aside = self._directory.with_name(f"damaged-checkpoint-{step}")
-    number = 1
     while aside.exists():
-      number += 1
-      aside = self._directory.with_name(f"damaged-checkpoint-{step}-{number}")
-    folder.rename(aside)
+      aside = self._directory.with_name(f"damaged-checkpoint-{step}-{next(numbers)}")
+    (self._directory / str(step)).rename(aside)
     self._manager.reload()
-    _LOG.warning("CHECKPOINT %d IS DAMAGED, set aside as %s: %s", step, aside, str(error)[:500])
+    return aside
 
   def close(self) -> None:
     self._manager.close()
@@ -118,7 +148,3 @@ def params_sha256(params) -> str:
   for _, value in sorted(flax.traverse_util.flatten_dict(params, sep="/").items()):
     sha.update(np.ascontiguousarray(value).tobytes())
   return sha.hexdigest()
-
-
-def _shape(value):
-  return jax.ShapeDtypeStruct(np.shape(value), np.asarray(value).dtype)

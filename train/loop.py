@@ -46,7 +46,7 @@ def train(config, workdir: pathlib.Path) -> dict | None:
   checkpoints = Checkpoints(workdir / "checkpoints", config.checkpoint.keep)
   best = Checkpoints(workdir / "best", keep=1)
   earlier = 0.0
-  if restored := checkpoints.restore(state):
+  if restored := checkpoints.restore(state, set_aside=True):
     state, earlier = restored
     _LOG.info("going on from step %d", int(state.step))
   step = int(state.step)

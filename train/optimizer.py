@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 import flax
-import jax
+import jax.numpy as jnp
 import optax
 
 OPTIMIZERS = ("sgd", "caffe_sgd", "adam")
@@ -27,7 +27,7 @@ def make_schedule(config) -> optax.Schedule:
     ValueError: an unknown kind.
   """
   if config.kind == "poly":
-    schedule = optax.polynomial_schedule(config.rate, 0.0, config.power, config.steps)
+    schedule = _poly(config.rate, config.power, config.steps)
   elif config.kind == "step":
     schedule = optax.piecewise_constant_schedule(config.rate, dict.fromkeys(config.boundaries, config.factor))
   elif config.kind == "constant":
@@ -36,7 +36,12 @@ def make_schedule(config) -> optax.Schedule:
     raise ValueError(f"schedule.kind: expected one of {', '.join(SCHEDULES)}, got {config.kind!r}")
   if not config.warmup:
     return schedule
-  return lambda step: schedule(step) * jax.numpy.minimum(1.0, (step + 1) / config.warmup)
+  return lambda step: schedule(step) * jnp.minimum(1.0, (step + 1) / config.warmup)
+
+
+def _poly(rate: float, power: float, steps: int) -> optax.Schedule:
+  # optax's is NaN at its end where the compiler rounds 1 - steps / steps below zero.
+  return lambda step: rate * jnp.maximum(1 - step / steps, 0.0) ** power
 
 
 def make_optimizer(config, schedule: optax.Schedule, params) -> optax.GradientTransformation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import sys
+import tempfile
 
 from train.errors import report_errors
 
@@ -25,15 +25,26 @@ def prepare_camvid(source: str, directory: str) -> None:
   Raises:
     FileNotFoundError, ValueError: a file that is missing, unreadable or wrong; it is named.
   """
-  from train.data.camvid import Camvid, find_pairs  # TFDS takes seconds to import
+  import tensorflow_datasets as tfds  # takes seconds
 
-  pairs = find_pairs(pathlib.Path(source))
-  builder = Camvid(source=source, data_dir=directory, file_format="array_record")
-  builder.download_and_prepare()
-  for split, info in builder.info.splits.items():
-    print(f"{split}: {info.num_examples} pairs")
-    if info.num_examples != len(pairs[split]):
-      sys.exit(f"{builder.data_dir}: was prepared from other files; delete that folder to prepare it again")
+  from train.data.camvid import Camvid, find_pairs
+  from train.data.files import fingerprint
+
+  source = pathlib.Path(source).expanduser()
+  pairs = find_pairs(source)
+  builder = Camvid(source=source, data_dir=pathlib.Path(directory).expanduser(), file_format="array_record")
+  tfds.disable_progress_bar()  # the builder shows its own
+  with tempfile.TemporaryDirectory() as downloads:  # there are none, but TFDS makes a folder for them
+    builder.download_and_prepare(download_dir=downloads)
+  counts = {split: info.num_examples for split, info in builder.info.splits.items()}
+  same = builder.info.metadata.get("source", fingerprint(pairs)) == fingerprint(pairs)
+  if not same or counts != {split: len(pairs[split]) for split in pairs}:
+    raise ValueError(
+      f"{builder.data_dir}: was prepared from other files than those in {source}; "
+      "delete that folder to prepare it again"
+    )
+  for split, count in counts.items():
+    print(f"{split}: {count} pairs")
   print(f"camvid is in {builder.data_dir}")
 
 

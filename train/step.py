@@ -74,7 +74,7 @@ def make_step(model, preprocess, tx, schedule, parallel, *, normalise: str, seed
       "loss": parallel.sum(loss),
       "pixel_accuracy": parallel.sum(hits) / jnp.maximum(valid, 1),
       "learning_rate": schedule(state.step),
-      "gradient_norm": optax.global_norm(grads),
+      "gradient_norm": optax.tree.norm(grads),
       **jax.tree.map(lambda x: parallel.sum(x) / parallel.sum(1), alpha),
     }
     params = optax.apply_updates(state.params, updates)

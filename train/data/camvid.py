@@ -9,16 +9,25 @@ Two layouts are read:
 
 from __future__ import annotations
 
+import io
 import pathlib
 import re
-import tempfile
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
 
 from train.data.camvid_classes import CAMVID, OFFICIAL_COLOURS
-from train.data.files import Pair, check_pair, read_label
+from train.data.files import (
+  Pair,
+  check_pair,
+  check_sizes,
+  fingerprint,
+  png_file,
+  read_image,
+  read_label,
+  refuse_repeats,
+  rgb_file,
+)
 from train.progress import track
 
 _LISTS = ("train", "val", "test")
@@ -44,21 +53,22 @@ class Camvid(tfds.core.GeneratorBasedBuilder):
       "image": tfds.features.Image(shape=(None, None, 3)),
       "label": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
     }
-    return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+    return self.dataset_info_from_configs(
+      features=tfds.features.FeaturesDict(features),
+      metadata=tfds.core.MetadataDict(source=fingerprint(find_pairs(self._source))) if self._source else None,
+    )
+
+  def _log_download_bytes(self) -> None:
+    """TFDS would announce a download of unknown size."""
 
   def _split_generators(self, dl_manager):
     del dl_manager
-    return {split: self._generate_examples(pairs) for split, pairs in find_pairs(self._source).items()}
+    return {split: self._generate_examples(pairs, split) for split, pairs in find_pairs(self._source).items()}
 
-  def _generate_examples(self, pairs: list[Pair]):
-    with tempfile.TemporaryDirectory() as indexed:
-      for pair in track(pairs, "camvid"):
-        label = pair.label
-        if _is_official(pair):
-          label = pathlib.Path(indexed, f"{pair.id}.png")
-          Image.fromarray(indices(read_label(pair.label, colours=True), pair.label)).save(label)
-        check_pair(pair.image, label, CAMVID)
-        yield pair.id, {"id": pair.id, "image": str(pair.image), "label": str(label)}
+  def _generate_examples(self, pairs: list[Pair], split: str):
+    for pair in track(pairs, f"camvid {split}"):
+      image, label = encode(pair)
+      yield pair.id, {"id": pair.id, "image": image, "label": label}
 
 
 def find_pairs(source: pathlib.Path) -> dict[str, list[Pair]]:
@@ -84,6 +94,7 @@ def find_pairs(source: pathlib.Path) -> dict[str, list[Pair]]:
   missing = [str(file) for file in files if not file.is_file()]
   if missing:
     raise FileNotFoundError(f"{len(missing)} files are missing: {', '.join(missing[:10])}")
+  refuse_repeats(splits)
   return splits
 
 
@@ -124,8 +135,18 @@ def segnet_split(name: str) -> str:
   return "val" if sequence == "0016E5" and 7959 <= frame <= 8159 else "train"
 
 
-def _is_official(pair: Pair) -> bool:
-  return pair.label.parent.name == "LabeledApproved_full"
+def encode(pair: Pair) -> tuple[str | io.BytesIO, io.BytesIO]:
+  """What TFDS stores: the image's file as it is, and raw ids as a grey PNG, the same to every decoder.
+
+  Raises:
+    ValueError: a file that is unreadable or wrong; it is named, with the value.
+  """
+  if pair.label.parent.name != "LabeledApproved_full":
+    check_pair(pair.image, pair.label, CAMVID)
+    return rgb_file(pair.image), png_file(read_label(pair.label))
+  raw = indices(read_label(pair.label, colours=True), pair.label)
+  check_sizes(pair.image, read_image(pair.image), pair.label, raw)
+  return rgb_file(pair.image), png_file(raw)
 
 
 def indices(colours: np.ndarray, source: pathlib.Path) -> np.ndarray:

@@ -7,10 +7,14 @@ import pathlib
 from typing import NamedTuple
 
 import numpy as np
+from absl import logging as absl_logging
 
 from train.data.camvid_classes import CAMVID
 from train.data.classes import ClassTable
 from train.data.scenes import SCENES, Scenes
+
+# TFDS decodes with Pillow where OpenCV is not installed, and says in every process that it does.
+absl_logging.get_absl_logger().addFilter(lambda record: "OpenCV is not installed" not in str(record.msg))
 
 
 class Dataset(NamedTuple):
@@ -21,16 +25,28 @@ class Dataset(NamedTuple):
 
 
 class TfdsSource:
-  """Random access to a prepared TFDS split: {"id", "image" [H, W, 3], "label" [H, W] in train ids}."""
+  """Random access to a prepared TFDS split: {"id", "image" [H, W, 3], "label" [H, W] in train ids}.
 
-  def __init__(self, source, table: ClassTable):
-    self._source, self._table = source, table
+  Args:
+    source: TFDS's own, whose labels are raw ids `[H, W, 1]`.
+    folder: where it is, for errors.
+  """
+
+  def __init__(self, source, table: ClassTable, folder: str = ""):
+    self._source, self._table, self._folder = source, table, folder
 
   def __len__(self) -> int:
     return len(self._source)
 
   def __getitem__(self, index: int) -> dict:
-    example = self._source[index]
+    if not 0 <= index < len(self):
+      raise IndexError(f"index: expected 0..{len(self) - 1}, got {index}")
+    try:
+      example = self._source[index]
+    except Exception as error:  # whatever Array Record or the decoder make of a damaged file
+      raise ValueError(
+        f"{self._folder}: example {index} is unreadable ({error}); delete that folder and prepare it again"
+      ) from error
     name = example["id"].decode() if isinstance(example["id"], bytes) else str(example["id"])
     label = self._table.to_train_ids(example["label"][..., 0], name)
     return {"id": name, "image": np.asarray(example["image"]), "label": label}
@@ -68,7 +84,7 @@ def open_camvid(split: str, dir: str = "data") -> TfdsSource:
     )
   if split not in builder.info.splits:
     raise ValueError(f"camvid: expected a split among {', '.join(builder.info.splits)}, got {split!r}")
-  return TfdsSource(builder.as_data_source(split), CAMVID)
+  return TfdsSource(builder.as_data_source(split), CAMVID, str(builder.data_dir))
 
 
 DATASETS = {"scenes": Dataset(SCENES, open_scenes), "camvid": Dataset(CAMVID, open_camvid)}

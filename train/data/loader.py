@@ -7,15 +7,15 @@ places the loader; nothing of it need be saved.
 
 from __future__ import annotations
 
-import ctypes
+import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator
 
 import grain
 import numpy as np
-
-_PR_SET_PDEATHSIG = 1
+from absl import flags
 
 
 def training_batches(
@@ -62,8 +62,9 @@ def training_batches(
   options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
   iterator = batches.to_iter_dataset(options)
   if workers:
+    _parse_flags()
     options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
-    iterator = iterator.mp_prefetch(options, worker_init_fn=_die_with_parent)
+    iterator = iterator.mp_prefetch(options, worker_init_fn=_start_worker)
   return iter(iterator)
 
 
@@ -77,8 +78,21 @@ def _arrays(augment):
   return transform
 
 
-def _die_with_parent(worker_index: int, worker_count: int) -> None:
-  """A loader that outlives a killed training would hold its memory for ever. Linux only."""
+def _parse_flags() -> None:
+  """Grain's worker processes read absl's flags, which only `absl.app.run` has parsed."""
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS.mark_as_parsed()
+
+
+def _start_worker(worker_index: int, worker_count: int) -> None:
+  """Ctrl-C and SIGTERM reach all processes of a job: the parent alone decides when the workers end."""
   del worker_index, worker_count
-  if hasattr(os, "uname") and os.uname().sysname == "Linux":
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+  for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
+  threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+  """A loader that outlives a killed training would hold its memory for ever."""
+  multiprocessing.parent_process().join()
+  os._exit(1)

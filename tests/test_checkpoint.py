@@ -1,0 +1,97 @@
+"""Checkpoints: what was saved comes back; damage is noticed, set aside, and the one before is used."""
+
+import logging
+import pathlib
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from train.checkpoint import Checkpoints, digest, params_sha256
+
+
+def state(value):
+  return {"params": {"a": jnp.full((64, 64), value), "b": {"c": jnp.arange(3.0)}}, "step": jnp.int32(value)}
+
+
+@pytest.fixture
+def saved(tmp_path):
+  checkpoints = Checkpoints(tmp_path / "checkpoints", keep=2)
+  for step in (1, 2, 3):
+    checkpoints.save(step, state(step), seconds=10.0 * step)
+  return checkpoints
+
+
+def largest_file(folder: pathlib.Path) -> pathlib.Path:
+  return max((file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
+
+
+def test_the_newest_comes_back_and_the_oldest_is_gone(saved):
+  assert saved.steps() == [2, 3]
+  restored, seconds = saved.restore(state(0))
+  assert seconds == 30
+  assert int(restored["step"]) == 3
+  np.testing.assert_array_equal(restored["params"]["a"], np.full((64, 64), 3.0))
+  assert int(saved.restore(state(0), step=2)[0]["step"]) == 2
+
+
+def test_nothing_to_restore(tmp_path):
+  assert Checkpoints(tmp_path / "none", keep=1).restore(state(0)) is None
+
+
+def truncate(file):
+  file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def flip_bits(file):
+  content = bytearray(file.read_bytes())
+  content[len(content) // 2 - 4 : len(content) // 2 + 4] = b"\xa5" * 8
+  file.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_bits, pathlib.Path.unlink])
+def test_a_damaged_checkpoint_is_set_aside(saved, tmp_path, caplog, damage):
+  damage(largest_file(tmp_path / "checkpoints" / "3"))
+  assert int(saved.restore(state(0))[0]["step"]) == 2, "reading alone moves nothing"
+  assert saved.steps() == [2, 3]
+  with caplog.at_level(logging.WARNING, "train"):
+    restored, seconds = saved.restore(state(0), set_aside=True)
+  assert int(restored["step"]) == 2
+  assert seconds == 20
+  assert "CHECKPOINT 3 IS DAMAGED" in caplog.text
+  assert (tmp_path / "damaged-checkpoint-3").is_dir()
+  assert saved.steps() == [2]
+  saved.save(3, state(3), seconds=30.0)
+  assert int(saved.restore(state(0))[0]["step"]) == 3
+
+
+def test_wrong_numbers_are_noticed_by_the_digest_alone(saved, tmp_path, monkeypatch):
+  """Orbax restores these without an error: only the digest tells."""
+  monkeypatch.setattr("train.checkpoint.digest", lambda tree: "another")
+  assert saved.restore(state(0), set_aside=True) is None
+  assert (tmp_path / "damaged-checkpoint-2").is_dir()
+
+
+def test_asking_for_a_step(saved, tmp_path):
+  with pytest.raises(ValueError, match=r"expected a checkpoint of step 7, got \[2, 3\]"):
+    saved.restore(state(0), step=7)
+  truncate(largest_file(tmp_path / "checkpoints" / "3"))
+  with pytest.raises(ValueError, match=r"3: damaged"):
+    saved.restore(state(0), step=3)
+  assert (tmp_path / "checkpoints" / "3").is_dir()
+
+
+def test_another_model_is_no_damage(saved):
+  other = {**state(0), "params": {"a": jnp.zeros((3, 3)), "b": {"c": jnp.zeros(3)}}}
+  with pytest.raises(ValueError, match=r"of another model: params/a is \(64, 64\), expected \(3, 3\)"):
+    saved.restore(other, set_aside=True)
+  assert saved.steps() == [2, 3]
+
+
+def test_digests():
+  tree = {"a": np.arange(3.0), "b": {"c": np.ones(2)}}
+  assert digest(tree) == digest({"b": {"c": np.ones(2)}, "a": np.arange(3.0)})
+  assert digest(tree) != digest({"a": np.arange(3.0), "b": {"d": np.ones(2)}})
+  assert digest(tree) != digest({"a": np.arange(3.0), "b": {"c": np.ones((2, 1))}})
+  assert params_sha256(tree) == params_sha256({"b": {"c": np.ones(2)}, "a": np.arange(3.0)})
+  assert params_sha256(tree) != params_sha256({"a": np.arange(3.0) + 1e-9, "b": {"c": np.ones(2)}})

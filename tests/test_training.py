@@ -1,0 +1,188 @@
+"""The training: the same on any devices and backends, what it leaves behind, how it refuses."""
+
+import json
+
+import chex
+import jax
+import numpy as np
+import pytest
+from training_cases import tiny_config
+
+from train.checkpoint import params_sha256
+from train.data.loader import training_batches
+from train.data.transforms import augmentation
+from train.experiment import make_experiment, open_split
+from train.log import read_metrics
+from train.loop import train
+from train.parallel import Jit, Pmap, backend
+from train.recorder import TrainingDiverged
+from train.run import initial_state, open_run
+from train.step import make_step
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
+
+
+class OneDevice(Pmap):
+  """The pmap backend on the first of the simulated devices."""
+
+  def __init__(self):
+    super().__init__()
+    self.devices = self.devices[:1]
+
+  def compile_step(self, step):
+    return jax.pmap(step, "batch", in_axes=(None, 0), out_axes=(None, None), devices=self.devices)
+
+  def place_state(self, state):
+    return jax.device_put(state, self.devices[0])
+
+
+def parameters_after(parallel, config, steps):
+  """Parameters and the last metrics after some steps."""
+  experiment = make_experiment(config)
+  state, tx, schedule = initial_state(experiment, config)
+  step = make_step(experiment.model, experiment.preprocess, tx, schedule, parallel, normalise="pixel", seed=0)
+  compiled = parallel.compile_step(step)
+  source = open_split(config, "train")
+  augment = augmentation(config.data, experiment.preprocess.mean_rgb)
+  state = parallel.place_state(state)
+  for batch in training_batches(source, augment, batch=config.batch, seed=0, start=0, stop=steps):
+    state, metrics = compiled(state, parallel.place_batch(batch))
+  return jax.device_get((state.params, metrics))
+
+
+def test_one_device_equals_eight_equals_jit():
+  # Adam divides by the gradient's size: rounding of a gradient near zero would grow to a whole step.
+  config = tiny_config(
+    "runlocal,pool=ppool", model__head="fc", optimizer__clip_norm=1.0, schedule__rate=0.02, steps=20
+  )
+  for group in config.optimizer.groups.values():
+    group.optimizer = "sgd"
+  results = [parameters_after(parallel(), config, 20) for parallel in (OneDevice, Pmap, Jit)]
+  start = initial_state(make_experiment(config), config)[0].params
+  for params, metrics in results[1:]:
+    chex.assert_trees_all_close(params, results[0][0], rtol=2e-4, atol=2e-5)
+    chex.assert_trees_all_close(metrics, results[0][1], rtol=1e-3, atol=1e-5)
+  moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), start, results[0][0])
+  assert np.median(jax.tree.leaves(moved)) > 1e-3
+
+
+def test_one_compilation():
+  config = tiny_config()
+  experiment = make_experiment(config)
+  state, tx, schedule = initial_state(experiment, config)
+  parallel = Pmap()
+  step = make_step(experiment.model, experiment.preprocess, tx, schedule, parallel, normalise="image", seed=0)
+  compiled = parallel.compile_step(chex.assert_max_traces(step, n=1))
+  batch = {"image": np.zeros((8, 32, 48, 3), np.uint8), "label": np.full((8, 32, 48), 255, np.uint8)}
+  state = parallel.place_state(state)
+  for _ in range(3):
+    state, metrics = compiled(state, parallel.place_batch(batch))
+  assert float(metrics["loss"]) == 0, "a batch of ignored pixels has no loss"
+  assert float(metrics["gradient_norm"]) == 0
+
+
+def test_normalisations_differ_by_the_pixels_of_an_image():
+  config = tiny_config(batch=8)
+  experiment = make_experiment(config)
+  parallel = Pmap()
+  labels = np.zeros((8, 32, 48), np.uint8)
+  labels[3:] = 255
+  batch = parallel.place_batch({"image": np.zeros((8, 32, 48, 3), np.uint8), "label": labels})
+  losses = []
+  for normalise in ("pixel", "image"):
+    state, tx, schedule = initial_state(experiment, config)
+    step = make_step(
+      experiment.model, experiment.preprocess, tx, schedule, parallel, normalise=normalise, seed=0
+    )
+    losses.append(float(parallel.compile_step(step)(parallel.place_state(state), batch)[1]["loss"]))
+  np.testing.assert_allclose(losses[1] / losses[0], 3 * 32 * 48 / 8, rtol=1e-5)
+  with pytest.raises(ValueError, match=r"loss.normalise: expected one of pixel, image, got 'sum'"):
+    make_step(None, None, None, None, parallel, normalise="sum", seed=0)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+  """A finished run with an evaluation on the way."""
+  workdir = tmp_path_factory.mktemp("finished") / "run"
+  config = tiny_config("runlocal,pool=ppool", eval__every=3)
+  return workdir, config, train(config, workdir)
+
+
+def test_what_a_run_leaves(finished):
+  workdir, config, summary = finished
+  stored = json.loads((workdir / "summary.json").read_text())
+  expected = {"step", "miou", "pixel_accuracy", "per_class_iou", "params_sha256", "seconds", "config"}
+  assert expected <= stored.keys()
+  assert stored["params_sha256"] == summary["params_sha256"]
+  assert stored["config"]["seed"] == config.seed
+  run = open_run(workdir)
+  assert run.step == config.steps
+  assert params_sha256(run.params) == summary["params_sha256"]
+  assert list((workdir / "tensorboard").iterdir())
+  lines = read_metrics(workdir)
+  assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5, 6]
+  assert [line["step"] for line in lines if "eval/miou" in line] == [3, 6]
+  for key in ("alpha/pool1/mean", "alpha/pool3/low", "images_per_second", "waiting", "learning_rate"):
+    assert np.isfinite(lines[0][key])
+  np.testing.assert_allclose(lines[0]["alpha/pool1/mean"], 20, rtol=1e-3)
+
+
+def test_resumed_run_ends_in_the_same_bits(finished, tmp_path):
+  _, config, summary = finished
+  first = tiny_config("runlocal,pool=ppool", eval__every=3, steps=4, schedule__steps=6)
+  train(first, tmp_path)
+  (tmp_path / "summary.json").unlink()
+  (tmp_path / "config.json").unlink()
+  again = train(config, tmp_path)
+  assert again["params_sha256"] == summary["params_sha256"]
+  assert again["miou"] == summary["miou"]
+
+
+def test_seed_and_pool_change_the_result(finished):
+  _, config, _ = finished
+  heads = [
+    initial_state(make_experiment(c), c)[0].params["head"]["classifier"]["kernel"]
+    for c in (config, tiny_config("runlocal,pool=max"), tiny_config("runlocal,seed=1"))
+  ]
+  np.testing.assert_array_equal(heads[0], heads[1])
+  assert not np.array_equal(heads[0], heads[2])
+
+
+def test_workdir_of_another_config_is_refused(finished):
+  workdir, config, _ = finished
+  other = tiny_config("runlocal,pool=avg", eval__every=3)
+  with pytest.raises(ValueError, match=r"another config \(pool was 'ppool', now 'avg'\)"):
+    train(other, workdir)
+  assert (workdir / "summary.json").is_file()
+  assert config.pool == "ppool"
+
+
+def test_divergence_names_the_step_and_keeps_the_checkpoint(tmp_path):
+  config = tiny_config(steps=40, schedule__rate=1e30, schedule__warmup=0, checkpoint__every=1)
+  for group in config.optimizer.groups.values():
+    group.optimizer = "sgd"
+  with pytest.raises(TrainingDiverged, match=r"step \d+: (loss|gradient_norm) is (nan|inf)"):
+    train(config, tmp_path)
+  run = open_run(tmp_path)
+  assert run.step >= 1
+  assert not (tmp_path / "summary.json").exists()
+
+
+def test_bad_config_values():
+  with pytest.raises(ValueError, match="batch: expected a positive multiple of the 8 devices, got 12"):
+    backend("pmap", 12)
+  with pytest.raises(ValueError, match="parallel: expected one of pmap, jit, got 'xmap'"):
+    backend("xmap", 8)
+  with pytest.raises(ValueError, match="dtype: expected one of float32, bfloat16, got 'float16'"):
+    make_experiment(tiny_config(dtype="float16"))
+  with pytest.raises(ValueError, match=r"expected the split train or val, got 'tset'"):
+    open_split(tiny_config(), "tset")
+
+
+def test_bfloat16_computes_near_float32():
+  losses = [
+    parameters_after(Pmap(), tiny_config("runlocal,pool=ppool", dtype=dtype), 3)
+    for dtype in ("float32", "bfloat16")
+  ]
+  assert jax.tree.leaves(losses[1][0])[0].dtype == np.float32
+  np.testing.assert_allclose(losses[1][1]["loss"], losses[0][1]["loss"], rtol=0.05)
