@@ -9,8 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FIGURES := figures
+QUICKSTART := runs/quickstart
 
-.PHONY: env quickstart test bench lint clean
+.PHONY: env quickstart figures test bench lint clean
 .DEFAULT_GOAL := env
 
 # Always brings .venv up to date: with other extras than last time, too.
@@ -26,10 +27,16 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	$(BIN)/python -m pip install --quiet -c requirements.txt \
-	  -e ".[test$(WANTED:%=$(comma)%)]"
+	  -e ".[test,train$(WANTED:%=$(comma)%)]"
 	@touch $@
 
+# Max pooling and P-pooling from scratch on generated scenes; interrupted, it goes on where it was.
 quickstart: $(READY)
+	$(BIN)/python -m train --config=configs/quickstart.py:pool=max --workdir=$(QUICKSTART)/max
+	$(BIN)/python -m train --config=configs/quickstart.py:pool=ppool --workdir=$(QUICKSTART)/ppool
+	$(BIN)/python -m train.report $(QUICKSTART)/max $(QUICKSTART)/ppool --out $(QUICKSTART)/report.html
+
+figures: $(READY)
 	$(BIN)/python -m ppool_jax.figures --out $(FIGURES)
 
 test: $(READY)
@@ -43,4 +50,4 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache .hypothesis $(FIGURES)
+	rm -rf $(VENV) .jax_cache .pytest_cache .ruff_cache .hypothesis $(FIGURES) $(QUICKSTART)

@@ -24,7 +24,7 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
   config.pool = arg.pool
   config.model.name = "vgg_mini"
 
-  config.data.options = ml_collections.ConfigDict({"train": 1000, "val": 100})
+  config.data.options = ml_collections.ConfigDict({"train": 1000, "val": 100, "seed": 0, "size": (96, 128)})
   config.data.scale = (0.8, 1.25)
   config.data.crop = (96, 128)
   config.data.photometric = 0.5

@@ -27,7 +27,6 @@ OVERRIDES = {
 def tiny_config(arg: str = "runlocal", **overrides):
   """configs/quickstart.py, made tiny; overrides as "data__crop" for data.crop."""
   config = load(f"{ROOT / 'configs/quickstart.py'}:{arg}")
-  config.data.options.size = (96, 128)
   changes = {**OVERRIDES, **{key.replace("__", "."): value for key, value in overrides.items()}}
   config.update_from_flattened_dict(changes)
   return config

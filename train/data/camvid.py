@@ -77,7 +77,7 @@ def find_pairs(source: pathlib.Path) -> dict[str, list[Pair]]:
   Raises:
     FileNotFoundError: no such folder, neither layout in it, or a listed file that is missing: all of
       them are named.
-    ValueError: a line that is no pair, or an empty list.
+    ValueError: a line that is no pair, an empty list, or a frame that stands twice.
   """
   if not source.is_dir():
     raise FileNotFoundError(f"--source {source}: no such folder")

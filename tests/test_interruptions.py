@@ -1,0 +1,110 @@
+"""The program from outside: kill -9, SIGTERM, Ctrl-C, bad workdirs; real processes."""
+
+import json
+import pathlib
+import random
+import signal
+import time
+
+import pytest
+from training_cases import OVERRIDES, program, run
+
+STEPS = 40
+
+
+def command(workdir: pathlib.Path, *more: str) -> list[str]:
+  overrides = {**OVERRIDES, "steps": STEPS, "batch": 2, "checkpoint.every": 3, "eval.every": 20}
+  flags = [f"--config.{key}={value}" for key, value in overrides.items()]
+  return [
+    "train",
+    "--config=configs/quickstart.py:pool=ppool,runlocal",
+    f"--workdir={workdir}",
+    *flags,
+    *more,
+  ]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp("undisturbed") / "run"
+  status, output = run(command(workdir))
+  assert status == 0, output
+  return workdir, json.loads((workdir / "summary.json").read_text()), output
+
+
+def wait_for(process, condition, limit: float = 120.0) -> None:
+  end = time.monotonic() + limit
+  while not condition() and process.poll() is None and time.monotonic() < end:
+    time.sleep(0.002)
+
+
+def steps_logged(workdir) -> int:
+  path = workdir / "metrics.jsonl"
+  return path.read_text().count('"loss"') if path.is_file() else 0
+
+
+def assert_same(workdir, summary):
+  again = json.loads((workdir / "summary.json").read_text())
+  assert again["params_sha256"] == summary["params_sha256"]
+  assert again["miou"] == summary["miou"]
+
+
+def test_killed_at_random_moments(undisturbed, tmp_path):
+  """Five kills: before the first step, in the middle of steps, and while a checkpoint is written."""
+  draw = random.Random(0)
+  for goal in (0, 4, 12, 21, 33):
+    process = program(command(tmp_path))
+    wait_for(process, lambda goal=goal: steps_logged(tmp_path) >= goal)
+    if goal in (4, 21):
+      wait_for(process, lambda: any((tmp_path / "checkpoints").glob("*tmp*")))
+    else:
+      time.sleep(draw.uniform(0, 0.3))
+    assert process.poll() is None, process.communicate()[0]
+    process.kill()
+    process.communicate()
+  status, output = run(command(tmp_path))
+  assert status == 0, output
+  assert "going on from step" in output
+  assert_same(tmp_path, undisturbed[1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_save_first(undisturbed, tmp_path, number):
+  process = program(command(tmp_path, "--config.checkpoint.every=0"))
+  wait_for(process, lambda: steps_logged(tmp_path) >= 5)
+  process.send_signal(number)
+  output, _ = process.communicate(timeout=60)
+  assert process.returncode == 0, output
+  assert "interrupted: saved at step" in output
+  assert not (tmp_path / "summary.json").exists()
+  status, output = run(command(tmp_path, "--config.checkpoint.every=0"))
+  assert status == 0, output
+  assert_same(tmp_path, undisturbed[1])
+
+
+def test_a_finished_run_says_so(undisturbed):
+  workdir, summary, _ = undisturbed
+  before = (workdir / "summary.json").read_bytes()
+  status, output = run(command(workdir))
+  assert status == 0
+  assert f"is finished: step {STEPS}, mIoU {summary['miou']:.4f}" in output
+  assert (workdir / "summary.json").read_bytes() == before
+
+
+def test_a_workdir_that_cannot_be_made():
+  status, output = run(command(pathlib.Path("/proc/nowhere/run")))
+  assert status == 1
+  assert "error: workdir /proc/nowhere/run cannot be written" in output
+  assert "Traceback" not in output
+
+
+def test_evaluate_from_outside(undisturbed):
+  workdir, summary, _ = undisturbed
+  status, output = run(["train.evaluate", f"--workdir={workdir}"])
+  assert status == 0, output
+  stored = json.loads((workdir / f"evaluation-val-{STEPS}.json").read_text())
+  assert stored["miou"] == summary["miou"]
+  assert stored["per_class_iou"] == summary["per_class_iou"]
+  status, output = run(["train.evaluate", f"--workdir={workdir / 'none'}"])
+  assert status == 1
+  assert "no run there" in output
