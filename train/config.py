@@ -55,8 +55,15 @@ def unknown(key: str, known) -> str:
 
 
 def load(path: str) -> ml_collections.ConfigDict:
-  """The config of "FILE.py:arguments", as --config reads it."""
+  """The config of "FILE.py:arguments", as --config reads it.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: arguments that the file does not take.
+  """
   file, _, arg = path.partition(":")
+  if not file.endswith(".py") or not pathlib.Path(file).is_file():
+    raise FileNotFoundError(f"--config: expected a Python file such as configs/quickstart.py, got {file!r}")
   spec = importlib.util.spec_from_file_location(pathlib.Path(file).stem, file)
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)

@@ -39,10 +39,10 @@ def train(config, workdir: pathlib.Path) -> dict | None:
   parallel = backend(config.parallel, config.batch)
   experiment = make_experiment(config)
   training, validation = open_split(config, config.data.split), open_split(config, config.data.eval_split)
-  claim(workdir, config, experiment)
 
   # 1. The state: the newest good checkpoint, or pre-trained and random parameters.
   state, tx, schedule = initial_state(experiment, config)
+  claim(workdir, config, experiment)
   checkpoints = Checkpoints(workdir / "checkpoints", config.checkpoint.keep)
   best = Checkpoints(workdir / "best", keep=1)
   earlier = 0.0

@@ -1,0 +1,104 @@
+"""Every shipped config builds; what does not exist is refused with the nearest name."""
+
+import itertools
+import pathlib
+import re
+
+import jax
+import ml_collections
+import pytest
+from training_cases import ROOT, run
+
+from configs.common import base
+from train.config import check_overrides, load, parse_arg
+from train.data.datasets import dataset
+from train.experiment import make_experiment, pool_of
+from train.optimizer import make_optimizer, make_schedule
+
+FILES = sorted(path for path in (ROOT / "configs").glob("*.py") if path.stem not in ("__init__", "common"))
+POOLS = ("max", "avg", "ppool", "gated", "dpp", "mixed", "lp", "soft", "strided")
+
+
+@pytest.mark.parametrize(("file", "pool"), list(itertools.product(FILES, POOLS)), ids=str)
+def test_every_config_builds(file, pool):
+  for more in ("", ",runlocal", ",seed=3"):
+    config = load(f"{file}:pool={pool}{more}")
+    assert config.pool == pool
+    experiment = make_experiment(config)
+    shapes = jax.eval_shape(experiment.model.init, jax.random.key(0), jax.numpy.zeros((1, 32, 32, 3)))
+    make_optimizer(config.optimizer, make_schedule(config.schedule), shapes["params"])
+    assert dataset(config.data.name)
+    assert config.schedule.steps == config.steps
+
+
+def flat(config, prefix=""):
+  for key, value in config.items():
+    if isinstance(value, ml_collections.ConfigDict) and prefix + key not in OPEN:
+      yield from flat(value, f"{prefix}{key}.")
+    else:
+      yield prefix + key
+
+
+# Free-form: keywords of a pool, of a data set, groups of parameters.
+OPEN = ("pool_kwargs", "data.options", "optimizer.groups")
+
+
+def test_every_field_is_read():
+  """A field that no line of the program reads is dead."""
+  source = "\n".join(path.read_text() for path in pathlib.Path(ROOT, "train").rglob("*.py"))
+  for name in flat(base()):
+    assert re.search(rf"(config|data)(\.\w+)*\.{name.split('.')[-1]}\b", source), name
+
+
+def test_stages():
+  config = load(f"{ROOT}/configs/camvid_vgg16.py:pool=ppool,stages=pool1+pool3")
+  assert pool_of(config) == {
+    "default": "max",
+    "pool1": ("ppool", {"alpha": "side_branch"}),
+    "pool3": ("ppool", {"alpha": "side_branch"}),
+  }
+
+
+def test_arguments():
+  arg = parse_arg("seed=3,runlocal,name=ab", seed=0, runlocal=False, name="", rate=0.5, stages=("a",))
+  assert arg.to_dict() == {"seed": 3, "runlocal": True, "name": "ab", "rate": 0.5, "stages": ("a",)}
+  assert parse_arg("stages=x+y", stages=()).stages == ("x", "y")
+  with pytest.raises(ValueError, match=r"unknown key 'pol': did you mean 'pool'\?"):
+    parse_arg("pol=max", pool="max", seed=0)
+  with pytest.raises(ValueError, match="config argument seed: expected int, got 'one'"):
+    parse_arg("seed=one", seed=0)
+
+
+@pytest.mark.parametrize(
+  ("flag", "message"),
+  [
+    ("--config.sedule.rate=1", r"--config.sedule: unknown key 'sedule': did you mean 'schedule'\?"),
+    ("--config.schedule.rat=1", r"--config.schedule.rat: unknown key 'rat': did you mean 'rate'\?"),
+    ("--config.data.crop.x=1", r"--config.data.crop.x: unknown key 'x'"),
+  ],
+)
+def test_unknown_overrides(flag, message):
+  config = f"--config={ROOT}/configs/quickstart.py"
+  with pytest.raises(ValueError, match=message):
+    check_overrides([config, flag])
+  check_overrides([config, "--config.schedule.rate=1", "--config.optimizer.groups.alpha.lr=2", "--workdir=x"])
+
+
+def test_the_program_refuses_in_one_line():
+  file = "--config=configs/quickstart.py"
+  for flags, message in (
+    ([file + ":sed=1"], "unknown key 'sed': did you mean 'seed'?"),
+    ([file, "--config.stepz=1"], "unknown key 'stepz': did you mean 'steps'?"),
+    ([file + "x"], "quickstart.pyx"),
+    ([file, "--config.data.name=camvd"], "did you mean 'camvid'?"),
+    ([file, "--config.pool=pool"], "pool: expected one of max, avg"),
+    (
+      ["--config=configs/camvid_vgg16.py", "--config.model.weights=/none.h5", "--config.batch=1"],
+      "/none.h5",
+    ),
+  ):
+    status, output = run(["train", *flags, "--workdir=/tmp/never-made"])
+    assert status == 1, output
+    assert message in output, output
+    assert "Traceback" not in output, output
+  assert not pathlib.Path("/tmp/never-made").exists()
