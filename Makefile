@@ -44,6 +44,7 @@ test: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.pooling --out benchmarks/results/pooling-$(ACCELERATOR).json
+	$(BIN)/python -m benchmarks.training --out benchmarks/results/training-$(ACCELERATOR).json
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -98,6 +98,23 @@ def test_a_workdir_that_cannot_be_made():
   assert "Traceback" not in output
 
 
+def test_a_full_disk_keeps_what_was_saved(undisturbed, tmp_path):
+  process = program(command(tmp_path))
+  wait_for(process, lambda: steps_logged(tmp_path) >= 5)
+  process.kill()
+  process.communicate()
+  before = sorted(path.name for path in (tmp_path / "checkpoints").iterdir() if path.name.isdigit())
+  status, output = run(command(tmp_path), largest_file=100_000)
+  assert status == 1, output
+  assert "could not be written; kept: [" in output
+  after = sorted(path.name for path in (tmp_path / "checkpoints").iterdir() if path.name.isdigit())
+  assert before
+  assert set(before) <= set(after)
+  status, output = run(command(tmp_path))
+  assert status == 0, output
+  assert_same(tmp_path, undisturbed[1])
+
+
 def test_evaluate_from_outside(undisturbed):
   workdir, summary, _ = undisturbed
   status, output = run(["train.evaluate", f"--workdir={workdir}"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 
@@ -32,8 +33,12 @@ def tiny_config(arg: str = "runlocal", **overrides):
   return config
 
 
-def program(arguments: list[str], **environment: str) -> subprocess.Popen:
-  """python -m train with one CPU device and the tests' compilation cache."""
+def program(arguments: list[str], largest_file: int | None = None, **environment: str) -> subprocess.Popen:
+  """python -m train with one CPU device and the tests' compilation cache.
+
+  Args:
+    largest_file: bytes; writing more fails, as on a full disk.
+  """
   env = {
     **os.environ,
     "JAX_PLATFORMS": "cpu",
@@ -44,13 +49,18 @@ def program(arguments: list[str], **environment: str) -> subprocess.Popen:
     **environment,
   }
   command = [sys.executable, "-m", *arguments]
+
+  def limit():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
   return subprocess.Popen(
-    command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-  )
+    command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    preexec_fn=limit if largest_file else None,
+  )  # fmt: skip
 
 
-def run(arguments: list[str], **environment: str) -> tuple[int, str]:
+def run(arguments: list[str], largest_file: int | None = None, **environment: str) -> tuple[int, str]:
   """Exit status and output of `program`."""
-  process = program(arguments, **environment)
+  process = program(arguments, largest_file, **environment)
   output, _ = process.communicate(timeout=300)
   return process.returncode, output

@@ -6,6 +6,8 @@ import logging
 import pathlib
 import time
 
+import jax
+
 from train.checkpoint import Checkpoints, params_sha256
 from train.data.loader import training_batches
 from train.data.transforms import augmentation
@@ -66,6 +68,8 @@ def train(config, workdir: pathlib.Path) -> dict | None:
     stop=config.steps,
     workers=config.data.workers,
     threads=config.data.threads,
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
   )
 
   # 3. The loop. A resumed run begins with the evaluation that a kill may have prevented.
