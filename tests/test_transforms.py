@@ -112,7 +112,7 @@ class TestScale:
       for k in np.flatnonzero(label[middle, 1:] != label[middle, :-1]):
         left, right = image[middle, k : k + 2]
         crossing = k + (127.5 - left) / (right - left)
-        assert abs(crossing - (k + 0.5)) <= 0.5 + 1e-6
+        assert abs(crossing - (k + 0.5)) <= 0.51  # the pixels have 8 bits
 
   def test_factors_fill_the_range(self):
     widths = [RandomScale(0.5, 2.0)(example((40, 40)), rng(seed))["label"].shape[1] for seed in range(200)]
@@ -180,9 +180,8 @@ class TestCrop:
 
   @pytest.mark.parametrize("size", [(0, 4), (4, -1)])
   def test_error_names_the_field(self, size):
-    with pytest.raises(
-      ValueError, match=re.escape(f"data.crop: expected positive (height, width), got {size}")
-    ):
+    expected = re.escape(f"data.crop: expected positive (height, width), got {size}")
+    with pytest.raises(ValueError, match=expected):
       RandomCrop(*size, mean=MEAN)
 
 
@@ -226,18 +225,14 @@ class TestPhotometric:
 
   def test_strength_scales_the_change(self):
     given = example((40, 40))
-    change = [
-      np.mean(
-        [
-          np.abs(
-            PhotometricDistortion(strength)(given, rng(seed))["image"].astype(int) - given["image"]
-          ).mean()
-          for seed in range(50)
-        ]
-      )
-      for strength in (0.25, 0.5, 1.0)
-    ]
-    assert change[0] < 0.7 * change[1] < 0.7 * 0.8 * change[2]
+
+    def change(strength):
+      distort = PhotometricDistortion(strength)
+      changed = np.stack([distort(given, rng(seed))["image"] for seed in range(50)]).astype(int)
+      return np.abs(changed - given["image"]).mean()
+
+    assert change(0.25) < 0.7 * change(0.5)
+    assert change(0.5) < 0.8 * change(1.0)
 
   @pytest.mark.parametrize("strength", [-0.1, 2.1, float("nan")])
   def test_error_names_the_field(self, strength):
