@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks import timing
 from configs.common import base, parameter_groups
-from train.experiment import Experiment, initial_params, make_experiment
+from train.experiment import Experiment, initial_variables, make_experiment
 from train.optimizer import make_optimizer, make_schedule
 from train.parallel import Pmap
 from train.step import TrainState, make_step
@@ -54,7 +54,8 @@ def training_step(name: str, size: tuple[int, int], batch: int):
   config = base()
   config.data.name = "camvid"
   experiment = with_pool(make_experiment(config), POOLS[name])
-  params = initial_params(experiment, 0)
+  variables = initial_variables(experiment, 0)
+  params = variables["params"]
   config.optimizer.groups = parameter_groups("log_side_branch" if "log" in name else None)
   schedule = make_schedule(config.schedule)
   tx = make_optimizer(config.optimizer, schedule, params)
@@ -69,7 +70,9 @@ def training_step(name: str, size: tuple[int, int], batch: int):
       "label": draw.integers(0, 11, (batch, *size), np.uint8),
     }
   )
-  state = parallel.place_state(TrainState(jax.numpy.zeros((), int), params, tx.init(params)))
+  state = parallel.place_state(
+    TrainState(jax.numpy.zeros((), int), params, variables["batch_stats"], tx.init(params))
+  )
   kept = [state]
 
   def run():

@@ -25,13 +25,13 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
   config.model.name = "vgg_mini"
 
   config.data.options = ml_collections.ConfigDict({"train": 1000, "val": 100, "seed": 0, "size": (96, 128)})
-  config.data.scale = (0.8, 1.25)
+  config.data.scale = (1.0, 1.0)  # the scenes vary enough by themselves
   config.data.crop = (96, 128)
-  config.data.photometric = 0.5
+  config.data.photometric = 0.0
   config.batch = 16
   config.steps = 450
 
-  config.schedule.rate = 2e-3
+  config.schedule.rate = 3e-3
   config.schedule.warmup = 20
   config.optimizer.groups = ml_collections.ConfigDict(
     {

@@ -49,7 +49,7 @@ def test_predictions_are_palette_images_of_the_photographs_size(runs, photograph
     image = opened(tmp_path / f"{name}.png")
     assert (image.mode, image.size) == ("P", size)
     source = next(photographs.glob(f"{name}.*"))
-    expected = make_predict(run.experiment, run.config)(run.params, np.asarray(opened(source))[None])[0]
+    expected = make_predict(run.experiment, run.config)(run.variables, np.asarray(opened(source))[None])[0]
     np.testing.assert_array_equal(np.asarray(image), expected)
     assert image.getpalette()[: 3 * 2] == run.experiment.table.palette()[:2].ravel().tolist()
     assert opened(tmp_path / f"{name}-overlay.png").size == size
@@ -73,7 +73,7 @@ def test_errors_of_predict(runs, photographs, tmp_path):
 
 def test_alpha_maps_of_an_image(runs):
   run = open_run(runs / "ppool")
-  maps = find_alpha(run.experiment, run.params, np.zeros((40, 48, 3), np.uint8))
+  maps = find_alpha(run.experiment, run.variables, np.zeros((40, 48, 3), np.uint8))
   assert {unit: alpha.shape for unit, alpha in maps.items()} == {
     "pool1": (20, 24, 16),
     "pool2": (10, 12, 32),
@@ -92,7 +92,7 @@ def test_every_image_once_whatever_its_size():
 def test_evaluation_counts_every_pixel_once_on_eight_devices(runs):
   run = open_run(runs / "max")
   source = open_split(run.config, "val")
-  confusion = evaluate(run.experiment, run.params, source, run.config)
+  confusion = evaluate(run.experiment, run.variables, source, run.config)
   valid = sum(int((source[i]["label"] != 255).sum()) for i in range(len(source)))
   assert confusion.sum() == valid
   stored = json.loads((runs / "max" / "summary.json").read_text())
@@ -103,7 +103,7 @@ def test_a_set_of_ignored_pixels_is_refused(runs):
   run = open_run(runs / "max")
   void = {"image": np.zeros((32, 48, 3), np.uint8), "label": np.full((32, 48), 255, np.uint8)}
   with pytest.raises(ValueError, match="every pixel of the set is ignored"):
-    evaluate(run.experiment, run.params, [void], run.config)
+    evaluate(run.experiment, run.variables, [void], run.config)
 
 
 def test_absent_classes_are_null_and_do_not_count():

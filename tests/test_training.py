@@ -117,7 +117,7 @@ def test_what_a_run_leaves(finished):
   assert stored["config"]["seed"] == config.seed
   run = open_run(workdir)
   assert run.step == config.steps
-  assert params_sha256(run.params) == summary["params_sha256"]
+  assert params_sha256(run.variables["params"]) == summary["params_sha256"]
   assert list((workdir / "tensorboard").iterdir())
   lines = read_metrics(workdir)
   assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5, 6]

@@ -42,7 +42,7 @@ def evaluate_workdir(workdir: pathlib.Path, step: int | None = None, split: str 
 
   run = open_run(workdir, step)
   split = split or run.config.data.eval_split
-  confusion = evaluate(run.experiment, run.params, open_split(run.config, split), run.config)
+  confusion = evaluate(run.experiment, run.variables, open_split(run.config, split), run.config)
   results = {"step": run.step, "split": split, **summarise(confusion, run.experiment.table)}
   print_table(results)
   path = pathlib.Path(workdir, f"evaluation-{split}-{run.step}.json")
@@ -51,7 +51,7 @@ def evaluate_workdir(workdir: pathlib.Path, step: int | None = None, split: str 
   return results
 
 
-def evaluate(experiment: Experiment, params, source, config) -> np.ndarray:
+def evaluate(experiment: Experiment, variables, source, config) -> np.ndarray:
   """The confusion matrix of the whole set, int64 `[K, K]`, each image once at its own size.
 
   Args:
@@ -63,7 +63,7 @@ def evaluate(experiment: Experiment, params, source, config) -> np.ndarray:
   total = np.zeros((classes, classes), np.int64)
   meter = Meter(len(source), "evaluation", "images")
   for examples in batches_by_size(source, config.eval.batch):
-    predictions = predict(params, np.stack([example["image"] for example in examples]))
+    predictions = predict(variables, np.stack([example["image"] for example in examples]))
     for example, prediction in zip(examples, predictions, strict=True):
       total += metrics.confusion(example["label"], prediction, classes, IGNORE)
     meter.advance(len(examples))
@@ -74,21 +74,21 @@ def evaluate(experiment: Experiment, params, source, config) -> np.ndarray:
 
 
 def make_predict(experiment: Experiment, config):
-  """A function `(params, uint8 images [N, H, W, 3]) -> classes uint8 [N, H, W]`, any N."""
+  """A function `(variables, uint8 images [N, H, W, 3]) -> classes uint8 [N, H, W]`, any N."""
   import jax.numpy as jnp
 
   parallel = backend(config.parallel, config.batch)
   devices = len(parallel.devices)
 
-  def classify(params, images):
-    logits = experiment.model.apply({"params": params}, experiment.preprocess(images))
+  def classify(variables, images):
+    logits = experiment.model.apply(variables, experiment.preprocess(images))
     return logits.argmax(-1).astype(jnp.uint8)
 
   compiled = parallel.compile_map(classify)
 
-  def predict(params, images: np.ndarray) -> np.ndarray:
+  def predict(variables, images: np.ndarray) -> np.ndarray:
     padded = np.concatenate([images, np.repeat(images[:1], -len(images) % devices, axis=0)])
-    return parallel.fetch_map(compiled(params, parallel.place_batch(padded)))[: len(images)]
+    return parallel.fetch_map(compiled(variables, parallel.place_batch(padded)))[: len(images)]
 
   return predict
 

@@ -69,20 +69,20 @@ def pool_of(config):
   return {"default": "max", **dict.fromkeys(config.stages, pool)} if config.stages else pool
 
 
-def initial_params(experiment: Experiment, seed: int):
-  """Parameters at step 0: random from `seed`, the backbone's from the weights file if there is one.
+def initial_variables(experiment: Experiment, seed: int) -> dict:
+  """Variables at step 0, {"params", "batch_stats"}: random from `seed`, the backbone's from the weights file if there is one.
 
   A parameter's random numbers depend on the seed and its path alone, so that networks with different
   pools begin with the same head.
   """
   key = jax.random.key(seed)
-  params = jax.jit(experiment.model.init)(key, jnp.zeros((1, 32, 32, 3)))["params"]
+  variables = {"batch_stats": {}, **jax.jit(experiment.model.init)(key, jnp.zeros((1, 32, 32, 3)))}
   if experiment.pretrained is None:
-    return params
-  flat = flax.traverse_util.flatten_dict(params)
+    return variables
+  flat = flax.traverse_util.flatten_dict(variables["params"])
   for path, value in flax.traverse_util.flatten_dict(experiment.pretrained).items():
     flat["backbone", *path] = jnp.asarray(value)
-  return flax.traverse_util.unflatten_dict(flat)
+  return {**variables, "params": flax.traverse_util.unflatten_dict(flat)}
 
 
 def open_split(config, split: str):

@@ -16,7 +16,7 @@ from train.experiment import make_experiment, open_split, write_json
 from train.interruption import Interruption
 from train.parallel import backend
 from train.recorder import Recorder
-from train.run import claim, initial_state
+from train.run import claim, initial_state, variables_of
 from train.step import make_step
 
 _LOG = logging.getLogger("train")
@@ -78,7 +78,7 @@ def train(config, workdir: pathlib.Path) -> dict | None:
   with Recorder(workdir, config, step) as recorder, Interruption() as interruption:
     while True:
       if evaluation_due(config, step) and (step == config.steps or not recorder.evaluated(step)):
-        results = summarise(evaluate(experiment, state.params, validation, config), experiment.table)
+        results = summarise(evaluate(experiment, variables_of(state), validation, config), experiment.table)
         recorder.evaluation(step, results)
         if results["miou"] >= recorder.best_miou:
           best.save(step, state, earlier + time.monotonic() - started)

@@ -17,6 +17,8 @@ _AXIS = "batch"
 class Pmap:
   """`jax.pmap` over the local devices, the state replicated."""
 
+  axis_name = _AXIS
+
   def __init__(self):
     self.devices = jax.local_devices()
     self._replicated = NamedSharding(Mesh(np.array(self.devices), (_AXIS,)), PartitionSpec())
@@ -34,7 +36,7 @@ class Pmap:
     return jax.pmap(step, _AXIS, in_axes=(None, 0), out_axes=(None, None), donate_argnums=(0,))
 
   def compile_map(self, function):
-    """`function(params, images) -> outputs`, an output for each example."""
+    """`function(variables, images) -> outputs`, an output for each example."""
     return jax.pmap(function, _AXIS, in_axes=(None, 0))
 
   def place_state(self, state):
@@ -52,6 +54,8 @@ class Pmap:
 
 class Jit:
   """`jax.jit` over a mesh of all devices: the batch is sharded, the state replicated."""
+
+  axis_name = None  # a reduction over the batch is global as it stands
 
   def __init__(self):
     self.devices = jax.local_devices()

@@ -61,18 +61,18 @@ def predict(workdir, images: str, out, step: int | None, alpha: bool, channels: 
   out.mkdir(parents=True, exist_ok=True)
   for file in track(files, "predicting", "images"):
     image = read_image(file)
-    labels = label(run.params, image[None])[0]
+    labels = label(run.variables, image[None])[0]
     palette_image(labels, run.experiment.table).save(out / f"{file.stem}.png")
     Image.fromarray(overlay(image, labels, run.experiment.table)).save(out / f"{file.stem}-overlay.png")
     if alpha:
-      maps = find_alpha(run.experiment, run.params, image)
+      maps = find_alpha(run.experiment, run.variables, image)
       for unit, values in maps.items():
         draw_maps(unit, values, channels, out / f"{file.stem}-alpha-{unit}.png")
       draw_channel_means(image, maps, out / f"{file.stem}-alpha-means.png")
   print(f"{len(files)} images are in {out}")
 
 
-def find_alpha(experiment: Experiment, params, image) -> dict:
+def find_alpha(experiment: Experiment, variables, image) -> dict:
   """Alpha maps of one uint8 RGB image `[H, W, 3]`, float32 `[h, w, C]` by unit.
 
   Raises:
@@ -80,11 +80,11 @@ def find_alpha(experiment: Experiment, params, image) -> dict:
   """
 
   @jax.jit
-  def sow(params, images):
+  def sow(variables, images):
     inputs = experiment.preprocess(images)
-    return alpha_maps(experiment.model.apply({"params": params}, inputs, mutable=["intermediates"])[1])
+    return alpha_maps(experiment.model.apply(variables, inputs, mutable=["intermediates"])[1])
 
-  maps = {unit: jax.device_get(values[0]) for unit, values in sow(params, image[None]).items()}
+  maps = {unit: jax.device_get(values[0]) for unit, values in sow(variables, image[None]).items()}
   if not maps:
     raise ValueError("--alpha: this network has no P-pooling")
   return maps

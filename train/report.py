@@ -112,7 +112,7 @@ def _predictions(runs: dict, count: int) -> str:
     example = source[int(index)]
     panels = [example["image"], coloured(example["label"], classes)]
     for name, run in runs.items():
-      panels.append(coloured(predict[name](run.params, example["image"][None])[0], classes))
+      panels.append(coloured(predict[name](run.variables, example["image"][None])[0], classes))
     rows.append(embedded(side_by_side(panels), example["id"]))
   return f"<p>image | truth | {' | '.join(runs)}</p>" + "".join(rows)
 
@@ -127,7 +127,7 @@ def _alpha(runs: dict) -> str:
     if run.config.pool != "ppool":
       continue
     image = open_split(run.config, run.config.data.eval_split)[0]["image"]
-    maps = find_alpha(run.experiment, run.params, image)
+    maps = find_alpha(run.experiment, run.variables, image)
     with tempfile.TemporaryDirectory() as folder:
       path = pathlib.Path(folder, "alpha.png")
       draw_channel_means(image, maps, path)

@@ -11,18 +11,18 @@ import ml_collections
 
 from ppool_jax import weights
 from train.checkpoint import Checkpoints
-from train.experiment import Experiment, initial_params, make_experiment, write_json
+from train.experiment import Experiment, initial_variables, make_experiment, write_json
 from train.optimizer import make_optimizer, make_schedule
 from train.step import TrainState
 
 
 class Run(NamedTuple):
-  """A run that was read back: its config, what the config describes, and a checkpoint's parameters."""
+  """A run that was read back: its config, what the config describes, and a checkpoint's variables."""
 
   config: ml_collections.ConfigDict
   experiment: Experiment
   step: int
-  params: Any
+  variables: Any
 
 
 def open_run(workdir: pathlib.Path, step: int | None = None) -> Run:
@@ -44,15 +44,23 @@ def open_run(workdir: pathlib.Path, step: int | None = None) -> Run:
   checkpoints.close()
   if restored is None:
     raise FileNotFoundError(f"{workdir}: no checkpoint there yet")
-  return Run(config, experiment, int(restored[0].step), restored[0].params)
+  state = restored[0]
+  return Run(config, experiment, int(state.step), variables_of(state))
 
 
 def initial_state(experiment: Experiment, config) -> tuple:
   """(state at step 0, optimiser, schedule)."""
-  params = initial_params(experiment, config.seed)
+  variables = initial_variables(experiment, config.seed)
+  params = variables["params"]
   schedule = make_schedule(config.schedule)
   tx = make_optimizer(config.optimizer, schedule, params)
-  return TrainState(jax.numpy.zeros((), int), params, tx.init(params)), tx, schedule
+  step = jax.numpy.zeros((), int)
+  return TrainState(step, params, variables["batch_stats"], tx.init(params)), tx, schedule
+
+
+def variables_of(state: TrainState) -> dict:
+  """What the model is applied with."""
+  return {"params": state.params, "batch_stats": state.batch_stats}
 
 
 def claim(workdir: pathlib.Path, config, experiment: Experiment) -> None:

@@ -21,11 +21,13 @@ class TrainState(flax.struct.PyTreeNode):
   Attributes:
     step: int32, steps done.
     params: the model's parameters.
+    batch_stats: running statistics of batch norm, empty without.
     opt_state: the optimiser's.
   """
 
   step: jax.Array
   params: Any
+  batch_stats: Any
   opt_state: Any
 
 
@@ -47,19 +49,22 @@ def make_step(model, preprocess, tx, schedule, parallel, *, normalise: str, seed
   if normalise not in NORMALISATIONS:
     raise ValueError(f"loss.normalise: expected one of {', '.join(NORMALISATIONS)}, got {normalise!r}")
 
-  def loss_of(params, images, labels, key, count):
+  if parallel.axis_name and getattr(model.backbone, "batch_norm", False):
+    model = model.clone(backbone=model.backbone.clone(axis_name=parallel.axis_name))
+
+  def loss_of(params, batch_stats, images, labels, key, count):
     places = parallel.places(images.shape[0])
     logits, sown = model.apply(
-      {"params": params},
+      {"params": params, "batch_stats": batch_stats},
       preprocess(images),
       train=True,
       places=places,
       rngs={"dropout": key},
-      mutable=["intermediates", "alpha_range"],
+      mutable=["intermediates", "alpha_range", "batch_stats"],
     )
     loss = pixel_losses(logits, labels).sum() / count
     hits = jnp.sum((logits.argmax(-1) == labels) & (labels != IGNORE))
-    return loss, (hits, alpha_statistics(sown))
+    return loss, (hits, alpha_statistics(sown), sown.get("batch_stats", {}))
 
   def step(state: TrainState, batch):
     images, labels = batch["image"], batch["label"]
@@ -67,7 +72,9 @@ def make_step(model, preprocess, tx, schedule, parallel, *, normalise: str, seed
     count = jnp.maximum(valid, 1) if normalise == "pixel" else parallel.sum(images.shape[0])
     key = jax.random.fold_in(jax.random.key(seed), state.step)
     grad = jax.value_and_grad(loss_of, has_aux=True)
-    (loss, (hits, alpha)), grads = grad(state.params, images, labels, key, count)
+    (loss, (hits, alpha, batch_stats)), grads = grad(
+      state.params, state.batch_stats, images, labels, key, count
+    )
     grads = parallel.sum(grads)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     metrics = {
@@ -78,7 +85,7 @@ def make_step(model, preprocess, tx, schedule, parallel, *, normalise: str, seed
       **jax.tree.map(lambda x: parallel.sum(x) / parallel.sum(1), alpha),
     }
     params = optax.apply_updates(state.params, updates)
-    return TrainState(state.step + 1, params, opt_state), metrics
+    return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
 
   return step
 

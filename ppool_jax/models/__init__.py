@@ -23,7 +23,9 @@ BACKBONES = {
     VGG, stages=((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), pool_strides=(2, 2, 2, 2, 1)
   ),
   # For the quick start and for tests: 100 times smaller, stride 4, trains from scratch in minutes.
-  "vgg_mini": functools.partial(VGG, stages=((16, 2), (32, 2), (64, 3)), pool_strides=(2, 2, 1)),
+  "vgg_mini": functools.partial(
+    VGG, stages=((16, 2), (32, 2), (64, 3)), pool_strides=(2, 2, 1), batch_norm=True
+  ),
 }
 _LAST_FEATURE = {"vgg16": "pool5", "vgg_mini": "pool3"}
 

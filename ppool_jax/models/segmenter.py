@@ -29,7 +29,8 @@ class Segmenter(nn.Module):
 
     Args:
       images: `[N, H, W, 3]`.
-      train: whether dropout is on; it needs a "dropout" key.
+      train: whether dropout is on, which needs a "dropout" key, and batch norm takes the batch's
+        statistics, which needs "batch_stats" mutable.
       places: int `[N]`, the examples' places in the global batch, for dropout.
 
     Returns:

@@ -22,12 +22,16 @@ class VGG(nn.Module):
     stages: for each stage its channels and the number of its convolutions.
     pool_strides: for each stage the stride of its pool.
     pool: what `pool_factory` takes: a name, `(name, kwargs)`, a factory or a dict of stages.
+    batch_norm: batch normalisation in place of the convolutions' biases, for training from scratch.
+    axis_name: of `jax.pmap`, over whose devices the batch's statistics are taken in training.
     dtype: of the computation; parameters are float32. None: the input's.
   """
 
   stages: Sequence[tuple[int, int]]
   pool_strides: Sequence[int]
   pool: Any = "max"
+  batch_norm: bool = False
+  axis_name: str | None = None
   dtype: Any = None
 
   @property
@@ -40,7 +44,7 @@ class VGG(nn.Module):
 
     Args:
       images: `[N, H, W, 3]`, preprocessed.
-      train: taken for the models' common signature; VGG's trunk behaves the same in training.
+      train: whether batch norm takes the batch's statistics (collection "batch_stats" mutable).
 
     Returns:
       "conv<s>", the last activation of stage s before its pool, and "pool<s>":
@@ -54,9 +58,17 @@ class VGG(nn.Module):
     x = images
     for s, ((channels, depth), stride) in enumerate(zip(self.stages, self.pool_strides, strict=True), 1):
       for i in range(1, depth + 1):
-        conv = nn.Conv(channels, (3, 3), dtype=self.dtype, kernel_init=nn.initializers.he_normal(),
+        conv = nn.Conv(channels, (3, 3), dtype=self.dtype, use_bias=not self.batch_norm,
+                       kernel_init=nn.initializers.he_normal(),
                        name=f"conv{s}_{i}")  # fmt: skip
-        x = nn.relu(conv(x))
+        x = conv(x)
+      if self.batch_norm:
+        norm = nn.BatchNorm(
+          use_running_average=not train, momentum=0.9, dtype=self.dtype, axis_name=self.axis_name,
+          name=f"norm{s}_{i}",
+        )  # fmt: skip
+        x = norm(x)
+      x = nn.relu(x)
       features[f"conv{s}"] = x
       pool = pool_factory(self.pool, f"pool{s}")
       padding = "VALID" if stride > 1 else "SAME"
