@@ -71,9 +71,9 @@ def parameter_groups(alpha: str | None) -> ml_collections.ConfigDict:
   return ml_collections.ConfigDict(
     {
       "kernel": group(r"backbone/[^/]*/kernel", 1.0, 1.0),
-      "bias": group(r"backbone/conv[^/]*/bias", 2.0, 0.0),
+      "bias": group(r"backbone/(conv|pool)[^/]*/bias", 2.0, 0.0),
       "norm": group(r"backbone/norm[^/]*/(scale|bias)", 1.0, 0.0),
-      "pool": group(r"backbone/pool\d/(?!alpha/).*", 1.0, 0.0),
+      "pool": group(r"backbone/pool\d/(?!alpha/|(kernel|bias)$).*", 1.0, 0.0),
       "alpha": group(r".*/alpha/.*", 3.0, 0.0) if paper else group(r".*/alpha/.*", 10.0, 0.0, "adam"),
       "head_kernel": group(r"head/.*kernel", 10.0, 1.0),
       "head_bias": group(r"head/.*bias", 20.0, 0.0),

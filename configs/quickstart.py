@@ -3,7 +3,7 @@
   python -m train --config=configs/quickstart.py:pool=ppool --workdir=runs/quickstart/ppool
 
 Arguments:
-  pool: a name of ppool_jax.POOLS; of all three pools.
+  pool: a name of ppool_jax.POOLS, for both pools.
   seed: of parameters, order and augmentation.
   runlocal: a few steps, to see everything run in seconds.
 """
@@ -29,18 +29,20 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
   config.data.crop = (96, 128)
   config.data.photometric = 0.0
   config.batch = 16
-  config.steps = 450
+  config.steps = 300
 
   config.schedule.rate = 3e-3
   config.schedule.warmup = 20
   config.optimizer.groups = ml_collections.ConfigDict(
     {
-      "kernel": {"pattern": r".*/kernel", "lr": 1.0, "decay": 1.0, "optimizer": "adam"},
+      "kernel": {"pattern": r"backbone/(?!.*/alpha/).*/kernel", "lr": 1.0, "decay": 1.0, "optimizer": "adam"},
+      # The classifier starts near zero, as the recipes have it, and must not stay there.
+      "head": {"pattern": r"head/.*/kernel", "lr": 10.0, "decay": 1.0, "optimizer": "adam"},
       "alpha": {"pattern": r".*/alpha/.*", "lr": 3.0, "decay": 0.0, "optimizer": "adam"},
       "rest": {"pattern": r"(?!.*/alpha/).*/(?!kernel)[^/]*", "lr": 1.0, "decay": 0.0, "optimizer": "adam"},
     }
   )
-  config.eval.every = 150
+  config.eval.every = 100
   config.eval.batch = 20
   config.checkpoint.seconds = 2.0
   if arg.runlocal:

@@ -16,7 +16,7 @@ from train.experiment import make_experiment, pool_of
 from train.optimizer import make_optimizer, make_schedule
 
 FILES = sorted(path for path in (ROOT / "configs").glob("*.py") if path.stem not in ("__init__", "common"))
-POOLS = ("max", "avg", "ppool", "gated", "dpp", "mixed", "lp", "soft", "strided")
+POOLS = ("max", "avg", "ppool", "gated", "dpp", "mixed", "lp", "soft", "strided", "allconv")
 
 
 @pytest.mark.parametrize(("file", "pool"), list(itertools.product(FILES, POOLS)), ids=str)

@@ -53,7 +53,7 @@ def test_predictions_are_palette_images_of_the_photographs_size(runs, photograph
     np.testing.assert_array_equal(np.asarray(image), expected)
     assert image.getpalette()[: 3 * 2] == run.experiment.table.palette()[:2].ravel().tolist()
     assert opened(tmp_path / f"{name}-overlay.png").size == size
-    for kind in ("pool1", "pool2", "pool3", "means"):
+    for kind in ("pool1", "pool2", "means"):
       assert np.asarray(opened(tmp_path / f"{name}-alpha-{kind}.png")).std() > 5
 
 
@@ -77,7 +77,6 @@ def test_alpha_maps_of_an_image(runs):
   assert {unit: alpha.shape for unit, alpha in maps.items()} == {
     "pool1": (20, 24, 16),
     "pool2": (10, 12, 32),
-    "pool3": (10, 12, 64),
   }
 
 
@@ -129,7 +128,7 @@ def test_pictures():
 def test_the_report_stands_alone(runs, tmp_path, capsys):
   write_report([runs / "max", runs / "ppool"], tmp_path / "report.html", examples=2)
   text = (tmp_path / "report.html").read_text()
-  assert text.count("data:image/png;base64,") == 1 + 2 + 1 + 3
+  assert text.count("data:image/png;base64,") == 1 + 2 + 1 + 2
   assert not re.search(r'(src|href)="(?!data:)', text)
   summary = json.loads((runs / "ppool" / "summary.json").read_text())
   assert f"{100 * summary['miou']:.1f}" in text

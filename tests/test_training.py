@@ -122,7 +122,7 @@ def test_what_a_run_leaves(finished):
   lines = read_metrics(workdir)
   assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5, 6]
   assert [line["step"] for line in lines if "eval/miou" in line] == [3, 6]
-  for key in ("alpha/pool1/mean", "alpha/pool3/low", "images_per_second", "waiting", "learning_rate"):
+  for key in ("alpha/pool1/mean", "alpha/pool2/low", "images_per_second", "waiting", "learning_rate"):
     assert np.isfinite(lines[0][key])
   np.testing.assert_allclose(lines[0]["alpha/pool1/mean"], 20, rtol=1e-3)
 

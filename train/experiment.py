@@ -70,12 +70,12 @@ def pool_of(config):
 
 
 def initial_variables(experiment: Experiment, seed: int) -> dict:
-  """Variables at step 0, {"params", "batch_stats"}: random from `seed`, the backbone's from the weights file if there is one.
+  """Variables at step 0, {"params", "batch_stats"}: random from `seed`, or of the weights file.
 
   A parameter's random numbers depend on the seed and its path alone, so that networks with different
   pools begin with the same head.
   """
-  key = jax.random.key(seed)
+  key = jax.random.key(seed, impl="threefry2x32")
   variables = {"batch_stats": {}, **jax.jit(experiment.model.init)(key, jnp.zeros((1, 32, 32, 3)))}
   if experiment.pretrained is None:
     return variables

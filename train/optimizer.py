@@ -40,8 +40,8 @@ def make_schedule(config) -> optax.Schedule:
 
 
 def _poly(rate: float, power: float, steps: int) -> optax.Schedule:
-  # optax's is NaN at its end where the compiler rounds 1 - steps / steps below zero.
-  return lambda step: rate * jnp.maximum(1 - step / steps, 0.0) ** power
+  # optax's is NaN at its end, where the compiler may round 1 - steps / steps below zero.
+  return lambda step: rate * (jnp.maximum(steps - step, 0) / steps) ** power
 
 
 def make_optimizer(config, schedule: optax.Schedule, params) -> optax.GradientTransformation:

@@ -70,7 +70,7 @@ def make_step(model, preprocess, tx, schedule, parallel, *, normalise: str, seed
     images, labels = batch["image"], batch["label"]
     valid = parallel.sum(jnp.sum(labels != IGNORE))
     count = jnp.maximum(valid, 1) if normalise == "pixel" else parallel.sum(images.shape[0])
-    key = jax.random.fold_in(jax.random.key(seed), state.step)
+    key = jax.random.fold_in(random_key(seed), state.step)
     grad = jax.value_and_grad(loss_of, has_aux=True)
     (loss, (hits, alpha, batch_stats)), grads = grad(
       state.params, state.batch_stats, images, labels, key, count
@@ -88,6 +88,11 @@ def make_step(model, preprocess, tx, schedule, parallel, *, normalise: str, seed
     return TrainState(state.step + 1, params, batch_stats, opt_state), metrics
 
   return step
+
+
+def random_key(seed: int) -> jax.Array:
+  """A key whose numbers do not depend on how they are batched, as those of JAX's "rbg" keys do."""
+  return jax.random.key(seed, impl="threefry2x32")
 
 
 def pixel_losses(logits: jax.Array, labels: jax.Array) -> jax.Array:

@@ -101,7 +101,7 @@ def alpha_factory(alpha: str | tuple[str, Mapping]) -> Callable[..., nn.Module]:
   Raises:
     ValueError, TypeError: unknown name or keyword, with the ones that exist.
   """
-  name, kwargs = (alpha, {}) if isinstance(alpha, str) else alpha
+  name, kwargs = (alpha, {}) if isinstance(alpha, str) else (*alpha, {})[:2]
   if name not in ALPHAS:
     raise ValueError(f"alpha: expected a number, a factory or one of {', '.join(ALPHAS)}, got {name!r}")
   source = functools.partial(ALPHAS[name], **kwargs)

@@ -20,7 +20,7 @@ class VGG(nn.Module):
 
   Attributes:
     stages: for each stage its channels and the number of its convolutions.
-    pool_strides: for each stage the stride of its pool.
+    pool_strides: for each stage the stride of its pool; None: it has no pool.
     pool: what `pool_factory` takes: a name, `(name, kwargs)`, a factory or a dict of stages.
     batch_norm: batch normalisation in place of the convolutions' biases, for training from scratch.
     axis_name: of `jax.pmap`, over whose devices the batch's statistics are taken in training.
@@ -28,7 +28,7 @@ class VGG(nn.Module):
   """
 
   stages: Sequence[tuple[int, int]]
-  pool_strides: Sequence[int]
+  pool_strides: Sequence[int | None]
   pool: Any = "max"
   batch_norm: bool = False
   axis_name: str | None = None
@@ -36,7 +36,7 @@ class VGG(nn.Module):
 
   @property
   def output_stride(self) -> int:
-    return math.prod(self.pool_strides)
+    return math.prod(stride or 1 for stride in self.pool_strides)
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool = False) -> dict[str, jax.Array]:
@@ -47,13 +47,13 @@ class VGG(nn.Module):
       train: whether batch norm takes the batch's statistics (collection "batch_stats" mutable).
 
     Returns:
-      "conv<s>", the last activation of stage s before its pool, and "pool<s>":
+      "conv<s>", the last activation of stage s before its pool, and "pool<s>", where it has one:
       `[N, H_s, W_s, C_s]`.
 
     Raises:
       ValueError: `pool` is a dict with a stage that the network does not have.
     """
-    check_stages(self.pool, [f"pool{s}" for s in range(1, len(self.stages) + 1)])
+    check_stages(self.pool, [f"pool{s}" for s, stride in enumerate(self.pool_strides, 1) if stride])
     features = {}
     x = images
     for s, ((channels, depth), stride) in enumerate(zip(self.stages, self.pool_strides, strict=True), 1):
@@ -62,14 +62,16 @@ class VGG(nn.Module):
                        kernel_init=nn.initializers.he_normal(),
                        name=f"conv{s}_{i}")  # fmt: skip
         x = conv(x)
-      if self.batch_norm:
-        norm = nn.BatchNorm(
-          use_running_average=not train, momentum=0.9, dtype=self.dtype, axis_name=self.axis_name,
-          name=f"norm{s}_{i}",
-        )  # fmt: skip
-        x = norm(x)
-      x = nn.relu(x)
+        if self.batch_norm:
+          norm = nn.BatchNorm(
+            use_running_average=not train, momentum=0.9, dtype=self.dtype, axis_name=self.axis_name,
+            name=f"norm{s}_{i}",
+          )  # fmt: skip
+          x = norm(x)
+        x = nn.relu(x)
       features[f"conv{s}"] = x
+      if stride is None:
+        continue
       pool = pool_factory(self.pool, f"pool{s}")
       padding = "VALID" if stride > 1 else "SAME"
       x = pool(window_shape=(2, 2), strides=(stride, stride), padding=padding, name=f"pool{s}")(x)
