@@ -126,9 +126,12 @@ def test_pictures():
 
 
 def test_the_report_stands_alone(runs, tmp_path, capsys):
-  write_report([runs / "max", runs / "ppool"], tmp_path / "report.html", examples=2)
+  folder = tmp_path / "pictures"
+  write_report([runs / "max", runs / "ppool"], tmp_path / "report.html", examples=2, pictures=folder)
   text = (tmp_path / "report.html").read_text()
-  assert text.count("data:image/png;base64,") == 1 + 2 + 1 + 2
+  assert text.count("data:image/png;base64,") == 1 + 1 + 1 + 2
+  assert np.asarray(opened(folder / "predictions.png")).shape == (2 * 36, 4 * 52 - 4, 3)
+  assert np.asarray(opened(folder / "curves.png")).std() > 5
   assert not re.search(r'(src|href)="(?!data:)', text)
   summary = json.loads((runs / "ppool" / "summary.json").read_text())
   assert f"{100 * summary['miou']:.1f}" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import pathlib
 
 import numpy as np
 from PIL import Image
@@ -33,14 +34,18 @@ def table(header: list, rows: list[list]) -> str:
   return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def embedded(picture, caption: str) -> str:
+def embedded(picture, caption: str, path: pathlib.Path | None = None) -> str:
   """A figure.
 
   Args:
     picture: a matplotlib figure (closed afterwards), RGB uint8 `[H, W, 3]`, or the bytes of a PNG.
     caption: below it.
+    path: where the picture is written too.
   """
-  data = base64.b64encode(_png(picture)).decode()
+  png = _png(picture)
+  if path:
+    path.write_bytes(png)
+  data = base64.b64encode(png).decode()
   text = html.escape(caption)
   return (
     f'<figure><img src="data:image/png;base64,{data}" alt="{text}"><figcaption>{text}</figcaption></figure>'

@@ -35,3 +35,12 @@ def side_by_side(panels: list[np.ndarray], gap: int = 4) -> np.ndarray:
   white = np.full((panels[0].shape[0], gap, 3), 255, np.uint8)
   parts = [part for panel in panels for part in (panel, white)]
   return np.concatenate(parts[:-1], axis=1)
+
+
+def stacked(rows: list[np.ndarray], gap: int = 4) -> np.ndarray:
+  """RGB pictures below each other, white between them and beside narrower ones."""
+  width = max(row.shape[1] for row in rows)
+  sides = [((0, gap), (0, width - row.shape[1]), (0, 0)) for row in rows]
+  return np.concatenate(
+    [np.pad(row, side, constant_values=255) for row, side in zip(rows, sides, strict=True)]
+  )

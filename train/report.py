@@ -15,7 +15,7 @@ from train.evaluate import make_predict
 from train.experiment import open_split
 from train.html import embedded, page, table
 from train.log import read_metrics
-from train.pictures import coloured, side_by_side
+from train.pictures import coloured, side_by_side, stacked
 
 
 def main() -> None:
@@ -23,12 +23,15 @@ def main() -> None:
   parser.add_argument("workdirs", nargs="+", type=pathlib.Path, help="finished runs on one data set")
   parser.add_argument("--out", required=True, type=pathlib.Path, help="the page")
   parser.add_argument("--examples", type=int, default=6, help="images of the evaluation split to show")
+  parser.add_argument("--pictures", type=pathlib.Path, help="folder for curves.png and predictions.png too")
   arguments = parser.parse_args()
   with report_errors():
-    write_report(arguments.workdirs, arguments.out, arguments.examples)
+    write_report(**vars(arguments))
 
 
-def write_report(workdirs: list[pathlib.Path], out: pathlib.Path, examples: int = 6) -> None:
+def write_report(
+  workdirs: list[pathlib.Path], out: pathlib.Path, examples: int = 6, pictures: pathlib.Path | None = None
+) -> None:
   """Writes the page and prints its first table.
 
   Raises:
@@ -38,19 +41,28 @@ def write_report(workdirs: list[pathlib.Path], out: pathlib.Path, examples: int 
   from train.run import open_run
 
   mpl.use("Agg")
+  if len({workdir.name for workdir in workdirs}) < len(workdirs):
+    raise ValueError(f"expected workdirs of different names, got {', '.join(map(str, workdirs))}")
   summaries = {workdir.name: _summary(workdir) for workdir in workdirs}
   names = {summary["config"]["data"]["name"] for summary in summaries.values()}
   if len(names) > 1:
     raise ValueError(f"expected runs on one data set, got {', '.join(sorted(names))}")
   runs = {workdir.name: open_run(workdir) for workdir in workdirs}
+
+  def file(name: str) -> pathlib.Path | None:
+    return pictures and pictures / f"{name}.png"
+
+  for folder in filter(None, (out.parent, pictures)):
+    folder.mkdir(parents=True, exist_ok=True)
   sections = {
     "Results": table(*_results(summaries)),
     "IoU by class, per cent": table(*_classes(summaries, next(iter(runs.values())).experiment.table)),
-    "Curves": embedded(_curves(workdirs), "loss and mIoU against steps"),
-    "Predictions": _predictions(runs, examples),
+    "Curves": embedded(_curves(workdirs), "loss and mIoU against steps", file("curves")),
+    "Predictions": embedded(
+      _predictions(runs, examples), f"image | truth | {' | '.join(runs)}", file("predictions")
+    ),
     "Alpha": _alpha(runs),
   }
-  out.parent.mkdir(parents=True, exist_ok=True)
   out.write_text(page("P-pooling: runs side by side", sections))
   _print(*_results(summaries))
   print(f"report: {out}")
@@ -92,17 +104,25 @@ def _curves(workdirs: list[pathlib.Path]):
   figure, (losses, scores) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
   for workdir in workdirs:
     lines = read_metrics(workdir)
-    for axis, key in ((losses, "loss"), (scores, "eval/miou")):
-      points = [(line["step"], line[key]) for line in lines if key in line]
-      axis.plot(*zip(*points, strict=True), label=workdir.name, marker="o" if axis is scores else None)
-  losses.set(xlabel="step", ylabel="training loss", yscale="log")
+    steps, values = zip(*((line["step"], line["loss"]) for line in lines if "loss" in line), strict=True)
+    losses.plot(steps, running_mean(values), label=workdir.name)
+    points = [(line["step"], line["eval/miou"]) for line in lines if "eval/miou" in line]
+    scores.plot(*zip(*points, strict=True), marker="o", label=workdir.name)
+  losses.set(xlabel="step", ylabel="training loss (running mean)", yscale="log")
   scores.set(xlabel="step", ylabel="mIoU, evaluation split")
   losses.legend()
   return figure
 
 
-def _predictions(runs: dict, count: int) -> str:
-  """For each of some images: the image, the truth, every run's prediction."""
+def running_mean(values, share: float = 0.1) -> np.ndarray:
+  """Means over a window of that share of the values, shorter at the ends."""
+  width = max(1, round(share * len(values)))
+  ones = np.ones(width)
+  return np.convolve(values, ones, "same") / np.convolve(np.ones(len(values)), ones, "same")
+
+
+def _predictions(runs: dict, count: int) -> np.ndarray:
+  """For each of some images a row: the image, the truth, every run's prediction."""
   first = next(iter(runs.values()))
   source = open_split(first.config, first.config.data.eval_split)
   classes = first.experiment.table
@@ -113,8 +133,8 @@ def _predictions(runs: dict, count: int) -> str:
     panels = [example["image"], coloured(example["label"], classes)]
     for name, run in runs.items():
       panels.append(coloured(predict[name](run.variables, example["image"][None])[0], classes))
-    rows.append(embedded(side_by_side(panels), example["id"]))
-  return f"<p>image | truth | {' | '.join(runs)}</p>" + "".join(rows)
+    rows.append(side_by_side(panels))
+  return stacked(rows)
 
 
 def _alpha(runs: dict) -> str:
