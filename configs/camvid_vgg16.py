@@ -1,4 +1,20 @@
-"""VGG-16 on CamVid, from ImageNet weights."""
+"""VGG-16 from ImageNet weights, fine-tuned on CamVid.
+
+  python -m train.prepare camvid --source CAMVID_FOLDER
+  python -m train --config=configs/camvid_vgg16.py:pool=ppool,weights=VGG16_FILE --workdir=runs/camvid/ppool
+
+Arguments:
+  pool: a name of ppool_jax.POOLS.
+  alpha: of P-pooling, a name of ppool_jax.ALPHAS: side_branch (the paper's, default), log_side_branch,
+    channel, layer.
+  stages: the pools that take it, "pool1+pool3", max pooling elsewhere; none: all five (Table 6).
+  size: "full", crops 480x360, or "half", crops 240x180 of images scaled 0.5 to 1, for two CPU cores.
+  seed: of the head, order and augmentation.
+  weights: a file for ppool_jax.weights.load; none: from scratch.
+  runlocal: a few steps on small crops, to see everything run.
+
+RESULTS_DOC
+"""
 
 from __future__ import annotations
 
@@ -26,9 +42,7 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
   config.data.options = ml_collections.ConfigDict({"dir": "data"})
   if arg.size not in SIZES:
     raise ValueError(f"config argument size: expected one of {', '.join(SIZES)}, got {arg.size!r}")
-  for field, value in SIZES[arg.size].items():
-    node, _, key = field.rpartition(".")
-    (config[node] if node else config)[key] = value
+  config.update_from_flattened_dict(SIZES[arg.size])
 
   config.schedule.rate = 1e-3
   config.schedule.warmup = 50
@@ -36,7 +50,7 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
   config.optimizer.groups = parameter_groups(arg.alpha if arg.pool == "ppool" else None)
   if arg.runlocal:
     config.steps = 4
-    config.batch = 1
+    config.batch = 8
     config.data.crop = (64, 96)
   return config
 
