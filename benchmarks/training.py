@@ -57,7 +57,7 @@ def training_step(name: str, size: tuple[int, int], batch: int):
   variables = initial_variables(experiment, 0)
   params = variables["params"]
   config.optimizer.groups = parameter_groups("log_side_branch" if "log" in name else None)
-  schedule = make_schedule(config.schedule)
+  schedule = make_schedule(config.schedule, config.steps)
   tx = make_optimizer(config.optimizer, schedule, params)
   parallel = Pmap()
   compiled = parallel.compile_step(

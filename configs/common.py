@@ -39,7 +39,7 @@ def base() -> ml_collections.ConfigDict:
     {
       "kind": "poly",  # or "step", "constant"
       "rate": 1e-3,
-      "steps": config.get_ref("steps"),  # where poly ends
+      "steps": 0,  # where poly ends; 0: at config.steps
       "power": 0.9,
       "boundaries": (),
       "factor": 0.1,  # of "step"

@@ -23,7 +23,7 @@ def schedule(**fields):
   config = base()
   config.steps = fields.pop("steps", 100)
   config.schedule.update({"rate": 0.1, **fields})
-  return make_schedule(config.schedule)
+  return make_schedule(config.schedule, config.steps)
 
 
 def run(params, gradients, groups=ONE, momentum=0.0, weight_decay=0.0, clip_norm=0.0, **fields):

@@ -142,7 +142,7 @@ def test_what_a_run_leaves(finished):
 def test_resumed_run_ends_in_the_same_bits(finished, tmp_path):
   _, config, summary = finished
   first = tiny_config("runlocal,pool=ppool", eval__every=3, steps=4, schedule__steps=6)
-  train(first, tmp_path)
+  assert train(first, tmp_path)["step"] == 4
   (tmp_path / "summary.json").unlink()
   (tmp_path / "config.json").unlink()
   again = train(config, tmp_path)

@@ -17,17 +17,21 @@ OPTIMIZERS = ("sgd", "caffe_sgd", "adam")
 SCHEDULES = ("poly", "step", "constant")
 
 
-def make_schedule(config) -> optax.Schedule:
-  """The learning rate at each step, of `config.schedule`.
+def make_schedule(config, steps: int) -> optax.Schedule:
+  """The learning rate at each step.
 
-  kind "poly": rate * (1 - step / steps)^power; "step": rate * factor^(boundaries passed);
-  "constant". All begin with `warmup` steps of linear growth.
+  kind "poly": rate * (1 - step / end)^power; "step": rate * factor^(boundaries passed); "constant".
+  All begin with `warmup` steps of linear growth.
+
+  Args:
+    config: `config.schedule`; its `steps` is the end of poly.
+    steps: of the training: the end where `config.steps` is 0.
 
   Raises:
     ValueError: an unknown kind.
   """
   if config.kind == "poly":
-    schedule = _poly(config.rate, config.power, config.steps)
+    schedule = _poly(config.rate, config.power, config.steps or steps)
   elif config.kind == "step":
     schedule = optax.piecewise_constant_schedule(config.rate, dict.fromkeys(config.boundaries, config.factor))
   elif config.kind == "constant":

@@ -52,7 +52,7 @@ def initial_state(experiment: Experiment, config) -> tuple:
   """(state at step 0, optimiser, schedule)."""
   variables = initial_variables(experiment, config.seed)
   params = variables["params"]
-  schedule = make_schedule(config.schedule)
+  schedule = make_schedule(config.schedule, config.steps)
   tx = make_optimizer(config.optimizer, schedule, params)
   step = jax.numpy.zeros((), int)
   return TrainState(step, params, variables["batch_stats"], tx.init(params)), tx, schedule
