@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import resource
 import subprocess
 import sys
 
@@ -49,14 +48,11 @@ def program(arguments: list[str], largest_file: int | None = None, **environment
     **environment,
   }
   command = [sys.executable, "-m", *arguments]
-
-  def limit():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-
+  if largest_file:
+    command = ["bash", "-c", f'ulimit -f {largest_file // 1024}; exec "$@"', "limited", *command]
   return subprocess.Popen(
-    command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    preexec_fn=limit if largest_file else None,
-  )  # fmt: skip
+    command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+  )
 
 
 def run(arguments: list[str], largest_file: int | None = None, **environment: str) -> tuple[int, str]:
