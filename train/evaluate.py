@@ -77,7 +77,7 @@ def make_predict(experiment: Experiment, config):
   """A function `(variables, uint8 images [N, H, W, 3]) -> classes uint8 [N, H, W]`, any N."""
   import jax.numpy as jnp
 
-  parallel = backend(config.parallel, config.batch)
+  parallel = backend(config.parallel)
   devices = len(parallel.devices)
 
   def classify(variables, images):

@@ -88,14 +88,17 @@ class Jit:
 BACKENDS = {"pmap": Pmap, "jit": Jit}
 
 
-def backend(name: str, batch: int) -> Pmap | Jit:
+def backend(name: str, batch: int | None = None) -> Pmap | Jit:
   """The backend `config.parallel` names.
+
+  Args:
+    batch: the global batch of a training; evaluation pads its batches and runs on any devices.
 
   Raises:
     ValueError: no such backend, or a global batch that does not divide over the devices.
   """
   if name not in BACKENDS:
     raise ValueError(f"parallel: expected one of {', '.join(BACKENDS)}, got {name!r}")
-  if batch < 1 or batch % jax.device_count():
+  if batch is not None and (batch < 1 or batch % jax.device_count()):
     raise ValueError(f"batch: expected a positive multiple of the {jax.device_count()} devices, got {batch}")
   return BACKENDS[name]()

@@ -22,8 +22,8 @@ BACKBONES = {
   "vgg16": functools.partial(
     VGG, stages=((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), pool_strides=(2, 2, 2, 2, 1)
   ),
-  # For the quick start and for tests: 100 times smaller, trains from scratch in minutes. Stride 4 without a
-  # pool at stride 1, which moves what it sees by half a cell: more than a thin thing is wide.
+  # For the quick start and for tests: 100 times smaller, trains from scratch in minutes. Stride 4; no pool
+  # at stride 1, which cost a sixth of the time and moved mIoU by 0.3 points, one run each.
   "vgg_mini": functools.partial(
     VGG, stages=((16, 2), (32, 2), (64, 3)), pool_strides=(2, 2, None), batch_norm=True
   ),
