@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from ppool_jax import models
 from train.alpha import alpha_statistics
 from train.data.classes import IGNORE
 
@@ -49,8 +50,7 @@ def make_step(model, preprocess, tx, schedule, parallel, *, normalise: str, seed
   if normalise not in NORMALISATIONS:
     raise ValueError(f"loss.normalise: expected one of {', '.join(NORMALISATIONS)}, got {normalise!r}")
 
-  if parallel.axis_name and getattr(model.backbone, "batch_norm", False):
-    model = model.clone(backbone=model.backbone.clone(axis_name=parallel.axis_name))
+  model = models.synchronised(model, parallel.axis_name)
 
   def loss_of(params, batch_stats, images, labels, key, count):
     places = parallel.places(images.shape[0])

@@ -1,31 +1,37 @@
-"""A segmenter: a backbone, a head on one of its features, bilinear upsampling to the input's size."""
+"""A segmenter: a backbone, a head on its features, bilinear upsampling to the input's size."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from ppool_jax.models.upsampling import upsample
 
 
 class Segmenter(nn.Module):
   """Logits for every pixel.
 
   Attributes:
-    backbone: `images -> dict of features`, with `output_stride`.
-    head: `(features, train, places) -> scores` at the features' resolution.
-    feature: the one of the backbone's features that the head reads.
+    backbone: `images -> dict of features`, with `grids` and `multiple`.
+    head: `(feature, train, places) -> scores` at the feature's resolution.
+    feature: the one of the backbone's features that the head reads, or several, which it then gets as
+      a tuple; scores have the resolution of the first.
   """
 
   backbone: nn.Module
   head: nn.Module
-  feature: str
+  feature: str | Sequence[str]
 
   def __call__(self, images: jax.Array, train: bool = False, places: jax.Array | None = None) -> jax.Array:
     """Logits of preprocessed images.
 
-    Sides that are no multiple of the backbone's stride are padded below and to the right with zeros
-    (the mean, once preprocessed) and the logits cropped: stretching the scores instead would shift
-    them by up to half a stride against the pixels.
+    Sides that are no multiple of the backbone's `multiple` are padded below and to the right with zeros
+    (the mean, once preprocessed) and the logits cropped. A cell's scores belong to the pixel that it is
+    centred on, which depends on the windows and the padding of every layer before it (`Grid.offset`):
+    stretching the scores over the image instead would shift them by up to half a stride.
 
     Args:
       images: `[N, H, W, 3]`.
@@ -37,13 +43,10 @@ class Segmenter(nn.Module):
       float32 `[N, H, W, num_classes]`.
     """
     height, width = images.shape[1:3]
-    stride = self.backbone.output_stride
-    images = jnp.pad(images, ((0, 0), (0, -height % stride), (0, -width % stride), (0, 0)))
-    scores = self.head(self.backbone(images, train=train)[self.feature], train, places)
-    return upsample(scores, stride)[:, :height, :width]
-
-
-def upsample(scores: jax.Array, factor: int) -> jax.Array:
-  """Bilinear upsampling with half-pixel centres: `[N, h, w, C]` to `[N, factor h, factor w, C]`."""
-  batch, height, width, channels = scores.shape
-  return jax.image.resize(scores, (batch, factor * height, factor * width, channels), "bilinear")
+    names = (self.feature,) if isinstance(self.feature, str) else tuple(self.feature)
+    multiple = self.backbone.multiple
+    images = jnp.pad(images, ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0)))
+    features = self.backbone(images, train=train, places=places)
+    inputs = features[names[0]] if isinstance(self.feature, str) else tuple(features[n] for n in names)
+    grid = self.backbone.grids[names[0]]
+    return upsample(self.head(inputs, train, places), grid.stride, grid.offset, (height, width))

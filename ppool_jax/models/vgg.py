@@ -2,84 +2,122 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 
-from ppool_jax.layers import pool_factory
+from ppool_jax.models.classifier import classify
+from ppool_jax.models.dropout import ExampleDropout
+from ppool_jax.models.grid import Grid
+from ppool_jax.models.network import Network
+from ppool_jax.models.sites import Site, apply_pool, check_pool
 
 
-class VGG(nn.Module):
-  """The convolutional trunk of a VGG network, every pool replaceable.
+class VGG(Network, kw_only=True):
+  """Stages of 3x3 convolutions, each ended by a 2x2 pool; every pool replaceable.
 
-  Pools are 2x2: VALID where they stride, SAME where they do not. The convolutions' parameters are
-  `conv<stage>_<number>`, a pool's own live under `pool<stage>`.
+  The convolutions' parameters are `conv<stage>_<number>`, a pool's own live under `pool<stage>`.
+  Strides beyond the output stride are removed; pools stay, and what follows is dilated, so that the
+  features are those of the network with its strides at more positions.
 
   Attributes:
     stages: for each stage its channels and the number of its convolutions.
     pool_strides: for each stage the stride of its pool; None: it has no pool.
     pool: what `pool_factory` takes: a name, `(name, kwargs)`, a factory or a dict of stages.
+    output_stride: the largest; None: the product of the pools' strides.
+    num_classes: None for features, or the classes of the published classifier (fc6, fc7, fc8).
     batch_norm: batch normalisation in place of the convolutions' biases, for training from scratch.
-    axis_name: of `jax.pmap`, over whose devices the batch's statistics are taken in training.
-    dtype: of the computation; parameters are float32. None: the input's.
   """
 
   stages: Sequence[tuple[int, int]]
   pool_strides: Sequence[int | None]
-  pool: Any = "max"
+  pool: Any = None
+  output_stride: int | None = None
+  num_classes: int | None = None
   batch_norm: bool = False
-  axis_name: str | None = None
-  dtype: Any = None
 
   @property
-  def output_stride(self) -> int:
-    return math.prod(stride or 1 for stride in self.pool_strides)
+  def sites(self) -> tuple[Site, ...]:
+    strides = enumerate(self.pool_strides, 1)
+    # A pool of stride 1 keeps its input's size: its last windows are smaller.
+    return tuple(Site(f"pool{s}", 2, stride) for s, stride in strides if stride)
+
+  @property
+  def last(self) -> str:
+    return f"pool{len(self.stages)}" if self.pool_strides[-1] else f"conv{len(self.stages)}"
+
+  @property
+  def grids(self) -> dict[str, Grid]:
+    """The cells of every feature."""
+    sites, grid, grids = {site.name: site for site in self.sites}, Grid(), {}
+    for s in range(1, len(self.stages) + 1):
+      grids[f"conv{s}"] = grid
+      if site := sites.get(f"pool{s}"):
+        grid = grids[site.name] = self._after(grid, site)
+    return grids
+
+  @property
+  def multiple(self) -> int:
+    grids = self.grids
+    return max(super().multiple, *(grids[site.name.replace("pool", "conv")].multiple for site in self.sites))
+
+  def _after(self, grid: Grid, site: Site) -> Grid:
+    return grid.window(site.window, site.stride, site.padding[0], self.output_stride)
 
   @nn.compact
-  def __call__(self, images: jax.Array, train: bool = False) -> dict[str, jax.Array]:
-    """Features of every stage.
+  def __call__(self, images: jax.Array, train: bool = False, places: jax.Array | None = None):
+    """Features of every stage, or class scores.
 
     Args:
       images: `[N, H, W, 3]`, preprocessed.
-      train: whether batch norm takes the batch's statistics (collection "batch_stats" mutable).
+      train: whether batch norm takes the batch's statistics (collection "batch_stats" mutable) and
+        dropout is on (a "dropout" key).
+      places: int `[N]`, the examples' places in the global batch, for dropout.
 
     Returns:
       "conv<s>", the last activation of stage s before its pool, and "pool<s>", where it has one:
-      `[N, H_s, W_s, C_s]`.
+      `[N, H_s, W_s, C_s]`. With `num_classes`, float32 logits `[N, num_classes]`.
 
     Raises:
       ValueError: `pool` is a dict with a stage that the network does not have.
     """
-    check_stages(self.pool, [f"pool{s}" for s, stride in enumerate(self.pool_strides, 1) if stride])
-    features = {}
+    features = self._features(images, train)
+    if self.num_classes is None:
+      return features
+    return self._classify(features[self.last], train, places)
+
+  def _features(self, images, train: bool) -> dict[str, jax.Array]:
+    check_pool(self.pool, self.sites)
+    grids, sites, features = self.grids, {site.name: site for site in self.sites}, {}
     x = images
-    for s, ((channels, depth), stride) in enumerate(zip(self.stages, self.pool_strides, strict=True), 1):
+    for s, (channels, depth) in enumerate(self.stages, 1):
+      grid = grids[f"conv{s}"]
       for i in range(1, depth + 1):
-        conv = nn.Conv(channels, (3, 3), dtype=self.dtype, use_bias=not self.batch_norm,
-                       kernel_init=nn.initializers.he_normal(),
-                       name=f"conv{s}_{i}")  # fmt: skip
-        x = conv(x)
-        if self.batch_norm:
-          norm = nn.BatchNorm(
-            use_running_average=not train, momentum=0.9, dtype=self.dtype, axis_name=self.axis_name,
-            name=f"norm{s}_{i}",
-          )  # fmt: skip
-          x = norm(x)
-        x = nn.relu(x)
+        x = self._convolution(x, channels, f"{s}_{i}", grid.dilation, train)
       features[f"conv{s}"] = x
-      if stride is None:
-        continue
-      pool = pool_factory(self.pool, f"pool{s}")
-      padding = "VALID" if stride > 1 else "SAME"
-      x = pool(window_shape=(2, 2), strides=(stride, stride), padding=padding, name=f"pool{s}")(x)
-      features[f"pool{s}"] = x
+      if site := sites.get(f"pool{s}"):
+        x = self._pooled(x, site, grid)
+        features[site.name] = x
     return features
 
+  def _convolution(self, x, channels: int, number: str, dilation: int, train: bool):
+    count = self.channels(channels)
+    x = self.conv(x, count, 3, f"conv{number}", dilation=dilation, bias=not self.batch_norm)
+    return nn.relu(self.normalise(x, f"norm{number}", train) if self.batch_norm else x)
 
-def check_stages(pool, stages: Sequence[str]) -> None:
-  """Refuses a `pool` dict with a key that is no stage: a typing error would leave the default."""
-  if isinstance(pool, Mapping) and (unknown := sorted(set(pool) - {*stages, "default"})):
-    raise ValueError(f'pool: expected stages among {", ".join(stages)} and "default", got {unknown[0]!r}')
+  def _pooled(self, x, site: Site, grid: Grid):
+    stride = self._after(grid, site).stride // grid.stride
+    return apply_pool(self.pool, site, x, stride, grid.dilation)
+
+  def _classify(self, x, train: bool, places):
+    """fc6 and fc7 as convolutions, so that larger images are classified at every position."""
+    rate = self.grids[self.last].dilation
+    x = self._dense(x, 4096, 7, "fc6", train, places, dilation=rate, padding=0)
+    x = self._dense(x, 4096, 1, "fc7", train, places)
+    return classify(x, self.num_classes, self.dtype)
+
+  def _dense(self, x, count: int, size: int, name: str, train: bool, places, **options):
+    x = nn.relu(self.conv(x, self.channels(count), size, name, bias=True, **options))
+    return ExampleDropout(0.5, name=f"{name}_dropout")(x, train, places)

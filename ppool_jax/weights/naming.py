@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -28,12 +29,28 @@ class Entry:
     shape: its shape in the file.
     names: what files call it, the usual spelling first.
     axes: the order in which the file's axes are taken, such as (2, 3, 1, 0) from OIHW to HWIO.
+    view: the shape to read the file's array in before that: a dense layer on a flattened feature is a
+      convolution over the whole of it, and the file knows the order of its axes (Keras HWC, PyTorch
+      and Caffe CHW).
+    sign: arrays of the same path are added with their signs: batch norm subtracts its mean after the
+      convolution added its bias, so that (mean - bias) does without the bias.
+    optional: whether files may lack it.
+    head: whether it belongs to the classifier, which a trunk does without.
   """
 
   path: tuple[str, ...]
-  shape: tuple[int, ...]
+  shape: tuple[int | None, ...]
   names: tuple[str, ...]
   axes: tuple[int, ...]
+  view: tuple[int, ...] | None = None
+  sign: int = 1
+  optional: bool = False
+  head: bool = False
+
+  def fits(self, shape: tuple[int, ...]) -> bool:
+    """Whether an array of the file has the entry's shape; None in it stands for any size."""
+    sizes = zip(self.shape, shape, strict=False)
+    return len(shape) == len(self.shape) and all(want in (None, have) for want, have in sizes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +62,14 @@ class Naming:
     entries: every array of the network.
     ignored: a regular expression of the names that the network has no use for, matched in full.
     preprocess: what weights of this family expect of an image.
+    options: what the network must be built with for them: {"v1_5": True, "epsilon": 1e-5}.
   """
 
   name: str
   entries: tuple[Entry, ...]
   ignored: str
   preprocess: Preprocess
+  options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   def spellings(self) -> dict[str, Entry]:
     return {name: entry for entry in self.entries for name in entry.names}
@@ -69,12 +88,13 @@ def choose(namings: Sequence[Naming], arrays: Mapping[str, np.ndarray]) -> Namin
   raise ValueError("\n  ".join(["no name is known", *wanted, f"in the file: {_listed(_held(arrays))}"]))
 
 
-def fit(naming: Naming, arrays: Mapping[str, np.ndarray]) -> dict:
+def fit(naming: Naming, arrays: Mapping[str, np.ndarray], classifier: bool = False) -> dict:
   """The network's variables.
 
   Args:
     naming: the file's, as of `choose`.
     arrays: the file's.
+    classifier: whether the classifier is wanted; if not, it may be in the file or not.
 
   Returns:
     A nested dict of float32 arrays, {"params": {"conv1_1": {"kernel": ..., "bias": ...}, ...}}.
@@ -86,25 +106,34 @@ def fit(naming: Naming, arrays: Mapping[str, np.ndarray]) -> dict:
   spellings, found, left_over = naming.spellings(), {}, {}
   for name, array in arrays.items():
     entry = spellings.get(_plain(name))
-    if entry and entry not in found and array.shape == entry.shape:
+    if entry and entry.head and not classifier:
+      continue
+    if entry and entry not in found and entry.fits(array.shape):
       found[entry] = name
     elif entry or not re.fullmatch(naming.ignored, _plain(name)):
       left_over[name] = array
-  missing = [entry for entry in naming.entries if entry not in found]
+  wanted = [entry for entry in naming.entries if not entry.optional and (classifier or not entry.head)]
+  missing = [entry for entry in wanted if entry not in found]
   if missing or left_over:
     raise ValueError(
       f"names or shapes that do not match ({naming.name} names)"
       f"\n  wanted by the network: {_listed(_wanted(missing))}"
       f"\n  in the file instead: {_listed(_held(left_over))}"
     )
-  return _nested({entry.path: _converted(name, arrays[name], entry) for entry, name in found.items()})
+  flat = {}
+  for entry, name in found.items():
+    flat[entry.path] = flat.get(entry.path, np.float32(0)) + entry.sign * _converted(
+      name, arrays[name], entry
+    )
+  return _nested(flat)
 
 
 def _converted(name: str, array: np.ndarray, entry: Entry) -> np.ndarray:
   if not jnp.issubdtype(array.dtype, jnp.floating):
     raise ValueError(f"{name}: expected floating-point weights, got {array.dtype}")
   with np.errstate(over="ignore"):  # float64 beyond float32 is infinite, which is refused below.
-    result = np.array(array.transpose(entry.axes), np.float32, order="C")
+    viewed = array if entry.view is None else array.reshape(entry.view)
+    result = np.array(viewed.transpose(entry.axes), np.float32, order="C")
   if not np.isfinite(result).all():
     raise ValueError(f"{name}: holds NaN or infinity")
   return result

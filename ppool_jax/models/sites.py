@@ -1,0 +1,146 @@
+"""The places in a network that have a pool, and what stands there."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ppool_jax.layers import PolynomialPool, pool_factory
+
+PUBLISHED = "published"
+
+
+class Site(NamedTuple):
+  """One pool of a network.
+
+  Attributes:
+    name: the pool's name: a parameter path and a key of a `pool` dict.
+    window: side of its window.
+    stride: 1 or 2.
+    padding: (low, high) along both axes.
+    published: what the published network has here: a name of `ppool_jax.POOLS` or a factory.
+    signed: whether its input may be negative: P-pooling then takes `shift="channel"` (Eq. 2).
+  """
+
+  name: str
+  window: int
+  stride: int
+  padding: tuple[int, int] = (0, 0)
+  published: str | Callable = "max"
+  signed: bool = False
+
+
+def choice(pool, site: Site):
+  """What `pool` says of a site: a name, a pair or a factory, never a dict and never "published".
+
+  Args:
+    pool: what `pool_factory` takes, with None or "published" for what the published network has.
+  """
+  if isinstance(pool, Mapping):
+    if site.name not in pool and "default" not in pool:
+      raise ValueError(f'pool: no entry for stage {site.name!r} and no "default" in {sorted(pool)}')
+    pool = pool.get(site.name, pool.get("default"))
+  return site.published if pool in (None, PUBLISHED) else pool
+
+
+def named(pool, site: Site, name: str) -> bool:
+  """Whether the pool at a site is the one called `name`, with or without keywords."""
+  chosen = choice(pool, site)
+  return (chosen[0] if isinstance(chosen, tuple | list) else chosen) == name
+
+
+def apply_pool(pool, site: Site, x: jax.Array, stride: int | None = None, dilation: int = 1) -> jax.Array:
+  """The pool of a site, as a submodule of the network that calls it.
+
+  Args:
+    pool: see `choice`.
+    x: `[N, H, W, C]`.
+    stride: in place of the site's: 1 where an output stride is limited.
+    dilation: the distance of the window's elements.
+
+  Returns:
+    `[N, H', W', C]`.
+  """
+  stride = site.stride if stride is None else stride
+  padding = _same_cells(site, x) if stride == 1 else (site.padding, site.padding)
+  factory = _shifted(pool_factory(choice(pool, site))) if site.signed else pool_factory(choice(pool, site))
+  window, strides = (site.window,) * 2, (stride,) * 2
+  module = factory(window_shape=window, strides=strides, padding=padding, name=site.name)
+  return dilated(module, x, dilation)
+
+
+def _same_cells(site: Site, x) -> tuple[tuple[int, int], tuple[int, int]]:
+  """Padding that keeps a pool of stride 1 at its input's size, its windows where they began."""
+  low = site.padding[0]
+  return ((low, site.window - 1 - low),) * 2
+
+
+def _shifted(factory):
+  """P-pooling takes Eq. 2, per example and channel, unless another shift was asked for."""
+  base = getattr(factory, "func", factory)
+  if base is not PolynomialPool or "shift" in getattr(factory, "keywords", {}):
+    return factory
+  return functools.partial(factory, shift="channel")
+
+
+def dilated(layer: Callable[[jax.Array], jax.Array], x: jax.Array, rate: int) -> jax.Array:
+  """A layer of stride 1 with `rate - 1` cells between the elements that it reads.
+
+  Every rate-th row and column is an image of its own, side by side in the batch: exact for any
+  layer, whatever it computes from its window, where a pool with holes would need every pool anew.
+
+  Args:
+    layer: of stride 1, `[M, h, w, C]` to `[M, h, w, D]`.
+    x: `[N, H, W, C]`, H and W multiples of `rate`.
+
+  Raises:
+    ValueError: H or W is no multiple.
+  """
+  if rate == 1:
+    return layer(x)
+  n, height, width, channels = x.shape
+  if height % rate or width % rate:
+    raise ValueError(
+      f"images: a layer with dilation {rate} expects multiples of it, got {height}x{width} cells; "
+      "pad the image to a multiple of the network's `multiple`"
+    )
+  x = x.reshape(n, height // rate, rate, width // rate, rate, channels)
+  y = layer(jnp.transpose(x, (0, 2, 4, 1, 3, 5)).reshape(-1, height // rate, width // rate, channels))
+  y = y.reshape(n, rate, rate, height // rate, width // rate, -1)
+  return jnp.transpose(y, (0, 3, 1, 4, 2, 5)).reshape(n, height, width, -1)
+
+
+def check_pool(pool, sites: Sequence[Site], refused: Mapping[str, str] | None = None) -> None:
+  """Refuses stages that do not exist and pools that the network cannot have.
+
+  A typing error in a dict's key would leave the default in its place.
+
+  Args:
+    refused: name of a pool -> why the network cannot have it.
+
+  Raises:
+    ValueError: with the stages that exist, or the reason.
+  """
+  names = [site.name for site in sites]
+  if isinstance(pool, Mapping) and (unknown := sorted(set(pool) - {*names, "default"})):
+    raise ValueError(f'pool: expected stages among {", ".join(names)} and "default", got {unknown[0]!r}')
+  for site in sites:
+    for name, reason in (refused or {}).items():
+      if named(pool, site, name):
+        raise ValueError(f"pool: {name!r} at {site.name}: {reason}")
+
+
+class CountingAvgPool(nn.Module):
+  """Average pooling that counts its padding as zeros, as Caffe's and PyTorch's default does."""
+
+  window_shape: Sequence[int]
+  strides: Sequence[int] | None = None
+  padding: str | Sequence[tuple[int, int]] = "VALID"
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    return nn.avg_pool(x, self.window_shape, self.strides, self.padding)
