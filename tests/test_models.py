@@ -109,10 +109,10 @@ def test_pools_by_stage():
 @pytest.mark.parametrize(
   ("args", "options", "message"),
   [
-    (("vgg_16", 3), {}, r"^network: .*vgg16, vgg_mini.*'vgg_16'.*did you mean 'vgg"),
+    (("vgg_16", 3), {}, r"^network: .*vgg16, .*vgg_mini.*'vgg_16'.*did you mean 'vgg"),
     (("vgg_min", 3), {}, r"^network: .*'vgg_min' \(did you mean 'vgg_mini'\?\)$"),
     (("vgg16", 3), {"head": "linaer"}, r"^head: .*'linaer' \(did you mean 'linear'\?\)$"),
-    (("vgg16", 3), {"head": "zzz"}, r"^head: expected one of linear, fc, got 'zzz'$"),
+    (("vgg16", 3), {"head": "zzz"}, r"^head: expected one of linear, fc.*, got 'zzz'$"),
     (("vgg16", 0), {}, r"^num_classes: expected at least 1, got 0$"),
   ],
 )
@@ -123,7 +123,7 @@ def test_unknown_names(args, options, message):
 
 @pytest.mark.parametrize("size", [(45, 60), (17, 33), (1, 16), (64, 48)])
 def test_logits_have_the_images_size(size):
-  for name in models.BACKBONES:
+  for name in ("vgg16", "vgg_mini", "resnet50"):
     model = models.build(name, 7, pool="ppool", head="fc", dtype=jnp.bfloat16)
     image = jnp.zeros((2, *size, 3), jnp.float32)
     logits = jax.eval_shape(lambda x, model=model: model.init_with_output(jax.random.key(0), x)[0], image)

@@ -1,0 +1,150 @@
+"""What the tests of the networks share: varied variables, where a cell looks, a few steps of training."""
+
+import functools
+
+import flax
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import ppool_jax as pp
+from ppool_jax import models
+
+KEY = jax.random.key(0, impl="rbg")  # compiles four times faster than the default
+flat = functools.partial(flax.traverse_util.flatten_dict, sep="/")
+
+
+def count(tree):
+  return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))
+
+
+def abstract(module, size=(1, 64, 64, 3)):
+  """The shapes of a module's variables."""
+  return jax.eval_shape(module.init, KEY, jnp.zeros(size))
+
+
+def varied(module, images, seed=0):
+  """Variables of a module with statistics, scales and biases away from 0 and 1."""
+  rng = np.random.default_rng(seed)
+
+  def draw(path, leaf):
+    if leaf.ndim > 1:
+      return (rng.standard_normal(leaf.shape) * np.sqrt(2 / np.prod(leaf.shape[:-1]))).astype(np.float32)
+    if path[-1].key in ("scale", "var"):
+      return rng.uniform(0.5, 1.5, leaf.shape).astype(np.float32)
+    return (0.1 * rng.standard_normal(leaf.shape)).astype(np.float32)
+
+  return jax.tree.map_with_path(draw, abstract(module, images.shape))
+
+
+def relative(actual, expected):
+  """The largest difference over the largest value."""
+  actual, expected = np.asarray(actual), np.asarray(expected)
+  assert actual.shape == expected.shape, (actual.shape, expected.shape)
+  return np.abs(actual - expected).max() / np.abs(expected).max()
+
+
+def check_atrous(name, size, strides, pool, bound=1e-5, **options):
+  """The features of fewer strides, subsampled, are those of all strides (deeplab2's property)."""
+  images = np.random.default_rng(1).standard_normal((1, size, size, 3)).astype(np.float32)
+  make = functools.partial(models.backbone, name, pool, **options)
+  variables, last = varied(make(), images), make().last
+  features = {s: jax.jit(make(output_stride=s).apply)(variables, images)[last] for s in strides}
+  sparse = features[max(strides)]
+  assert sparse.shape[1] > 1
+  for stride, dense in features.items():
+    step = max(strides) // stride
+    assert dense.shape[1] >= step * (sparse.shape[1] - 1) + 1
+    thinned = dense[:, ::step, ::step][:, : sparse.shape[1], : sparse.shape[2]]
+    assert relative(thinned, sparse) < bound, stride
+
+
+def constant_weights(module, images):
+  """Kernels that add up what they see, batch norm that changes nothing: a cell is a sum of pixels."""
+
+  def fill(path, leaf):
+    kind = path[-1].key
+    if leaf.ndim > 1:
+      return np.full(leaf.shape, 1 / np.prod(leaf.shape[:-1]), np.float32)
+    return np.full(leaf.shape, kind in ("scale", "var"), np.float32)
+
+  return jax.tree.map_with_path(fill, abstract(module, images.shape))
+
+
+def check_offsets(module, size, names):
+  """The pixels that a cell depends on are centred where its grid says."""
+  images = jnp.ones((1, size, size, 3))
+  variables = constant_weights(module, images)
+
+  @functools.partial(jax.jit, static_argnums=1)
+  def influence(x, name):
+    def middle(x):
+      feature = module.apply(variables, x)[name]
+      return feature[0, feature.shape[1] // 2, feature.shape[2] // 2].sum(), feature.shape[1] // 2
+
+    (_, cell), gradient = jax.value_and_grad(middle, has_aux=True)(x)
+    return gradient[0].sum((1, 2)), cell
+
+  for name in names:
+    weight, cell = influence(images, name)
+    weight = np.asarray(weight)
+    assert weight[0] == weight[-1] == 0, f"{name}: the image is smaller than what a cell sees"
+    centre = (weight * np.arange(size)).sum() / weight.sum()
+    grid = module.grids[name]
+    assert abs(centre - (grid.offset + grid.stride * cell)) < 1e-2, (name, centre, grid, cell)
+
+
+def seen_by_polynomial_pools(model, images):
+  """(name, smallest input, shift) of every P-pool, in order."""
+  seen = []
+
+  def watch(next_call, args, kwargs, context):
+    if isinstance(context.module, pp.PolynomialPool) and context.method_name == "__call__":
+      low = args[0].min()
+      jax.debug.callback(
+        lambda low, name=context.module.name, shift=context.module.shift: seen.append(
+          (name, float(low), shift)
+        ),
+        low,
+      )
+    return next_call(*args, **kwargs)
+
+  variables = varied(model, images)
+  with flax.linen.intercept_methods(watch):
+    jax.block_until_ready(jax.jit(model.apply)(variables, images))
+  jax.effects_barrier()
+  return seen
+
+
+def losses(model, steps=8, rate=0.05, size=32, seed=0):
+  """Training losses on four images, labels from their brightness, by gradient descent with momentum."""
+  rng = np.random.default_rng(seed)
+  images = rng.uniform(-1, 1, (4, size // 8, size // 8, 3)).repeat(8, 1).repeat(8, 2).astype(np.float32)
+  labels = jnp.asarray((images.mean(-1) > 0).astype(np.int32))
+  variables = jax.jit(model.init)(KEY, images)
+  params, stats = variables["params"], variables.get("batch_stats", {})
+
+  def loss_of(params, stats, key):
+    logits, sown = model.apply(
+      {"params": params, "batch_stats": stats},
+      images,
+      train=True,
+      rngs={"dropout": key},
+      mutable=["batch_stats"],
+    )
+    scores = jax.nn.log_softmax(logits)
+    return -jnp.take_along_axis(scores, labels[..., None], -1).mean(), sown.get("batch_stats", {})
+
+  @jax.jit
+  def step(params, stats, velocity, key):
+    (loss, stats), grads = jax.value_and_grad(loss_of, has_aux=True)(params, stats, key)
+    norm = jnp.sqrt(sum(jnp.sum(g**2) for g in jax.tree.leaves(grads)))
+    scale = jnp.minimum(1.0, 1.0 / norm)
+    velocity = jax.tree.map(lambda v, g: 0.9 * v + scale * g, velocity, grads)
+    return jax.tree.map(lambda p, v: p - rate * v, params, velocity), stats, velocity, loss
+
+  velocity, result = jax.tree.map(jnp.zeros_like, params), []
+  for i in range(steps):
+    params, stats, velocity, loss = step(params, stats, velocity, jax.random.key(i))
+    result.append(float(loss))
+  return result
