@@ -18,7 +18,15 @@ def base() -> ml_collections.ConfigDict:
   config.pool = "max"  # a name of ppool_jax.POOLS
   config.pool_kwargs = ml_collections.ConfigDict({})
   config.stages = ()  # pools to replace, such as ("pool3",); none: all
-  config.model = ml_collections.ConfigDict({"name": "vgg16", "head": "linear", "weights": ""})
+  config.model = ml_collections.ConfigDict(
+    {
+      "name": "vgg16",  # of ppool_jax.models.NETWORKS
+      "head": "",  # of ppool_jax.models.HEADS; none: the network's own
+      "weights": "",  # a file for ppool_jax.weights; none: from scratch
+      "norm": "sync",  # batch norm's statistics: of the global batch; or "local", "frozen"
+      "options": {},  # further ones of ppool_jax.models.build, such as output_stride
+    }
+  )
 
   config.data = ml_collections.ConfigDict(
     {
@@ -47,7 +55,7 @@ def base() -> ml_collections.ConfigDict:
     }
   )
   config.optimizer = ml_collections.ConfigDict(
-    {"momentum": 0.9, "weight_decay": 5e-4, "clip_norm": 0.0, "groups": parameter_groups(None)}
+    {"momentum": 0.9, "weight_decay": 5e-4, "clip_norm": 0.0, "groups": parameter_groups()}
   )
   config.eval = ml_collections.ConfigDict({"every": 0, "batch": 4})
   config.checkpoint = ml_collections.ConfigDict({"every": 0, "seconds": 60.0, "keep": 3})
@@ -55,13 +63,14 @@ def base() -> ml_collections.ConfigDict:
   return config
 
 
-def parameter_groups(alpha: str | None) -> ml_collections.ConfigDict:
+def parameter_groups(alpha: str | None = None, norm: str = "sync") -> ml_collections.ConfigDict:
   """The recipes' groups: biases twice the rate and no decay, the classifier ten times the rate.
 
   Args:
     alpha: name of the alpha source. The paper's side branch has three times the rate; the others are
       trained by Adam at 0.01 where the base rate is 0.001: the gradient of log alpha is around 1e-4,
       and SGD does not move it.
+    norm: `config.model.norm`; frozen batch norm's scales and biases stay what they are, too.
   """
 
   def group(pattern: str, lr: float, decay: float, optimizer: str = "sgd") -> dict:
@@ -71,11 +80,11 @@ def parameter_groups(alpha: str | None) -> ml_collections.ConfigDict:
   return ml_collections.ConfigDict(
     {
       "kernel": group(r"backbone/[^/]*/kernel", 1.0, 1.0),
-      "bias": group(r"backbone/(conv|pool)[^/]*/bias", 2.0, 0.0),
-      "norm": group(r"backbone/norm[^/]*/(scale|bias)", 1.0, 0.0),
-      "pool": group(r"backbone/pool\d/(?!alpha/|(kernel|bias)$).*", 1.0, 0.0),
+      "bias": group(r"backbone/(?![^/]*norm)[^/]*/bias", 2.0, 0.0),
+      "norm": group(r"(backbone|head)/[^/]*norm[^/]*/(scale|bias)", 0.0 if norm == "frozen" else 1.0, 0.0),
+      "pool": group(r"backbone/pool[^/]*/(?!alpha/|(kernel|bias)$).*", 1.0, 0.0),
       "alpha": group(r".*/alpha/.*", 3.0, 0.0) if paper else group(r".*/alpha/.*", 10.0, 0.0, "adam"),
       "head_kernel": group(r"head/.*kernel", 10.0, 1.0),
-      "head_bias": group(r"head/.*bias", 20.0, 0.0),
+      "head_bias": group(r"head/(?![^/]*norm)[^/]*/bias", 20.0, 0.0),
     }
   )

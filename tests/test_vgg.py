@@ -43,6 +43,20 @@ def test_the_original_largefov_is_not_atrous_consistent():
     check_atrous("vgg16_20m", 96, (16, 8), "max", width=0.0625)
 
 
+def test_strided_convolutions():
+  """The convolution before a pool takes its stride: as every second of its results, at a quarter the cost."""
+  images = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype(np.float32)
+  strided = models.backbone("vgg16", "strided", width=0.0625)
+  variables = varied(strided, images)
+  pool = lambda window_shape, strides, padding, name: lambda x: x[:, :: strides[0], :: strides[1]]  # noqa: E731
+  expected = jax.jit(models.backbone("vgg16", pool, width=0.0625).apply)(variables, images)["pool5"]
+  features = jax.jit(strided.apply)(variables, images)
+  assert relative(features["pool5"], expected) < 1e-5
+  assert features["conv1"].shape == features["pool1"].shape == (1, 32, 32, 4)
+  assert strided.grids["conv1"] == strided.grids["pool1"] == (2, 0.0, 1)
+  check_offsets(models.backbone("vgg16", "strided", width=0.02), 320, ["conv1", "conv4"])
+
+
 @pytest.mark.parametrize("name", ["vgg16", "vgg16_20m"])
 def test_cells_lie_where_their_grid_says(name):
   """VGG-16's tile the image (its last pool moves them by half a cell); 3x3 pools stay on corners."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax
 import jax
@@ -25,21 +25,24 @@ class Experiment(NamedTuple):
   Attributes:
     table: classes of the data set.
     model: the segmenter.
-    preprocess: uint8 RGB images to the model's input.
-    pretrained: the backbone's parameters from a file, None when training from scratch.
+    weights: of the file that training starts from: its variables (empty when training from scratch or
+      evaluating), uint8 RGB images to the model's input, and what the backbone is built with for it.
   """
 
   table: ClassTable
   model: models.Segmenter
-  preprocess: weights.Preprocess
-  pretrained: Any = None
+  weights: weights.Pretrained
+
+  @property
+  def preprocess(self) -> weights.Preprocess:
+    return self.weights.preprocess
 
 
-def make_experiment(config, preprocess: weights.Preprocess | None = None) -> Experiment:
+def make_experiment(config, pretrained: weights.Pretrained | None = None) -> Experiment:
   """Builds what `config` describes.
 
   Args:
-    preprocess: of an earlier run; the weights file is not read then.
+    pretrained: of an earlier run, with or without variables; the weights file is not read then.
 
   Raises:
     ValueError, FileNotFoundError: an unknown name, or a weights file that does not fit.
@@ -47,20 +50,23 @@ def make_experiment(config, preprocess: weights.Preprocess | None = None) -> Exp
   table = dataset(config.data.name).table
   if config.dtype not in DTYPES:
     raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, got {config.dtype!r}")
+  pretrained = pretrained or _read_weights(config)
   model = models.build(
     config.model.name,
     table.num_classes,
     pool=pool_of(config),
-    head=config.model.head,
+    head=config.model.head or None,
     dtype=DTYPES[config.dtype],
+    norm=config.model.norm,
+    **{**pretrained.options, **config.model.options},
   )
-  pretrained = None
-  if preprocess is None:
-    preprocess = TORCHVISION
-    if config.model.weights:
-      variables, preprocess = weights.load(config.model.name, config.model.weights)
-      pretrained = variables["params"]
-  return Experiment(table, model, preprocess, pretrained)
+  return Experiment(table, model, pretrained)
+
+
+def _read_weights(config) -> weights.Pretrained:
+  if not config.model.weights:
+    return weights.Pretrained({}, TORCHVISION, {})
+  return weights.pretrained(models.network(config.model.name).backbone, config.model.weights)
 
 
 def pool_of(config):
@@ -77,12 +83,12 @@ def initial_variables(experiment: Experiment, seed: int) -> dict:
   """
   key = jax.random.key(seed, impl="threefry2x32")
   variables = {"batch_stats": {}, **jax.jit(experiment.model.init)(key, jnp.zeros((1, 32, 32, 3)))}
-  if experiment.pretrained is None:
-    return variables
-  flat = flax.traverse_util.flatten_dict(variables["params"])
-  for path, value in flax.traverse_util.flatten_dict(experiment.pretrained).items():
-    flat["backbone", *path] = jnp.asarray(value)
-  return {**variables, "params": flax.traverse_util.unflatten_dict(flat)}
+  for collection, arrays in experiment.weights.variables.items():
+    flat = flax.traverse_util.flatten_dict(variables[collection])
+    for path, value in flax.traverse_util.flatten_dict(arrays).items():
+      flat["backbone", *path] = jnp.asarray(value)
+    variables[collection] = flax.traverse_util.unflatten_dict(flat)
+  return variables
 
 
 def open_split(config, split: str):

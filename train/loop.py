@@ -27,7 +27,7 @@ def train(config, workdir: pathlib.Path) -> dict | None:
 
   Args:
     config: as `configs/` make them; a copy is kept in the workdir.
-    workdir: folder of the run: config.json, preprocess.json, checkpoints/, best/, metrics.jsonl,
+    workdir: folder of the run: config.json, weights.json, checkpoints/, best/, metrics.jsonl,
       tensorboard/ and, at the end, summary.json.
 
   Returns:

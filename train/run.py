@@ -36,8 +36,9 @@ def open_run(workdir: pathlib.Path, step: int | None = None) -> Run:
   if not (workdir / "config.json").is_file():
     raise FileNotFoundError(f"{workdir}: no run there: expected the config.json that python -m train leaves")
   config = ml_collections.ConfigDict(json.loads((workdir / "config.json").read_text()))
-  preprocess = weights.Preprocess.from_dict(json.loads((workdir / "preprocess.json").read_text()))
-  experiment = make_experiment(config, preprocess)
+  stored = json.loads((workdir / "weights.json").read_text())
+  preprocess = weights.Preprocess.from_dict(stored["preprocess"])
+  experiment = make_experiment(config, weights.Pretrained({}, preprocess, stored["options"]))
   template = jax.eval_shape(lambda: initial_state(experiment, config)[0])
   checkpoints = Checkpoints(workdir / "checkpoints", config.checkpoint.keep)
   restored = checkpoints.restore(template, step)
@@ -64,7 +65,7 @@ def variables_of(state: TrainState) -> dict:
 
 
 def claim(workdir: pathlib.Path, config, experiment: Experiment) -> None:
-  """Writes config.json and preprocess.json, or checks that `workdir` is of the same config.
+  """Writes config.json and weights.json, or checks that `workdir` is of the same config.
 
   Raises:
     ValueError: the workdir belongs to another config; the fields that differ are named.
@@ -77,7 +78,8 @@ def claim(workdir: pathlib.Path, config, experiment: Experiment) -> None:
     if path.is_file():
       _check_same(workdir, json.loads(path.read_text()), wanted)
       return
-    write_json(workdir / "preprocess.json", experiment.preprocess.as_dict())
+    _, preprocess, options = experiment.weights
+    write_json(workdir / "weights.json", {"preprocess": preprocess.as_dict(), "options": dict(options)})
     write_json(path, wanted)
   except OSError as error:
     raise OSError(f"workdir {workdir} cannot be written: {error}") from error

@@ -45,11 +45,16 @@ def make_step(model, preprocess, tx, schedule, parallel, *, normalise: str, seed
     seed: of dropout, which depends on (seed, step, place in the global batch).
 
   Raises:
-    ValueError: an unknown normalisation.
+    ValueError: an unknown normalisation; "local" batch norm where devices' shares are not known.
   """
   if normalise not in NORMALISATIONS:
     raise ValueError(f"loss.normalise: expected one of {', '.join(NORMALISATIONS)}, got {normalise!r}")
 
+  local = model.backbone.norm == "local"
+  if local and not parallel.axis_name:
+    raise ValueError(
+      'model.norm: "local" expects parallel="pmap": with "jit" a batch is one, whatever devices it lies on'
+    )
   model = models.synchronised(model, parallel.axis_name)
 
   def loss_of(params, batch_stats, images, labels, key, count):
@@ -76,6 +81,9 @@ def make_step(model, preprocess, tx, schedule, parallel, *, normalise: str, seed
       state.params, state.batch_stats, images, labels, key, count
     )
     grads = parallel.sum(grads)
+    if local:
+      # The running statistics are those of all devices, so that every device evaluates the same model.
+      batch_stats = jax.tree.map(lambda x: parallel.sum(x) / parallel.sum(1), batch_stats)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     metrics = {
       "loss": parallel.sum(loss),

@@ -11,7 +11,7 @@ from typing import Any
 import flax.linen as nn
 
 from ppool_jax.models.segmenter import Segmenter
-from ppool_jax.models.table import BACKBONES, HEADS, NETWORKS, known
+from ppool_jax.models.table import BACKBONES, HEADS, NETWORKS, Segmentation, known
 from ppool_jax.models.upsampling import upsample
 from ppool_jax.models.vgg import VGG
 
@@ -23,6 +23,7 @@ __all__ = [
   "Segmenter",
   "backbone",
   "build",
+  "network",
   "synchronised",
   "upsample",
 ]
@@ -70,10 +71,19 @@ def build(
     TypeError: an option that the network does not have.
   """
   _check_classes(num_classes)
-  network = NETWORKS[known(name, NETWORKS, "network")]
-  trunk = backbone(network.backbone, pool, dtype=dtype, **{**network.options, **options})
-  top, feature = HEADS[known(head or network.head, HEADS, "head")](trunk, num_classes)
+  parts = network(name)
+  trunk = backbone(parts.backbone, pool, dtype=dtype, **{**parts.options, **options})
+  top, feature = HEADS[known(head or parts.head, HEADS, "head")](trunk, num_classes)
   return Segmenter(trunk, top, feature)
+
+
+def network(name: str) -> Segmentation:
+  """What the segmenter `name` is made of: its backbone's name, its head's, its options.
+
+  Raises:
+    ValueError: no such network, with the nearest name.
+  """
+  return NETWORKS[known(name, NETWORKS, "network")]
 
 
 def synchronised(model: Segmenter, axis_name: str | None) -> Segmenter:

@@ -11,7 +11,7 @@ import jax
 from ppool_jax.models.classifier import classify
 from ppool_jax.models.grid import Grid
 from ppool_jax.models.network import Network
-from ppool_jax.models.sites import Site, apply_pool, check_pool, named
+from ppool_jax.models.sites import Site, after, apply_pool, check_pool, strided
 
 _SITES = (
   Site("pool0", 2, 2, published="strided"),  # after conv1, its batch norm and ReLU
@@ -57,8 +57,8 @@ class ResNet(Network, kw_only=True):
   def grids(self) -> dict[str, Grid]:
     """The cells of every feature."""
     pool0, *others = self.sites
-    grids = {"conv1": Grid() if not self._strided(pool0) else Grid(2, 0.0)}
-    grids["pool0"] = grids["conv1"] if self._strided(pool0) else self._after(Grid(), pool0)
+    first = self._after(Grid(), pool0)
+    grids = {"conv1": first if self._strided(pool0) else Grid(), "pool0": first}
     grids["pool1"] = grids["res2"] = self._after(grids["pool0"], _POOL1)
     for stage, site in enumerate(others, 2):
       grids[site.name] = self._after(grids[f"res{stage}"], site)
@@ -70,11 +70,10 @@ class ResNet(Network, kw_only=True):
     return max(super().multiple, self.grids["res4"].multiple)
 
   def _strided(self, site: Site) -> bool:
-    return named(self.pool, site, "strided")
+    return strided(self.pool, site)
 
   def _after(self, grid: Grid, site: Site) -> Grid:
-    window = 1 if self._strided(site) and site is not _POOL1 else site.window
-    return grid.window(window, site.stride, site.padding[0], self.output_stride)
+    return after(grid, "max" if site is _POOL1 else self.pool, site, self.output_stride)
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool = False, places: jax.Array | None = None):

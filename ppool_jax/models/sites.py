@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from ppool_jax.layers import PolynomialPool, pool_factory
+from ppool_jax.models.grid import Grid
 
 PUBLISHED = "published"
 
@@ -52,6 +53,19 @@ def named(pool, site: Site, name: str) -> bool:
   """Whether the pool at a site is the one called `name`, with or without keywords."""
   chosen = choice(pool, site)
   return (chosen[0] if isinstance(chosen, tuple | list) else chosen) == name
+
+
+def strided(pool, site: Site) -> bool:
+  """Whether the layer before a site has its stride and there is no pool."""
+  return named(pool, site, "strided")
+
+
+def after(grid: Grid, pool, site: Site, limit: int | None = None) -> Grid:
+  """The grid after a site; `limit` is the output stride that is not exceeded."""
+  if strided(pool, site) or named(pool, site, "allconv"):
+    # Both are centred on every stride-th cell, whatever window a pool would have.
+    return grid.window(1, site.stride, 0, limit)
+  return grid.window(site.window, site.stride, site.padding[0], limit)
 
 
 def apply_pool(pool, site: Site, x: jax.Array, stride: int | None = None, dilation: int = 1) -> jax.Array:

@@ -12,13 +12,16 @@ from ppool_jax.models.classifier import classify
 from ppool_jax.models.dropout import ExampleDropout
 from ppool_jax.models.grid import Grid
 from ppool_jax.models.network import Network
-from ppool_jax.models.sites import Site, apply_pool, check_pool
+from ppool_jax.models.sites import Site, after, apply_pool, check_pool, strided
 
 
 class VGG(Network, kw_only=True):
   """Stages of 3x3 convolutions, each ended by a 2x2 pool; every pool replaceable.
 
   The convolutions' parameters are `conv<stage>_<number>`, a pool's own live under `pool<stage>`.
+  Where the pool is "strided" there is none: the convolution before it has its stride, and "pool<s>" is
+  "conv<s>".
+
   Strides beyond the output stride are removed; pools stay, and what follows is dilated, so that the
   features are those of the network with its strides at more positions.
 
@@ -51,12 +54,20 @@ class VGG(Network, kw_only=True):
   @property
   def grids(self) -> dict[str, Grid]:
     """The cells of every feature."""
-    sites, grid, grids = {site.name: site for site in self.sites}, Grid(), {}
+    grid, grids = Grid(), {}
     for s in range(1, len(self.stages) + 1):
-      grids[f"conv{s}"] = grid
-      if site := sites.get(f"pool{s}"):
-        grid = grids[site.name] = self._after(grid, site)
+      site = self._site(s)
+      then = self._after(grid, site) if site else grid
+      grids[f"conv{s}"] = then if self._strided(site) else grid
+      if site:
+        grid = grids[site.name] = then
     return grids
+
+  def _site(self, stage: int) -> Site | None:
+    return {site.name: site for site in self.sites}.get(f"pool{stage}")
+
+  def _strided(self, site: Site | None) -> bool:
+    return site is not None and strided(self.pool, site)
 
   @property
   def multiple(self) -> int:
@@ -64,7 +75,7 @@ class VGG(Network, kw_only=True):
     return max(super().multiple, *(grids[site.name.replace("pool", "conv")].multiple for site in self.sites))
 
   def _after(self, grid: Grid, site: Site) -> Grid:
-    return grid.window(site.window, site.stride, site.padding[0], self.output_stride)
+    return after(grid, self.pool, site, self.output_stride)
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool = False, places: jax.Array | None = None):
@@ -90,21 +101,22 @@ class VGG(Network, kw_only=True):
 
   def _features(self, images, train: bool) -> dict[str, jax.Array]:
     check_pool(self.pool, self.sites)
-    grids, sites, features = self.grids, {site.name: site for site in self.sites}, {}
-    x = images
+    grid, x, features = Grid(), images, {}
     for s, (channels, depth) in enumerate(self.stages, 1):
-      grid = grids[f"conv{s}"]
+      site = self._site(s)
+      then = self._after(grid, site) if site else grid
       for i in range(1, depth + 1):
-        x = self._convolution(x, channels, f"{s}_{i}", grid.dilation, train)
+        stride = then.stride // grid.stride if i == depth and self._strided(site) else 1
+        x = self._convolution(x, channels, f"{s}_{i}", stride, grid.dilation, train)
       features[f"conv{s}"] = x
-      if site := sites.get(f"pool{s}"):
-        x = self._pooled(x, site, grid)
-        features[site.name] = x
+      if site:
+        x = features[site.name] = x if self._strided(site) else self._pooled(x, site, grid)
+      grid = then
     return features
 
-  def _convolution(self, x, channels: int, number: str, dilation: int, train: bool):
-    count = self.channels(channels)
-    x = self.conv(x, count, 3, f"conv{number}", dilation=dilation, bias=not self.batch_norm)
+  def _convolution(self, x, channels: int, number: str, stride: int, dilation: int, train: bool):
+    count, bias = self.channels(channels), not self.batch_norm
+    x = self.conv(x, count, 3, f"conv{number}", stride=stride, dilation=dilation, bias=bias)
     return nn.relu(self.normalise(x, f"norm{number}", train) if self.batch_norm else x)
 
   def _pooled(self, x, site: Site, grid: Grid):

@@ -1,0 +1,63 @@
+"""python -m ppool_jax.models: parameters, multiply-adds and output stride of every network and pool."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ppool_jax.layers import POOLS
+from ppool_jax.models import NETWORKS, build
+from ppool_jax.models.cost import cost
+
+_ROW = "{:<22}{:<11}{:>13}{:>15}{:>15}{:>8}"
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(
+    prog="python -m ppool_jax.models",
+    description="Parameters, the share of them in P-pooling's side branches, multiply-adds for one image "
+    "and the output stride of every network with every pool.",
+  )
+  parser.add_argument("--networks", nargs="+", default=list(NETWORKS), metavar="NAME", help="default: all")
+  parser.add_argument(
+    "--pools", nargs="+", default=["published", *POOLS], metavar="NAME", help="default: all"
+  )
+  parser.add_argument("--classes", type=int, default=21, help="of the segmentation (default: 21)")
+  parser.add_argument("--size", default="512x512", help="of the image, HEIGHTxWIDTH (default: 512x512)")
+  arguments = parser.parse_args()
+  try:
+    height, width = _size(arguments.size)
+    print(_ROW.format("network", "pool", "parameters", "side branches", "multiply-adds", "stride"))
+    for network in arguments.networks:
+      for pool in arguments.pools:
+        print(_row(network, pool, arguments.classes, height, width), flush=True)
+  except ValueError as error:
+    sys.exit(f"error: {error}")
+
+
+def _row(network: str, pool: str, classes: int, height: int, width: int) -> str:
+  model = build(network, classes, pool=pool)
+  try:
+    result = cost(model, height, width)
+  except ValueError as refused:
+    reason = str(refused).splitlines()[0]
+    if pool not in ("published", *POOLS):
+      raise ValueError(reason) from None
+    return f"{network:<22}{pool:<11}refused: {reason}"
+  share = f"{result.side_branches / result.parameters:.3%}" if result.side_branches else "-"
+  adds = f"{result.multiply_adds / 1e9:.2f} G"
+  return _ROW.format(network, pool, f"{result.parameters:,}", share, adds, result.output_stride)
+
+
+def _size(text: str) -> tuple[int, int]:
+  try:
+    height, width = (int(side) for side in text.split("x"))
+  except ValueError:
+    height = width = 0
+  if min(height, width) < 1:
+    raise ValueError(f"--size: expected HEIGHTxWIDTH, such as 512x512, got {text!r}")
+  return height, width
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,67 @@
+"""What a network costs: parameters and multiply-adds, without running it."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import flax
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+# Parameters that multiply an input at every position of the output.
+_KERNELS = ("kernel", "depthwise", "pointwise")
+
+
+class Cost(NamedTuple):
+  """Of one network.
+
+  Attributes:
+    parameters: of all layers; running statistics are not among them.
+    side_branches: those of them that belong to alpha sources.
+    multiply_adds: for one image, of convolutions, dense layers and side branches; what pools compute
+      from their windows, batch norm, activations and the upsampling are not counted.
+    output_stride: pixels between the cells of the last feature.
+  """
+
+  parameters: int
+  side_branches: int
+  multiply_adds: int
+  output_stride: int
+
+
+def cost(model: nn.Module, height: int, width: int) -> Cost:
+  """The cost of a segmenter or backbone on an image of a size.
+
+  Raises:
+    ValueError: the network refuses its pool.
+  """
+  counted = []
+
+  def count(next_call, args, kwargs, context):
+    output = next_call(*args, **kwargs)
+    if context.method_name == "__call__":
+      counted.append(_multiply_adds(context.module, output))
+    return output
+
+  with nn.intercept_methods(count):
+    images = jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), images)
+  sizes = {
+    path: math.prod(leaf.shape) for path, leaf in flax.traverse_util.flatten_dict(variables["params"]).items()
+  }
+  trunk = getattr(model, "backbone", model)
+  return Cost(
+    sum(sizes.values()),
+    sum(size for path, size in sizes.items() if "alpha" in path[:-1]),
+    sum(counted),
+    trunk.grids[trunk.last].stride,
+  )
+
+
+def _multiply_adds(module: nn.Module, output) -> int:
+  """Of a module's own kernels: each weight is used once for every position of the output."""
+  params = module.variables.get("params", {})
+  weights = sum(math.prod(params[name].shape) for name in _KERNELS if hasattr(params.get(name), "shape"))
+  return weights * math.prod(output.shape[1:-1]) if weights else 0
