@@ -1,5 +1,5 @@
 # Everything runs in .venv, which each target builds first where it is missing.
-#   make env ACCELERATOR=cpu|gpu|tpu    EXTRAS=torch,compare adds optional extras of pyproject.toml
+#   make env ACCELERATOR=cpu|gpu|tpu    EXTRAS=torch,peers adds optional extras of pyproject.toml
 PYTHON ?= python3
 ACCELERATOR ?= cpu
 EXTRAS ?=

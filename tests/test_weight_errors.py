@@ -27,13 +27,15 @@ def test_unknown_network(tmp_path):
 
 
 def test_unknown_suffix(tmp_path):
-  path = tmp_path / "weights.caffemodel"
+  path = tmp_path / "weights.ckpt"
   message = refusal(path)
   assert str(path) in message
-  assert ".h5, .hdf5, .pth, .pt, .safetensors" in message
+  assert ".h5, .hdf5, .pth, .pt, .caffemodel, .safetensors" in message
 
 
-@pytest.mark.parametrize("name", ["missing.h5", "missing.pth", "missing.safetensors", "folder.h5"])
+@pytest.mark.parametrize(
+  "name", ["missing.h5", "missing.pth", "missing.caffemodel", "missing.safetensors", "folder.h5"]
+)
 def test_missing_file(tmp_path, name):
   (tmp_path / "folder.h5").mkdir()
   assert str(tmp_path / name) in refusal(tmp_path / name, FileNotFoundError)
@@ -41,7 +43,12 @@ def test_missing_file(tmp_path, name):
 
 @pytest.mark.parametrize(
   ("suffix", "expected"),
-  [(".h5", "layer_names"), (".pth", "state dict"), (".safetensors", "safetensors file")],
+  [
+    (".h5", "layer_names"),
+    (".pth", "state dict"),
+    (".caffemodel", "Caffe model"),
+    (".safetensors", "safetensors file"),
+  ],
 )
 def test_file_of_another_format(tmp_path, suffix, expected):
   """A page of HTML in the place of a download, an empty file, random bytes."""
@@ -76,10 +83,10 @@ def test_truncated_file(tmp_path, suffix):
 
 
 def test_h5_of_another_layout(tmp_path):
-  """HDF5, but not of Keras's legacy layout, or with attributes that name what is not there."""
+  """HDF5, but of no layout of Keras's, or with attributes that name what is not there."""
   path = tmp_path / "weights.h5"
   with h5py.File(path, "w") as file:
-    file["layers/conv2d/vars/0"] = np.ones(3)
+    file["layers/conv2d/0"] = np.ones(3)
   assert "layer_names" in refusal(path)
   with h5py.File(path, "w") as file:
     file.attrs["layer_names"] = ["block1_conv1"]

@@ -1,7 +1,8 @@
-"""Pre-trained weights of others: files of Keras, torchvision and safetensors as variables of the models.
+"""Pre-trained weights of others: files of Keras, PyTorch, Caffe and safetensors as variables of the models.
 
-`load` reads a local file; nothing is downloaded. A file's names, whatever its format, decide how its
-arrays are laid out and what images its weights expect.
+`load` and `pretrained` read a local file; nothing is downloaded. A file's names, whatever its format,
+decide how its arrays are laid out and what images its weights expect. `python -m ppool_jax.weights`
+fetches well-known files and converts any of them into one that needs no other library.
 """
 
 from __future__ import annotations
@@ -9,47 +10,98 @@ from __future__ import annotations
 import difflib
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from ppool_jax.weights import vgg
+import numpy as np
+
+from ppool_jax.weights import resnet, vgg, xception
+from ppool_jax.weights.converted import flat, is_converted, nested, read_converted
 from ppool_jax.weights.files import read
-from ppool_jax.weights.naming import choose, fit
+from ppool_jax.weights.naming import Naming, choose, fit
 from ppool_jax.weights.preprocess import Preprocess
 
-__all__ = ["Preprocess", "load"]
+__all__ = ["Preprocess", "Pretrained", "load", "pretrained"]
 
-_NAMINGS = {"vgg16": vgg.VGG16}
+_NAMINGS = {
+  "vgg16": vgg.VGG16,
+  "vgg16_20m": vgg.VGG16_20M,
+  "resnet50": resnet.RESNET50,
+  "xception": xception.XCEPTION,
+}
 
 
-def load(network: str, path: str | os.PathLike) -> tuple[dict, Preprocess]:
-  """Pre-trained weights of a backbone, and what they expect of an image.
+class Pretrained(NamedTuple):
+  """A network's weights, and all that is needed to use them.
 
-  Dense layers of a classifier are ignored. The parameters of pools are in no such file: merge the
-  result into `init`'s variables.
+  Attributes:
+    variables: {"params": {"conv1_1": {"kernel": [3, 3, 3, 64], "bias": [64]}, ...}}, and "batch_stats"
+      where there are any: float32 NumPy arrays nested as in `ppool_jax.models.backbone(network).init`.
+    preprocess: uint8 RGB `[N, H, W, 3]` to these weights' input.
+    options: keyword arguments that `backbone` needs for these weights, such as {"v1_5": True}.
+  """
+
+  variables: dict
+  preprocess: Preprocess
+  options: dict[str, Any]
+
+
+def load(network: str, path: str | os.PathLike, classifier: bool = False) -> tuple[dict, Preprocess]:
+  """`pretrained` without the options: for networks that are built in the same way whatever the weights."""
+  return pretrained(network, path, classifier)[:2]
+
+
+def pretrained(network: str, path: str | os.PathLike, classifier: bool | None = False) -> Pretrained:
+  """Pre-trained weights of a backbone, what they expect of an image, and of the backbone.
+
+  The parameters of pools are in no such file: merge the variables into `init`'s.
 
   Args:
-    network: "vgg16".
-    path: `.h5` or `.hdf5` (Keras, legacy layout), `.pth` or `.pt` (a PyTorch state dict; needs
-      PyTorch) or `.safetensors`, the last with the names of either Keras or torchvision.
-
-  Returns:
-    variables: {"params": {"conv1_1": {"kernel": [3, 3, 3, 64], "bias": [64]}, ...}}, float32 NumPy
-      arrays nested as in `ppool_jax.models.backbone(network).init`.
-    preprocess: uint8 RGB `[N, H, W, 3]` to those weights' input.
+    network: a name of `ppool_jax.models.backbone`, such as "vgg16".
+    path: `.h5` or `.hdf5` (Keras: legacy layout, whole models in it, and Keras 3's `.weights.h5`), `.pth`
+      or `.pt` (a PyTorch state dict; needs PyTorch), `.caffemodel` (needs protobuf) or `.safetensors`,
+      the last with the names of Keras, PyTorch or Caffe, or converted by `python -m ppool_jax.weights`.
+    classifier: whether to read the classifier, too; None reads it where the file has one.
 
   Raises:
     FileNotFoundError: there is no such file.
-    ImportError: PyTorch is needed and missing.
-    ValueError: an unknown network or suffix; a file that is not of its suffix's format; names or
-      shapes that do not match, with both sides; weights that are not finite. The file is named.
+    ImportError: PyTorch or protobuf is needed and missing.
+    ValueError: an unknown network or suffix; a file that is not of its suffix's format, is damaged, or
+      of another network; names or shapes that do not match, with both sides; weights that are not
+      finite. The file is named.
   """
   if network not in _NAMINGS:
     near = difflib.get_close_matches(str(network), _NAMINGS, n=1, cutoff=0.4)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise ValueError(f"network: expected one of {', '.join(_NAMINGS)}, got {network!r}{hint}")
   path = pathlib.Path(path)
+  if is_converted(path):
+    return _converted(network, path, classifier)
   arrays = read(path)
   try:
     naming = choose(_NAMINGS[network], arrays)
-    return fit(naming, arrays), naming.preprocess
+    classifier = _has_head(naming, arrays) if classifier is None else classifier
+    return Pretrained(fit(naming, arrays, classifier=classifier), naming.preprocess, dict(naming.options))
   except ValueError as error:
     raise ValueError(f"{path}, as weights of {network}: {error}") from None
+
+
+def head_arrays(network: str) -> set[str]:
+  """Paths of the classifier's arrays: {"params/classifier/bias", ...}."""
+  return {"/".join(entry.path) for naming in _NAMINGS[network] for entry in naming.entries if entry.head}
+
+
+def _converted(network: str, path: pathlib.Path, classifier: bool | None) -> Pretrained:
+  held = read_converted(path)
+  if held.network != network:
+    raise ValueError(f"{path}: expected converted weights of {network}, got those of {held.network}")
+  if classifier and not held.head:
+    raise ValueError(f"{path}: expected weights with the classifier, which was not converted")
+  without = held.head if classifier is False else ()
+  return Pretrained(nested(flat(held.variables), without), held.preprocess, held.options)
+
+
+def _has_head(naming: Naming, arrays: Mapping[str, np.ndarray]) -> bool:
+  held = {name.removesuffix(":0") for name in arrays}
+  heads = [entry for entry in naming.entries if entry.head and not entry.optional]
+  return bool(heads) and all(not held.isdisjoint(entry.names) for entry in heads)

@@ -8,6 +8,7 @@ either Keras or torchvision.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -48,7 +49,12 @@ class Entry:
   head: bool = False
 
   def fits(self, shape: tuple[int, ...]) -> bool:
-    """Whether an array of the file has the entry's shape; None in it stands for any size."""
+    """Whether an array of the file has the entry's shape; None in it stands for any size.
+
+    Vectors may have leading dimensions of 1, as Caffe's old files and their ports have them.
+    """
+    if len(self.shape) == 1:
+      shape = shape[-1:] if math.prod(shape[:-1]) == 1 else shape
     sizes = zip(self.shape, shape, strict=False)
     return len(shape) == len(self.shape) and all(want in (None, have) for want, have in sizes)
 
@@ -132,6 +138,7 @@ def _converted(name: str, array: np.ndarray, entry: Entry) -> np.ndarray:
   if not jnp.issubdtype(array.dtype, jnp.floating):
     raise ValueError(f"{name}: expected floating-point weights, got {array.dtype}")
   with np.errstate(over="ignore"):  # float64 beyond float32 is infinite, which is refused below.
+    array = array.reshape(-1) if len(entry.shape) == 1 else array
     viewed = array if entry.view is None else array.reshape(entry.view)
     result = np.array(viewed.transpose(entry.axes), np.float32, order="C")
   if not np.isfinite(result).all():

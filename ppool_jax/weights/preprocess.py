@@ -106,3 +106,7 @@ def _numbers(name: str, values, count: int, positive: bool = False) -> tuple[flo
 CAFFE = Preprocess(mean=(103.939, 116.779, 123.68), order="BGR")
 # torchvision.models: the mean and deviation of ImageNet's pixels in 0..1.
 TORCHVISION = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), scale=1 / 255)
+# keras.applications' mode "tf" and Cadene's Xception: -1..1.
+TF = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), scale=1 / 255)
+# Cadene's BN-Inception (pretrainedmodels), converted from Caffe; its red mean is 128, not 123.
+BN_INCEPTION = Preprocess(mean=(104.0, 117.0, 128.0), order="BGR")
