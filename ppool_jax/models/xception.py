@@ -27,8 +27,9 @@ class Xception(Network, kw_only=True):
   ("pool2" .. "pool5"). With any `pool` but "strided" at "pool1", conv1 has stride 1 and a 3x3 pool
   follows its ReLU. The 1x1 convolutions beside the pooled blocks keep their strides. "strided" at the
   other pools keeps every second cell, the values of a block whose last convolution has the stride.
-  conv1 and conv2 have no padding, the others keep their input's size. Batch norm is Keras's by default;
-  the ports to PyTorch have `epsilon=1e-5`.
+  conv1 and conv2 have no padding, the others keep their input's size. Pools are padded by 1 before and
+  after, as in the ports to PyTorch; Keras pads even sizes after the last cell only, which at 299 is
+  pool3's input. Batch norm is Keras's by default; the ports have `epsilon=1e-5`.
 
   Strides beyond the output stride are removed, pools stay, and what follows is dilated. At 16, features
   are those at 32 at more positions: block12's convolutions lie before its pool and are not dilated by it,
@@ -126,8 +127,9 @@ class Xception(Network, kw_only=True):
     before, here = (grids[f"block{b}" if b else "conv2"] for b in (block - 1, block))
     dilation, y = before.dilation * (self.multi_grid[0] if block == 12 else 1), x
     for i, channels in enumerate(_BLOCKS[block], 1):
-      y = y if (block, i) == (1, 1) else nn.relu(y)  # conv2's ReLU is still in place
-      y = self._separable(y, channels, f"block{block}_sep{i}", f"block{block}_norm{i}", dilation, train)
+      # Keras leaves block1's first ReLU out: conv2's has been there.
+      name, norm = f"block{block}_sep{i}", f"block{block}_norm{i}"
+      y = self._separable(nn.relu(y), channels, name, norm, dilation, train)
     if site is None:
       return x + y
     stride = here.stride // before.stride
