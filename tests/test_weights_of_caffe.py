@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import peers
 import pytest
-from caffe_networks import IMAGES, NETWORKS, thinned
+from caffe_networks import NETWORKS, thinned
 
 from ppool_jax import models, weights
 
-OPTIONS = {"vgg16_20m": {"output_stride": 8}, "resnet50": {}}
+OPTIONS = {"vgg16_20m": {"output_stride": 8}}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -19,10 +19,10 @@ def test_caffe(name, tmp_path):
   path = tmp_path / f"{name}.caffemodel"
   path.write_bytes(net.caffemodel())
   variables, preprocess, options = weights.pretrained(name, path)
-  assert preprocess == weights.preprocess.CAFFE
-  features = jax.jit(models.backbone(name, **OPTIONS[name], **options).apply)(variables, IMAGES)
+  assert preprocess.order == "BGR"
+  features = jax.jit(models.backbone(name, **OPTIONS.get(name, {}), **options).apply)(variables, net.images)
   recorded = np.load(pathlib.Path(__file__).parent / "fixtures" / f"caffe_{name}.npz")
-  assert set(recorded) >= {"fc6", "fc7", "pool5a"} or set(recorded) >= {"res2", "res5"}
+  assert len(recorded) >= 6
   for feature in recorded:
     difference = peers.relative(thinned(features[feature]), recorded[feature])
     print(f"{feature}: relative difference {difference:.2e}")

@@ -45,7 +45,7 @@ class FullyConvolutionalHead(nn.Module):
     return classify_pixels(x, self.num_classes, self.dtype)
 
 
-def classify_pixels(x, num_classes: int, dtype, name: str = "classifier") -> jax.Array:
+def classify_pixels(x, num_classes: int, dtype, name: str = "classifier", init=_SMALL) -> jax.Array:
   """A 1x1 classifier with float32 scores, as a submodule of the head that calls it."""
-  scores = nn.Conv(num_classes, (1, 1), dtype=dtype, kernel_init=_SMALL, name=name)(x)
+  scores = nn.Conv(num_classes, (1, 1), dtype=dtype, kernel_init=init, name=name)(x)
   return scores.astype(jnp.float32)

@@ -24,6 +24,8 @@ class Site(NamedTuple):
     window: side of its window.
     stride: 1 or 2.
     padding: (low, high) along both axes.
+    ceil: whether a pool that strides begins a window on every stride-th cell, whose last may be smaller
+      ("ceil mode" of Caffe and PyTorch): `padding`'s high is then not used.
     published: what the published network has here: a name of `ppool_jax.POOLS` or a factory.
     signed: whether its input may be negative: P-pooling then takes `shift="channel"` (Eq. 2).
   """
@@ -34,6 +36,7 @@ class Site(NamedTuple):
   padding: tuple[int, int] = (0, 0)
   published: str | Callable = "max"
   signed: bool = False
+  ceil: bool = False
 
 
 def choice(pool, site: Site):
@@ -81,17 +84,19 @@ def apply_pool(pool, site: Site, x: jax.Array, stride: int | None = None, dilati
     `[N, H', W', C]`.
   """
   stride = site.stride if stride is None else stride
-  padding = _same_cells(site, x) if stride == 1 else (site.padding, site.padding)
+  padding = tuple(_padding(site, size, stride) for size in x.shape[1:3])
   factory = _shifted(pool_factory(choice(pool, site))) if site.signed else pool_factory(choice(pool, site))
   window, strides = (site.window,) * 2, (stride,) * 2
   module = factory(window_shape=window, strides=strides, padding=padding, name=site.name)
   return dilated(module, x, dilation)
 
 
-def _same_cells(site: Site, x) -> tuple[tuple[int, int], tuple[int, int]]:
-  """Padding that keeps a pool of stride 1 at its input's size, its windows where they began."""
-  low = site.padding[0]
-  return ((low, site.window - 1 - low),) * 2
+def _padding(site: Site, size: int, stride: int) -> tuple[int, int]:
+  """Along an axis; a pool of stride 1 keeps its input's size, whatever its stride was."""
+  low, high = site.padding
+  if stride == 1 or site.ceil:
+    high = site.window - 1 - (size - 1) % stride - low
+  return low, high
 
 
 def _shifted(factory):

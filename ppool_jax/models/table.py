@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ppool_jax.models.deeplab import ASPP
+from ppool_jax.models.fcn import FCN8s
 from ppool_jax.models.heads import FullyConvolutionalHead, LinearHead
+from ppool_jax.models.inception import InceptionV2
 from ppool_jax.models.network import Network
 from ppool_jax.models.resnet import ResNet
 from ppool_jax.models.vgg import VGG
@@ -40,6 +43,7 @@ BACKBONES = {
   ),
   "vgg16_20m": Backbone(VGG20M, {"output_stride": 16}),
   "resnet50": Backbone(ResNet, {}),
+  "inceptionv2": Backbone(InceptionV2, {}),
   "xception": Backbone(Xception, {}),
   # For the quick start and for tests: 100 times smaller, trains from scratch in minutes. Stride 4; no pool
   # at stride 1, which cost a sixth of the time and moved mIoU by 0.3 points, one run each.
@@ -52,6 +56,7 @@ NETWORKS = {
   "vgg16": Segmentation("vgg16", "linear"),
   "resnet50": Segmentation("resnet50", "linear"),
   "vgg16_largefov": Segmentation("vgg16_20m", "linear"),
+  "inceptionv2_fcn8s": Segmentation("inceptionv2", "fcn8s"),
   "xception_deeplabv3": Segmentation("xception", "aspp", {"output_stride": 16, "multi_grid": (1, 2, 4)}),
   "vgg_mini": Segmentation("vgg_mini", "linear"),
 }
@@ -71,8 +76,25 @@ def _aspp(trunk: Network, num_classes: int):
   return ASPP(num_classes=num_classes, rates=rates, **shared), trunk.last
 
 
+def _fcn8s(trunk: Network, num_classes: int, upsampling: str = "bilinear"):
+  # The last, most abstract feature of each stride.
+  last = {grid.stride: name for name, grid in trunk.grids.items()}
+  if not {8, 16, 32} <= set(last):
+    strides = ", ".join(map(str, sorted(last)))
+    raise ValueError(f"head: 'fcn8s' expects features at strides 8, 16 and 32, the network has {strides}")
+  names = tuple(last[stride] for stride in (8, 16, 32))
+  grids = tuple(trunk.grids[name] for name in names)
+  return FCN8s(num_classes, grids, upsampling, dtype=trunk.dtype), names
+
+
 # Each makes, for a trunk and a number of classes, the head and the names of the features that it reads.
-HEADS = {"linear": _linear, "fc": _fully_convolutional, "aspp": _aspp}
+HEADS = {
+  "linear": _linear,
+  "fc": _fully_convolutional,
+  "aspp": _aspp,
+  "fcn8s": _fcn8s,
+  "fcn8s_learned": functools.partial(_fcn8s, upsampling="learned"),
+}
 
 
 def known(name: str, table: Mapping, what: str) -> str:

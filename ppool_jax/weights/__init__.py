@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ppool_jax.weights import resnet, vgg, xception
+from ppool_jax.weights import inception, resnet, vgg, xception
 from ppool_jax.weights.converted import flat, is_converted, nested, read_converted
 from ppool_jax.weights.files import read
 from ppool_jax.weights.naming import Naming, choose, fit
@@ -27,6 +27,7 @@ _NAMINGS = {
   "vgg16": vgg.VGG16,
   "vgg16_20m": vgg.VGG16_20M,
   "resnet50": resnet.RESNET50,
+  "inceptionv2": inception.INCEPTIONV2,
   "xception": xception.XCEPTION,
 }
 

@@ -1,0 +1,103 @@
+"""How near a pre-trained network with P-pools, at their initial alpha, is to the same one with max pooling.
+
+  python -m benchmarks.near_max [--weights vgg16=FILE --images FOLDER]
+
+Without a file a network has random weights (He-normal; scales and statistics varied) and noise for
+images: then only P-pooling's own deviation is measured, not what it means for trained features.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+import flax
+import jax
+import numpy as np
+from PIL import Image
+
+from ppool_jax import models, weights
+
+_SIZE = (224, 224)
+_NETWORKS = ("vgg16", "vgg16_20m", "resnet50", "inceptionv2", "xception")
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(prog="python -m benchmarks.near_max", description=__doc__.split("\n")[0])
+  parser.add_argument("--weights", nargs="*", default=[], metavar="NAME=FILE", help="pre-trained weights")
+  parser.add_argument("--images", type=pathlib.Path, help="folder of photographs (default: noise)")
+  arguments = parser.parse_args()
+  files = dict(each.split("=", 1) for each in arguments.weights)
+  print("| network | weights | feature | cosine | relative distance |\n|---|---|---|---|---|")
+  for network in _NETWORKS:
+    source = "pre-trained" if network in files else "random"
+    for name, cosine, distance in compare(network, files.get(network), arguments.images):
+      print(f"| {network} | {source} | {name} | {cosine:.5f} | {distance:.2%} |", flush=True)
+
+
+def compare(network: str, file: str | None, folder: pathlib.Path | None):
+  """(feature, cosine, relative L2 distance) of the two networks' last features at each stride."""
+  trunk = models.backbone(network, max_or("max", network))
+  images = np.zeros((4, *_SIZE, 3), np.float32)
+  variables = random_variables(trunk, images)
+  options, pixels = {}, photographs(folder)
+  images = (pixels.astype(np.float32) - 128) / 64
+  if file:
+    pretrained, preprocess, options = weights.pretrained(network, file)
+    variables, images = pretrained, preprocess(pixels)
+  features = []
+  for pool in ("max", "ppool"):
+    model = models.backbone(network, max_or(pool, network), **options)
+    start = jax.jit(model.init)(jax.random.key(0), images[:1])
+    features.append(jax.jit(model.apply)(_merged(start, variables), images))
+  last = {grid.stride: name for name, grid in trunk.grids.items() if name in features[0]}
+  for name in last.values():
+    a, b = (np.asarray(f[name], np.float64) for f in features)
+    cosine = np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b))
+    yield name, cosine, np.linalg.norm(a - b) / np.linalg.norm(a)
+
+
+def max_or(pool: str, network: str):
+  """`pool` where a network takes the maximum, or would in the place of a stride; averages stay."""
+  sites = models.backbone(network).sites
+  kept = {site.name: "published" for site in sites if site.published not in ("max", "strided")}
+  return {"default": pool, **kept}
+
+
+def random_variables(trunk, images):
+  """The trunk's variables, He-normal, with statistics and scales away from 0 and 1."""
+  rng = np.random.default_rng(0)
+
+  def draw(path, leaf):
+    if leaf.ndim > 1:
+      return (rng.standard_normal(leaf.shape) * np.sqrt(2 / np.prod(leaf.shape[:-1]))).astype(np.float32)
+    if path[-1].key in ("scale", "var"):
+      return rng.uniform(0.5, 1.5, leaf.shape).astype(np.float32)
+    return (0.1 * rng.standard_normal(leaf.shape)).astype(np.float32)
+
+  return jax.tree.map_with_path(draw, jax.eval_shape(trunk.init, jax.random.key(0), images))
+
+
+def photographs(folder: pathlib.Path | None) -> np.ndarray:
+  """uint8 `[4, 224, 224, 3]`: the middles of a folder's first photographs, or noise."""
+  if folder is None:
+    return np.random.default_rng(1).integers(0, 256, (4, *_SIZE, 3), np.uint8)
+  files = sorted(folder.glob("*.jpg"))[:4]
+  if len(files) < 4:
+    raise FileNotFoundError(f"{folder}: expected at least four .jpg files")
+  return np.stack([np.asarray(_middle(Image.open(file).convert("RGB"))) for file in files])
+
+
+def _middle(image):
+  left, top = ((side - size) // 2 for side, size in zip(image.size, _SIZE[::-1], strict=True))
+  return image.crop((left, top, left + _SIZE[1], top + _SIZE[0]))
+
+
+def _merged(start, variables):
+  """`variables` where there are any, `start`'s (those of the pools) elsewhere."""
+  flat = flax.traverse_util.flatten_dict(start)
+  return flax.traverse_util.unflatten_dict({**flat, **flax.traverse_util.flatten_dict(dict(variables))})
+
+
+if __name__ == "__main__":
+  main()

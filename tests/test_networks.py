@@ -1,0 +1,80 @@
+"""Every network of the paper with every pool: shapes, refusals, negative inputs, training."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from network_cases import KEY, abstract, count, losses, seen_by_polynomial_pools
+
+import ppool_jax as pp
+from ppool_jax import models
+
+PAPER = ("vgg16", "resnet50", "vgg16_largefov", "inceptionv2_fcn8s", "xception_deeplabv3")
+REFUSED = {("resnet50", "allconv")}
+
+
+def test_the_papers_networks():
+  assert set(PAPER) | {"vgg_mini"} == set(models.NETWORKS)
+  trunks = {"vgg16", "vgg16_20m", "resnet50", "inceptionv2", "xception", "vgg_mini"}
+  assert trunks == set(models.BACKBONES)
+
+
+@pytest.mark.parametrize("pool", ["published", *pp.POOLS])
+@pytest.mark.parametrize("name", PAPER)
+def test_builds_with_every_pool(name, pool):
+  """Logits of an image's own size, whatever it is."""
+  model = models.build(name, 5, pool=pool)
+  if (name, pool) in REFUSED:
+    with pytest.raises(ValueError, match=rf"^pool: '{pool}' at pool\d: "):
+      abstract(model)
+    return
+  image = jnp.zeros((1, 65, 48, 3))
+  logits = jax.eval_shape(lambda x: model.init_with_output(KEY, x)[0], image)
+  assert (logits.shape, logits.dtype) == ((1, 65, 48, 5), jnp.float32)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_no_p_pool_sees_negatives_unshifted(name):
+  """Pools after batch norm without ReLU take Eq. 2; all others see what is not negative."""
+  images = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype(np.float32)
+  model = models.build(name, 3, pool="ppool", width=0.25)
+  seen = seen_by_polynomial_pools(model, images)
+  assert len(seen) == sum(path.endswith("/alpha/bias") for path in _paths(model))
+  for unit, low, shift in seen:
+    assert low >= 0 or shift == "channel", (unit, low)
+  assert any(low < 0 for _, low, _ in seen) == (name == "xception_deeplabv3")
+
+
+def _paths(model):
+  return [
+    "/".join(key.key for key in path)
+    for path, _ in jax.tree_util.tree_leaves_with_path(abstract(model)["params"])
+  ]
+
+
+@pytest.mark.parametrize("pool", ["max", "ppool"])
+@pytest.mark.parametrize("name", PAPER)
+def test_training_lowers_the_loss(name, pool):
+  model = models.build(name, 2, pool=pool, width=0.25)
+  assert 0 < count(abstract(model)["params"]) < 0.1 * count(abstract(models.build(name, 2))["params"])
+  check_training(model)
+
+
+@pytest.mark.parametrize("pool", sorted(set(pp.POOLS) - {"max", "ppool"}))
+def test_training_lowers_the_loss_of_vgg16_with_every_pool(pool):
+  check_training(models.build("vgg16", 2, pool=pool, width=0.25))
+
+
+def check_training(model):
+  found = losses(model)
+  assert np.isfinite(found).all()
+  assert found[-1] < 0.98 * found[0], found
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_published_or_shifted_by_name(name):
+  """A stage may keep what the published network has; a shift of one's own is kept."""
+  pool = {"default": "published"}
+  assert count(abstract(models.build(name, 3, pool=pool))["params"]) == count(
+    abstract(models.build(name, 3, pool=None))["params"]
+  )
