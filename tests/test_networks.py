@@ -66,9 +66,10 @@ def test_training_lowers_the_loss_of_vgg16_with_every_pool(pool):
 
 
 def check_training(model):
-  found = losses(model)
+  normalised = "batch_stats" in abstract(model)
+  found = losses(model, rate=1e-3 if normalised else 3e-4)
   assert np.isfinite(found).all()
-  assert found[-1] < 0.98 * found[0], found
+  assert found[-1] < 0.85 * found[0], found
 
 
 @pytest.mark.parametrize("name", PAPER)
