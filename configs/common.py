@@ -24,7 +24,9 @@ def base() -> ml_collections.ConfigDict:
       "head": "",  # of ppool_jax.models.HEADS; none: the network's own
       "weights": "",  # a file for ppool_jax.weights; none: from scratch
       "norm": "sync",  # batch norm's statistics: of the global batch; or "local", "frozen"
-      "options": {},  # further ones of ppool_jax.models.build, such as output_stride
+      "output_stride": 0,  # 0: the network's own
+      "width": 1.0,  # multiplies the channels of every layer
+      "options": {},  # further ones of ppool_jax.models.build, such as multi_grid
     }
   )
 

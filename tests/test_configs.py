@@ -4,16 +4,18 @@ import itertools
 import pathlib
 import re
 
+import flax
 import jax
 import ml_collections
 import pytest
 from training_cases import ROOT, run
 
-from configs.common import base
+from configs.common import base, parameter_groups
+from ppool_jax import models
 from train.config import check_overrides, load, parse_arg
 from train.data.datasets import dataset
 from train.experiment import make_experiment, pool_of
-from train.optimizer import make_optimizer, make_schedule
+from train.optimizer import group_labels, make_optimizer, make_schedule
 
 FILES = sorted(path for path in (ROOT / "configs").glob("*.py") if path.stem not in ("__init__", "common"))
 POOLS = ("max", "avg", "ppool", "gated", "dpp", "mixed", "lp", "soft", "strided", "allconv")
@@ -30,6 +32,27 @@ def test_every_config_builds(file, pool):
     assert dataset(config.data.name)
 
 
+@pytest.mark.parametrize("name", models.NETWORKS)
+def test_the_recipes_groups_cover_every_network(name):
+  """Every parameter of every pool and head is in exactly one group; batch norm has no decay."""
+  for pool in ("ppool", "allconv", "dpp", "gated", "mixed"):
+    if (name, pool) == ("resnet50", "allconv"):
+      continue
+    model = models.build(name, 3, pool=pool, width=0.1)
+    params = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, 64, 64, 3)))["params"]
+    groups = {key: group["pattern"] for key, group in parameter_groups().items()}
+    labels = flax.traverse_util.flatten_dict(group_labels(params, groups), sep="/")
+    for path, label in labels.items():
+      if "norm" in path:
+        assert label == "norm", path
+      elif path.startswith("head"):
+        assert label == ("head_bias" if path.endswith("bias") else "head_kernel"), path
+      elif "/alpha/" in path:
+        assert label == "alpha", path
+      elif path.endswith("/kernel"):
+        assert label == "kernel", path
+
+
 def flat(config, prefix=""):
   for key, value in config.items():
     if isinstance(value, ml_collections.ConfigDict) and prefix + key not in OPEN:
@@ -39,7 +62,7 @@ def flat(config, prefix=""):
 
 
 # Free-form: keywords of a pool, of a data set, groups of parameters.
-OPEN = ("pool_kwargs", "data.options", "optimizer.groups")
+OPEN = ("pool_kwargs", "model.options", "data.options", "optimizer.groups")
 
 
 def test_every_field_is_read():

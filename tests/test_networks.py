@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from network_cases import KEY, abstract, count, losses, seen_by_polynomial_pools
+from network_cases import KEY, abstract, count, losses, relative, seen_by_polynomial_pools, varied
 
 import ppool_jax as pp
 from ppool_jax import models
@@ -31,6 +31,22 @@ def test_builds_with_every_pool(name, pool):
   image = jnp.zeros((1, 65, 48, 3))
   logits = jax.eval_shape(lambda x: model.init_with_output(KEY, x)[0], image)
   assert (logits.shape, logits.dtype) == ((1, 65, 48, 5), jnp.float32)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_bfloat16(name):
+  """Computed in bfloat16 throughout, from float32 parameters to float32 logits near those of float32."""
+  images = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype(np.float32)
+  low, high = (models.build(name, 5, pool="ppool", width=0.25, dtype=d) for d in (jnp.bfloat16, None))
+  variables = varied(low, images)
+  assert {leaf.dtype for leaf in jax.tree.leaves(abstract(low))} == {jnp.dtype("float32")}
+  features = jax.eval_shape(
+    low.backbone.apply, {k: v["backbone"] for k, v in variables.items() if "backbone" in v}, images
+  )
+  assert {feature.dtype for feature in jax.tree.leaves(features)} == {jnp.dtype("bfloat16")}
+  logits, expected = (jax.jit(model.apply)(variables, images) for model in (low, high))
+  assert logits.dtype == jnp.float32
+  assert 0 < relative(logits, expected) < 0.1
 
 
 @pytest.mark.parametrize("name", PAPER)

@@ -102,9 +102,9 @@ def test_options_and_statistics_of_a_file(resnet_file, tmp_path):
 
 def test_options_of_the_config_come_last(resnet_file):
   path, _ = resnet_file
-  options = {"v1_5": False, "output_stride": 8}
-  config = tiny_config("runlocal", model__name="resnet50", model__weights=str(path))
-  config.model.options = options
+  changes = {"model__name": "resnet50", "model__weights": str(path), "model__output_stride": 8}
+  config = tiny_config("runlocal", **changes)
+  config.model.options = {"v1_5": False}
   trunk = make_experiment(config).model.backbone
   assert (trunk.v1_5, trunk.output_stride) == (False, 8)
   with pytest.raises(TypeError, match="output_strid"):

@@ -58,9 +58,16 @@ def make_experiment(config, pretrained: weights.Pretrained | None = None) -> Exp
     head=config.model.head or None,
     dtype=DTYPES[config.dtype],
     norm=config.model.norm,
-    **{**pretrained.options, **config.model.options},
+    width=config.model.width,
+    **{**pretrained.options, **_options(config)},
   )
   return Experiment(table, model, pretrained)
+
+
+def _options(config) -> dict:
+  """What the config says of the network beyond what every one has."""
+  stride = config.model.output_stride
+  return {**({"output_stride": stride} if stride else {}), **config.model.options}
 
 
 def _read_weights(config) -> weights.Pretrained:

@@ -84,7 +84,20 @@ def pretrained(network: str, path: str | os.PathLike, classifier: bool | None = 
     classifier = _has_head(naming, arrays) if classifier is None else classifier
     return Pretrained(fit(naming, arrays, classifier=classifier), naming.preprocess, dict(naming.options))
   except ValueError as error:
-    raise ValueError(f"{path}, as weights of {network}: {error}") from None
+    hint = _hint(network, arrays)
+    raise ValueError(f"{path}, as weights of {network}: {hint}{error}") from None
+
+
+def _hint(network: str, arrays: Mapping[str, np.ndarray]) -> str:
+  """The other networks that nearly all of a file's names belong to."""
+  names = {name.removesuffix(":0") for name in arrays}
+  most = 0.9 * len(names)
+  others = [
+    other
+    for other, namings in _NAMINGS.items()
+    if other != network and any(len(names & naming.spellings().keys()) > most for naming in namings)
+  ]
+  return f"its names are those of {' or '.join(others)}; " if others else ""
 
 
 def head_arrays(network: str) -> set[str]:

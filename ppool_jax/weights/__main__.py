@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import pathlib
 import sys
 import textwrap
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
   chosen = _parser().parse_args(arguments)
   try:
     chosen.run(chosen)
+  except BrokenPipeError:  # `list | head`
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
   except (ImportError, OSError, ValueError) as error:
     # Of names that do not match, the first lines say enough.
     print("error:", textwrap.shorten(str(error), 600, placeholder=" ..."), file=sys.stderr)
