@@ -75,7 +75,7 @@ class Depthwise(nn.Module):
   """A 3x3 depthwise convolution of stride 1, padded with zeros to its input's size.
 
   Written as nine shifted products, which XLA fuses into one pass: its grouped convolution is many
-  times slower on CPU (benchmarks/results).
+  times slower on CPU (docs/NETWORKS.md).
   """
 
   dilation: int = 1
