@@ -70,6 +70,16 @@ class ClassTable:
       palette[row.train_id] = row.colour
     return palette
 
+  def to_raw_ids(self, train: np.ndarray) -> np.ndarray:
+    """Train ids 0..K-1 to the raw ids of the label files, uint8 of the same shape.
+
+    Raises:
+      ValueError: a value that is no class.
+    """
+    if train.size and train.max() >= self.num_classes:
+      raise ValueError(f"train ids: expected 0..{self.num_classes - 1}, got {train.max()}")
+    return np.array([row.raw_id for row in self.classes], np.uint8)[train]
+
   def to_train_ids(self, raw: np.ndarray, source: str) -> np.ndarray:
     """Raw ids to train ids, uint8 of the same shape.
 
