@@ -30,6 +30,8 @@ def test_vgg16_by_output_stride():
     assert feature["pool5"].shape == (1, 64 // stride, 64 // stride, 512)
     assert trunk.grids["pool5"].stride == stride
   assert models.backbone("vgg16", num_classes=10).output_stride == 32
+  with pytest.raises(ValueError, match=r"^output_stride: expected one of \[1, 2, 4, 8, 16, 32\], got 12"):
+    abstract(models.backbone("vgg16", output_stride=12))
 
 
 @pytest.mark.parametrize("pool", ["max", ("ppool", {"alpha": 2.0}), "dpp"])

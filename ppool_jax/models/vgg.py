@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -92,7 +94,8 @@ class VGG(Network, kw_only=True):
       `[N, H_s, W_s, C_s]`. With `num_classes`, float32 logits `[N, num_classes]`.
 
     Raises:
-      ValueError: `pool` is a dict with a stage that the network does not have.
+      ValueError: `pool` is a dict with a stage that the network does not have; an output stride that no
+        stage reaches.
     """
     features = self._features(images, train)
     if self.num_classes is None:
@@ -101,6 +104,9 @@ class VGG(Network, kw_only=True):
 
   def _features(self, images, train: bool) -> dict[str, jax.Array]:
     check_pool(self.pool, self.sites)
+    reached = sorted(set(itertools.accumulate((site.stride for site in self.sites), operator.mul, initial=1)))
+    if self.output_stride not in (None, *reached):
+      raise ValueError(f"output_stride: expected one of {reached}, got {self.output_stride}")
     grid, x, features = Grid(), images, {}
     for s, (channels, depth) in enumerate(self.stages, 1):
       site = self._site(s)
