@@ -128,3 +128,15 @@ def test_every_pool_in_largefov(pool):
     lambda x: model.init_with_output(jax.random.key(0), x)[0], jnp.zeros((1, 33, 48, 3))
   )
   assert logits.shape == (1, 33, 48, 5)
+
+
+def test_the_classifier_is_atrous_consistent():
+  """fc6 is dilated with what lies before it: at stride 16 it sees what it sees at 32, at more positions."""
+  images = np.random.default_rng(0).standard_normal((1, 224, 224, 3)).astype(np.float32)
+  seen = {}
+  for stride in (32, 16):
+    model = models.backbone("vgg16", num_classes=3, output_stride=stride, width=0.02)
+    apply = jax.jit(functools.partial(model.apply, capture_intermediates=True, mutable=["intermediates"]))
+    seen[stride] = apply(varied(model, images), images)[1]["intermediates"]["fc6"]["__call__"][0]
+  assert [feature.shape[1:3] for feature in seen.values()] == [(1, 1), (2, 2)]
+  assert relative(seen[16][:, :1, :1], seen[32]) < 1e-5
