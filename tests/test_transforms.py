@@ -13,6 +13,7 @@ from train.data.transforms import (
   RandomCrop,
   RandomFlip,
   RandomScale,
+  RandomScaledCrop,
   augmentation,
 )
 
@@ -20,6 +21,7 @@ MEAN = (124, 116, 104)
 ALL = {
   "scale": RandomScale(0.5, 2.0),
   "crop": RandomCrop(20, 24, MEAN),
+  "scaled crop": RandomScaledCrop(RandomScale(0.5, 2.0), RandomCrop(20, 24, MEAN)),
   "flip": RandomFlip(),
   "photometric": PhotometricDistortion(1.0),
 }
@@ -185,6 +187,24 @@ class TestCrop:
       RandomCrop(*size, mean=MEAN)
 
 
+@pytest.mark.parametrize(
+  ("shape", "crop"), [((40, 60), (20, 24)), ((17, 90), (33, 31)), ((64, 48), (7, 100)), ((90, 120), (60, 60))]
+)
+def test_scaled_crop_is_scale_then_crop(shape, crop):
+  """With the same numbers drawn, for crops that are larger and smaller than the image."""
+  scale, crop = RandomScale(0.5, 2.0), RandomCrop(*crop, MEAN)
+  given = example(shape)
+  for seed in range(60):
+    random, expected = rng(seed), rng(seed)
+    after = RandomScaledCrop(scale, crop)(given, random)
+    before = crop(scale(given, expected), expected)
+    np.testing.assert_array_equal(after["label"], before["label"], err_msg=f"seed {seed}")
+    difference = np.abs(after["image"].astype(int) - before["image"])
+    assert difference.max() <= 2, seed
+    assert difference.mean() < 0.2, seed
+    assert random.random() == expected.random()
+
+
 def test_flip_turns_both_or_neither():
   given, flipped = example(), 0
   for seed in range(200):
@@ -246,9 +266,10 @@ class TestChain:
     return types.SimpleNamespace(**{**fields, **changes})
 
   def test_what_the_config_asks_for(self):
-    assert augmentation(self.config(), MEAN) == Chain(tuple(ALL.values()))
+    chosen = tuple(ALL[name] for name in ("scaled crop", "flip", "photometric"))
+    assert augmentation(self.config(), MEAN) == Chain(chosen)
     plain = augmentation(self.config(flip=False, photometric=0), MEAN)
-    assert plain == Chain((ALL["scale"], ALL["crop"]))
+    assert plain == Chain((ALL["scaled crop"],))
 
   def test_size_and_labels_of_the_whole_chain(self):
     given = example()

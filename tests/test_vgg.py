@@ -140,3 +140,23 @@ def test_the_classifier_is_atrous_consistent():
     seen[stride] = apply(varied(model, images), images)[1]["intermediates"]["fc6"]["__call__"][0]
   assert [feature.shape[1:3] for feature in seen.values()] == [(1, 1), (2, 2)]
   assert relative(seen[16][:, :1, :1], seen[32]) < 1e-5
+
+
+def test_scores_are_put_where_their_cells_lie():
+  """LargeFOV's cells lie on every 16th pixel; VGG-16's first between pixels 15 and 16, whose scores are
+  those of all pixels before.
+  """
+  images = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype(np.float32)
+  for name in ("vgg16_largefov", "vgg16"):
+    model = models.build(name, 3, pool="max", width=0.02)
+    variables = varied(model, images)
+    logits = np.asarray(jax.jit(model.apply)(variables, images))
+    trunk = {kind: tree["backbone"] for kind, tree in variables.items()}
+    feature = jax.jit(model.backbone.apply)(trunk, images)[model.feature]
+    kernel, bias = (variables["params"]["head"]["classifier"][part] for part in ("kernel", "bias"))
+    scores = np.asarray(feature @ kernel[0, 0] + bias)
+    if name == "vgg16":
+      assert relative(logits[:, :16, :16], np.broadcast_to(scores[:, :1, :1], (1, 16, 16, 3))) < 1e-5
+      assert relative(logits[:, 16, 16], scores[:, 0, 0]) > 1e-4
+    else:
+      assert relative(logits[:, ::16, ::16], scores) < 1e-5

@@ -13,6 +13,9 @@ from PIL import Image, ImageEnhance
 
 from train.data.classes import IGNORE
 
+# Rows and columns of an array.
+_Window = tuple[slice, slice]
+
 
 @dataclasses.dataclass(frozen=True)
 class RandomScale:
@@ -26,12 +29,14 @@ class RandomScale:
       raise ValueError(f"data.scale: expected 0 < low <= high, got ({self.low}, {self.high})")
 
   def __call__(self, example: dict, rng: np.random.Generator) -> dict:
-    height, width = example["label"].shape
+    height, width = self.shape(example["label"].shape, rng)
+    return {**example, **resized(example, (height, width), (slice(0, height), slice(0, width)))}
+
+  def shape(self, shape: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
+    """(height, width) after scaling by a random factor."""
     factor = rng.uniform(self.low, self.high)
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    image = Image.fromarray(example["image"]).resize(size, Image.Resampling.BILINEAR)
-    label = Image.fromarray(example["label"]).resize(size, Image.Resampling.NEAREST)
-    return {**example, "image": np.asarray(image), "label": np.asarray(label)}
+    height, width = (max(1, round(side * factor)) for side in shape)
+    return height, width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,19 +52,63 @@ class RandomCrop:
       raise ValueError(f"data.crop: expected positive (height, width), got {(self.height, self.width)}")
 
   def __call__(self, example: dict, rng: np.random.Generator) -> dict:
-    height, width = example["label"].shape
-    top = _offset(height, self.height, rng)
-    left = _offset(width, self.width, rng)
-    image = np.full((self.height, self.width, 3), self.mean, np.uint8)
-    label = np.full((self.height, self.width), IGNORE, np.uint8)
-    seen = slice(max(top, 0), top + self.height), slice(max(left, 0), left + self.width)
-    part = example["label"][seen]
-    to = (
-      slice(max(-top, 0), max(-top, 0) + part.shape[0]),
-      slice(max(-left, 0), max(-left, 0) + part.shape[1]),
+    seen, to = self.windows(example["label"].shape, rng)
+    return {**example, **self.placed(example["image"][seen], example["label"][seen], to)}
+
+  def windows(self, shape: tuple[int, int], rng: np.random.Generator) -> tuple[_Window, _Window]:
+    """What the crop sees of an example of a shape, and where in the crop that lies."""
+    rows, columns = (
+      _seen(length, window, rng) for length, window in zip(shape, (self.height, self.width), strict=True)
     )
-    image[to], label[to] = example["image"][seen], part
-    return {**example, "image": image, "label": label}
+    return (rows[0], columns[0]), (rows[1], columns[1])
+
+  def placed(self, image: np.ndarray, label: np.ndarray, to: _Window) -> dict:
+    """The crop around what it sees."""
+    images = np.full((self.height, self.width, 3), self.mean, np.uint8)
+    labels = np.full((self.height, self.width), IGNORE, np.uint8)
+    images[to], labels[to] = image, label
+    return {"image": images, "label": labels}
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomScaledCrop:
+  """`RandomScale`, then `RandomCrop`, resizing only what the crop sees.
+
+  The labels are the same and the image's values to a rounding or two. A crop of 512x1024 sees a quarter
+  of a 1024x2048 image at scale 1 and a sixteenth at scale 2.
+  """
+
+  scale: RandomScale
+  crop: RandomCrop
+
+  def __call__(self, example: dict, rng: np.random.Generator) -> dict:
+    shape = example["label"].shape
+    scaled = self.scale.shape(shape, rng)
+    seen, to = self.crop.windows(scaled, rng)
+    return {**example, **self.crop.placed(**resized(example, scaled, seen), to=to)}
+
+
+def resized(example: dict, size: tuple[int, int], seen: _Window) -> dict:
+  """A window of an example resized to (height, width): the image bilinear, the label nearest."""
+  shape = example["label"].shape
+  down, across = (whole / length for whole, length in zip(shape, size, strict=True))
+  (top, bottom), (left, right) = ((part.start, part.stop) for part in seen)
+  box = (left * across, top * down, right * across, bottom * down)
+  image = Image.fromarray(example["image"])
+  image = image.resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=box)
+  # In integers: where a label is read must not depend on the window.
+  rows, columns = (
+    (2 * np.arange(part.start, part.stop) + 1) * whole // (2 * length)
+    for part, whole, length in zip(seen, shape, size, strict=True)
+  )
+  return {"image": np.asarray(image), "label": example["label"][rows[:, None], columns]}
+
+
+def _seen(length: int, window: int, rng: np.random.Generator) -> tuple[slice, slice]:
+  """Along an axis, the part of an example that a window sees, and where in the window it lies."""
+  start = _offset(length, window, rng)
+  seen = slice(max(start, 0), min(start + window, length))
+  return seen, slice(max(-start, 0), max(-start, 0) + seen.stop - seen.start)
 
 
 def _offset(length: int, window: int, rng: np.random.Generator) -> int:
@@ -133,7 +182,7 @@ def augmentation(data, mean: tuple[int, int, int]) -> Chain:
       none).
     mean: RGB of the padding.
   """
-  chosen = [RandomScale(*data.scale), RandomCrop(*data.crop, mean=mean)]
+  chosen = [RandomScaledCrop(RandomScale(*data.scale), RandomCrop(*data.crop, mean=mean))]
   if data.flip:
     chosen.append(RandomFlip())
   if data.photometric:
