@@ -13,8 +13,8 @@ Arguments:
   weights: a file for ppool_jax.weights.load; none: from scratch.
   runlocal: a few steps on small crops, to see everything run.
 
-With size=half on two CPU cores, seed 0, mIoU on val: max 51.7, ppool 50.4, ppool with
-alpha=log_side_branch 51.3 (about 20 minutes each; docs/RESULTS.md). size=full has not been run.
+With size=half on two CPU cores, seed 0, mIoU on val: max 53.3, ppool with alpha=log_side_branch 52.2
+(about 20 minutes each; docs/RESULTS.md). size=full has not been run.
 """
 
 from __future__ import annotations
