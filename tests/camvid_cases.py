@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.data.datasets import open_camvid
-from train.prepare import prepare_camvid
+from train.data.datasets import open_prepared
+from train.prepare import prepare
 
 ROOT = pathlib.Path(__file__).parents[1]
 ASSETS = os.environ.get("PPOOL_ASSETS")
@@ -84,7 +84,7 @@ def write_lists(source, counts, prefix=""):
 
 
 def examples(split, folder):
-  opened = open_camvid(split, str(folder))
+  opened = open_prepared("camvid", split, str(folder))
   return {example["id"]: example for example in (opened[i] for i in range(len(opened)))}
 
 
@@ -93,7 +93,7 @@ def assert_not_prepared(folder, *, says):
   assert not list(pathlib.Path(folder).rglob("*.json"))
   assert not list(pathlib.Path(folder).rglob("*array_record*"))
   with pytest.raises(FileNotFoundError, match="not prepared"):
-    open_camvid("train", str(folder))
+    open_prepared("camvid", "train", str(folder))
   right = write_lists(folder.parent / "right", {"train": [20, 21], "val": [22]})
-  prepare_camvid(str(right), str(folder))
+  prepare("camvid", str(right), str(folder))
   assert set(examples("train", folder)) == {"20", "21"}, says

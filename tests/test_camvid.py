@@ -19,11 +19,12 @@ from camvid_cases import (
 )
 from PIL import Image
 
-from train.data.camvid import encode, find_pairs, indices, segnet_split
+from train.data.camvid import Camvid, indices, segnet_split
 from train.data.camvid_classes import CAMVID, OFFICIAL_COLOURS
 from train.data.classes import IGNORE, ClassTable, LabelClass
-from train.data.datasets import dataset, open_camvid
-from train.prepare import prepare_camvid
+from train.data.datasets import dataset, open_prepared
+from train.data.pairs import encode
+from train.prepare import prepare
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ class TestSegnetLayout:
   def test_labels_and_images_are_bit_equal(self, tmp_path, capfd, prefix):
     counts = {"train": range(5), "val": [10, 11], "test": [20]}
     source = write_lists(tmp_path / "source", counts, prefix)
-    prepare_camvid(str(source), str(tmp_path / "data"))
+    prepare("camvid", str(source), str(tmp_path / "data"))
     for split, numbers in counts.items():
       found = examples(split, tmp_path / "data")
       assert set(found) == {str(number) for number in numbers}
@@ -109,8 +110,8 @@ class TestSegnetLayout:
     assert err == ""  # neither TFDS's bars nor its advice
 
   def test_random_access(self, source, tmp_path):
-    prepare_camvid(str(source), str(tmp_path / "data"))
-    opened = open_camvid("train", str(tmp_path / "data"))
+    prepare("camvid", str(source), str(tmp_path / "data"))
+    opened = open_prepared("camvid", "train", str(tmp_path / "data"))
     assert len(opened) == 3
     ids = [opened[i]["id"] for i in (2, 0, 1)]
     assert [opened[i]["id"] for i in (0, 1, 2)] == [ids[1], ids[2], ids[0]]
@@ -123,7 +124,7 @@ class TestSegnetLayout:
     label.putpalette([255 - k for k in range(36)])
     assert label.mode == "P"
     label.save(source / "trainannot" / "1.png")
-    prepare_camvid(str(source), str(tmp_path / "data"))
+    prepare("camvid", str(source), str(tmp_path / "data"))
     np.testing.assert_array_equal(
       examples("train", tmp_path / "data")["1"]["label"], in_train_ids(raw_label(1))
     )
@@ -132,7 +133,7 @@ class TestSegnetLayout:
   def test_image_of_another_mode_is_read_as_rgb(self, source, tmp_path, mode):
     image = Image.fromarray(pixels(1)).convert(mode)
     image.save(source / "train" / "1.png")
-    prepare_camvid(str(source), str(tmp_path / "data"))
+    prepare("camvid", str(source), str(tmp_path / "data"))
     np.testing.assert_array_equal(
       examples("train", tmp_path / "data")["1"]["image"], np.asarray(image.convert("RGB"))
     )
@@ -140,11 +141,11 @@ class TestSegnetLayout:
   def test_jpeg_is_kept_as_it_is(self, source, tmp_path):
     Image.fromarray(pixels(1)).save(source / "train" / "1.jpg")
     (source / "train.txt").write_text("train/1.jpg trainannot/1.png\n")
-    prepare_camvid(str(source), str(tmp_path / "data"))
+    prepare("camvid", str(source), str(tmp_path / "data"))
     np.testing.assert_array_equal(
       examples("train", tmp_path / "data")["1"]["image"], np.asarray(Image.open(source / "train" / "1.jpg"))
     )
-    image, _ = encode(find_pairs(source)["train"][0])
+    image, _ = encode(Camvid.find(source).splits["train"][0], CAMVID)
     assert image == str(source / "train" / "1.jpg")
 
 
@@ -168,7 +169,7 @@ class TestOfficialLayout:
 
   def test_prepared(self, tmp_path):
     source = self.write(tmp_path / "source")
-    prepare_camvid(str(source), str(tmp_path / "data"))
+    prepare("camvid", str(source), str(tmp_path / "data"))
     found = {split: examples(split, tmp_path / "data") for split in ("train", "val", "test")}
     assert set(found["train"]) == {"0001TP_006690", "0006R0_f00930", "0016E5_08190"}
     assert set(found["val"]) == {"0016E5_07961"}
@@ -188,7 +189,7 @@ class TestOfficialLayout:
     colours[3, 4] = (1, 2, 3)
     Image.fromarray(colours).save(file)
     with pytest.raises(ValueError, match=re.escape(f"{file}: colour (1, 2, 3)")):
-      prepare_camvid(str(source), str(tmp_path / "data"))
+      prepare("camvid", str(source), str(tmp_path / "data"))
     assert_not_prepared(tmp_path / "data", says="after an unknown colour")
 
   def test_other_size(self, tmp_path):
@@ -197,19 +198,19 @@ class TestOfficialLayout:
     with pytest.raises(
       ValueError, match=r"0016E5_07961_L\.png: label is 16x12, but .*0016E5_07961\.png is 16x10"
     ):
-      prepare_camvid(str(source), str(tmp_path / "data"))
+      prepare("camvid", str(source), str(tmp_path / "data"))
 
   def test_missing_label(self, tmp_path):
     source = self.write(tmp_path / "source")
     (source / "LabeledApproved_full" / "0016E5_07961_L.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"1 files are missing: .*0016E5_07961_L\.png"):
-      prepare_camvid(str(source), str(tmp_path / "data"))
+    with pytest.raises(ValueError, match=r"0016E5_07961_L\.png: no such file"):
+      prepare("camvid", str(source), str(tmp_path / "data"))
 
   def test_strange_name(self, tmp_path):
     source = self.write(tmp_path / "source")
     save(source / "701_StillsRaw_full" / "holiday.png", pixels(0))
     with pytest.raises(ValueError, match="holiday: expected a frame of 0001TP"):
-      prepare_camvid(str(source), str(tmp_path / "data"))
+      prepare("camvid", str(source), str(tmp_path / "data"))
 
   @pytest.mark.parametrize(
     ("name", "split"),
@@ -231,17 +232,17 @@ class TestOfficialLayout:
 @pytest.fixture(scope="module")
 def real_folder(tmp_path_factory):
   folder = tmp_path_factory.mktemp("camvid")
-  prepare_camvid(str(REAL), str(folder))
+  prepare("camvid", str(REAL), str(folder))
   return folder
 
 
 @needs_camvid
 class TestRealCamvid:
   def test_counts(self, real_folder):
-    assert [len(open_camvid(split, str(real_folder))) for split in ("train", "val")] == [367, 101]
+    assert [len(open_prepared("camvid", split, str(real_folder))) for split in ("train", "val")] == [367, 101]
 
   def test_bit_equal_to_the_files(self, real_folder):
-    opened = open_camvid("train", str(real_folder))
+    opened = open_prepared("camvid", "train", str(real_folder))
     for i in (0, 91, 183, 274, 366):
       example = opened[i]
       raw = np.asarray(Image.open(REAL / "trainannot" / f"{example['id']}.png"))
@@ -250,5 +251,5 @@ class TestRealCamvid:
       np.testing.assert_array_equal(example["image"], image)
 
   def test_split_rule_gives_the_lists(self):
-    for split, pairs in find_pairs(REAL).items():
+    for split, pairs in Camvid.find(REAL).splits.items():
       assert {segnet_split(pair.id) for pair in pairs} == {split}

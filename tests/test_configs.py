@@ -17,12 +17,16 @@ from train.data.datasets import dataset
 from train.experiment import make_experiment, pool_of
 from train.optimizer import group_labels, make_optimizer, make_schedule
 
-FILES = sorted(path for path in (ROOT / "configs").glob("*.py") if path.stem not in ("__init__", "common"))
+FILES = sorted(
+  path for path in (ROOT / "configs").glob("*.py") if path.stem not in ("__init__", "common", "recipes")
+)
 POOLS = ("max", "avg", "ppool", "gated", "dpp", "mixed", "lp", "soft", "strided", "allconv")
 
 
 @pytest.mark.parametrize(("file", "pool"), list(itertools.product(FILES, POOLS)), ids=str)
 def test_every_config_builds(file, pool):
+  shipped = {path.stem for path in (ROOT / "configs").glob("*.py")}
+  assert {path.stem for path in FILES} == shipped - {"__init__", "common", "recipes"}
   for more in ("", ",runlocal", ",seed=3"):
     config = load(f"{file}:pool={pool}{more}")
     assert config.pool == pool
@@ -30,6 +34,39 @@ def test_every_config_builds(file, pool):
     shapes = jax.eval_shape(experiment.model.init, jax.random.key(0), jax.numpy.zeros((1, 32, 32, 3)))
     make_optimizer(config.optimizer, make_schedule(config.schedule, config.steps), shapes["params"])
     assert dataset(config.data.name)
+
+
+@pytest.mark.parametrize(
+  ("data", "network"),
+  list(itertools.product(("voc", "cityscapes", "ade20k"), [n for n in models.NETWORKS if n != "vgg_mini"])),
+)
+def test_the_papers_tables(data, network):
+  """Each data set with each network, by the paper's recipe and by today's; every parameter in a group."""
+  for recipe in ("paper", "modern"):
+    config = load(f"{ROOT}/configs/paper.py:data={data},network={network},recipe={recipe},pool=ppool")
+    config.model.width = 0.1
+    experiment = make_experiment(config)
+    assert experiment.table.num_classes == {"voc": 21, "cityscapes": 19, "ade20k": 150}[data]
+    shapes = jax.eval_shape(experiment.model.init, jax.random.key(0), jax.numpy.zeros((1, 64, 64, 3)))
+    make_optimizer(config.optimizer, make_schedule(config.schedule, config.steps), shapes["params"])
+    assert ("batch_stats" in shapes) == (not network.startswith("vgg"))
+    assert config.loss.normalise == ("image" if config.schedule.rate < 1e-6 else "pixel")
+
+
+def test_the_papers_table_1():
+  """Section 4.1: 2e-7 for the sum over pixels, 10,000 steps, one step of the rate at 6,000."""
+  config = load(f"{ROOT}/configs/paper.py:data=voc,network=resnet50,pool=ppool")
+  schedule = make_schedule(config.schedule, config.steps)
+  assert [float(schedule(step)) for step in (0, 5999, 6001)] == pytest.approx([2e-7, 2e-7, 2e-8])
+  assert (config.steps, config.data.split, config.optimizer.groups.alpha.lr) == (10_000, "trainaug", 3.0)
+  assert config.optimizer.groups.kernel.optimizer == "caffe_sgd"
+  for arg, message in (
+    ("data=vox", "data: expected one of voc"),
+    ("recipe=old", "recipe: expected one of paper"),
+    ("network=vgg", "network: expected one of vgg16"),
+  ):
+    with pytest.raises(ValueError, match=message):
+      load(f"{ROOT}/configs/paper.py:{arg}")
 
 
 @pytest.mark.parametrize("name", models.NETWORKS)

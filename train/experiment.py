@@ -47,7 +47,7 @@ def make_experiment(config, pretrained: weights.Pretrained | None = None) -> Exp
   Raises:
     ValueError, FileNotFoundError: an unknown name, or a weights file that does not fit.
   """
-  table = dataset(config.data.name).table
+  table = dataset(config.data.name).table_of(**config.data.options)
   if config.dtype not in DTYPES:
     raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, got {config.dtype!r}")
   pretrained = pretrained or _read_weights(config)

@@ -9,115 +9,65 @@ Two layouts are read:
 
 from __future__ import annotations
 
-import io
 import pathlib
 import re
 
 import numpy as np
-import tensorflow_datasets as tfds
 
+from train.data.builder import PairBuilder
 from train.data.camvid_classes import CAMVID, OFFICIAL_COLOURS
-from train.data.files import (
-  Pair,
-  check_pair,
-  check_sizes,
-  fingerprint,
-  png_file,
-  read_image,
-  read_label,
-  refuse_repeats,
-  rgb_file,
-)
-from train.progress import track
+from train.data.files import File, read_image
+from train.data.pairs import Found, Pair, repeats
 
 _LISTS = ("train", "val", "test")
 
 
-class Camvid(tfds.core.GeneratorBasedBuilder):
-  """Examples {"id", "image" [H, W, 3], "label" [H, W, 1] with raw ids 0..11}; splits train, val, test.
+class Camvid(PairBuilder):
+  """Splits train, val, test; raw ids 0..11."""
 
-  Args:
-    source: folder of either layout; needed for preparation only.
-  """
-
-  VERSION = tfds.core.Version("1.0.0")
-  MANUAL_DOWNLOAD_INSTRUCTIONS = "python -m train.prepare camvid --source DIR"
-
-  def __init__(self, *, source: str | None = None, **kwargs):
-    self._source = pathlib.Path(source) if source else None
-    super().__init__(**kwargs)
-
-  def _info(self) -> tfds.core.DatasetInfo:
-    features = {
-      "id": tfds.features.Text(),
-      "image": tfds.features.Image(shape=(None, None, 3)),
-      "label": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
-    }
-    return self.dataset_info_from_configs(
-      features=tfds.features.FeaturesDict(features),
-      metadata=tfds.core.MetadataDict(source=fingerprint(find_pairs(self._source))) if self._source else None,
-    )
-
-  def _log_download_bytes(self) -> None:
-    """TFDS would announce a download of unknown size."""
-
-  def _split_generators(self, dl_manager):
-    del dl_manager
-    return {split: self._generate_examples(pairs, split) for split, pairs in find_pairs(self._source).items()}
-
-  def _generate_examples(self, pairs: list[Pair], split: str):
-    for pair in track(pairs, f"camvid {split}"):
-      image, label = encode(pair)
-      yield pair.id, {"id": pair.id, "image": image, "label": label}
+  @staticmethod
+  def find(source: pathlib.Path) -> Found:
+    """The pairs of every split that `source` has; see `PairBuilder.find`."""
+    if (source / "701_StillsRaw_full").is_dir():
+      splits, problems = _official(source)
+    else:
+      splits, problems = _all_listed(source)
+    if not splits:
+      raise FileNotFoundError(f"{source}: expected train.txt and val.txt, or the folder 701_StillsRaw_full")
+    empty = [f"{source}: the split {split!r} is empty" for split, pairs in splits.items() if not pairs]
+    return Found(splits, CAMVID, [*problems, *empty, *repeats(splits)])
 
 
-def find_pairs(source: pathlib.Path) -> dict[str, list[Pair]]:
-  """The pairs of every split that `source` has.
-
-  Raises:
-    FileNotFoundError: no such folder, neither layout in it, or a listed file that is missing: all of
-      them are named.
-    ValueError: a line that is no pair, an empty list, or a frame that stands twice.
-  """
-  if not source.is_dir():
-    raise FileNotFoundError(f"--source {source}: no such folder")
-  if (source / "701_StillsRaw_full").is_dir():
-    splits = _official(source)
-  else:
-    splits = {split: _listed(source, split) for split in _LISTS if (source / f"{split}.txt").is_file()}
-  if not splits:
-    raise FileNotFoundError(f"{source}: expected train.txt and val.txt, or the folder 701_StillsRaw_full")
-  for split, pairs in splits.items():
-    if not pairs:
-      raise ValueError(f"{source}: the split {split!r} is empty")
-  files = [file for pairs in splits.values() for pair in pairs for file in (pair.image, pair.label)]
-  missing = [str(file) for file in files if not file.is_file()]
-  if missing:
-    raise FileNotFoundError(f"{len(missing)} files are missing: {', '.join(missing[:10])}")
-  refuse_repeats(splits)
-  return splits
+def _all_listed(source: pathlib.Path) -> tuple[dict[str, list[Pair]], list[str]]:
+  problems = []
+  splits = {
+    split: _listed(source, split, problems) for split in _LISTS if (source / f"{split}.txt").is_file()
+  }
+  return splits, problems
 
 
-def _listed(source: pathlib.Path, split: str) -> list[Pair]:
+def _listed(source: pathlib.Path, split: str, problems: list[str]) -> list[Pair]:
   """Of each path the last two parts count: SegNet's lists begin with a folder of their author's."""
   pairs = []
   for number, line in enumerate((source / f"{split}.txt").read_text().splitlines(), 1):
-    if not line.strip():
-      continue
     parts = line.split()
-    if len(parts) != 2:
-      raise ValueError(f'{source / f"{split}.txt"}:{number}: expected "image label", got {line!r}')
-    image, label = (source.joinpath(*pathlib.PurePosixPath(part).parts[-2:]) for part in parts)
-    pairs.append(Pair(image.stem, image, label))
+    if len(parts) == 2:
+      image, label = (source.joinpath(*pathlib.PurePosixPath(part).parts[-2:]) for part in parts)
+      pairs.append(Pair(image.stem, image, label))
+    elif parts:
+      problems.append(f'{source / f"{split}.txt"}:{number}: expected "image label", got {line!r}')
   return pairs
 
 
-def _official(source: pathlib.Path) -> dict[str, list[Pair]]:
-  splits = {split: [] for split in _LISTS}
+def _official(source: pathlib.Path) -> tuple[dict[str, list[Pair]], list[str]]:
+  splits, problems = {split: [] for split in _LISTS}, []
   for image in sorted((source / "701_StillsRaw_full").glob("*.png")):
     label = source / "LabeledApproved_full" / f"{image.stem}_L.png"
-    splits[segnet_split(image.stem)].append(Pair(image.stem, image, label))
-  return splits
+    try:
+      splits[segnet_split(image.stem)].append(Pair(image.stem, image, label, read_colours))
+    except ValueError as error:
+      problems.append(f"{image}: {error}")
+  return splits, problems
 
 
 def segnet_split(name: str) -> str:
@@ -135,21 +85,16 @@ def segnet_split(name: str) -> str:
   return "val" if sequence == "0016E5" and 7959 <= frame <= 8159 else "train"
 
 
-def encode(pair: Pair) -> tuple[str | io.BytesIO, io.BytesIO]:
-  """What TFDS stores: the image's file as it is, and raw ids as a grey PNG, the same to every decoder.
+def read_colours(file: File) -> np.ndarray:
+  """A label map of the publisher's colours to raw ids, uint8 `[H, W]`.
 
   Raises:
-    ValueError: a file that is unreadable or wrong; it is named, with the value.
+    FileNotFoundError, ValueError: as `read_image` and `indices`.
   """
-  if pair.label.parent.name != "LabeledApproved_full":
-    check_pair(pair.image, pair.label, CAMVID)
-    return rgb_file(pair.image), png_file(read_label(pair.label))
-  raw = indices(read_label(pair.label, colours=True), pair.label)
-  check_sizes(pair.image, read_image(pair.image), pair.label, raw)
-  return rgb_file(pair.image), png_file(raw)
+  return indices(read_image(file), file)
 
 
-def indices(colours: np.ndarray, source: pathlib.Path) -> np.ndarray:
+def indices(colours: np.ndarray, source: File) -> np.ndarray:
   """Official colours uint8 `[H, W, 3]` to raw ids uint8 `[H, W]`.
 
   Raises:

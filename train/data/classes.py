@@ -63,10 +63,15 @@ class ClassTable:
     """Train ids of the thin classes."""
     return tuple(row.train_id for row in self.classes if row.thin)
 
+  @property
+  def colours(self) -> dict[int, tuple[int, int, int]]:
+    """RGB by raw id."""
+    return {row.raw_id: row.colour for row in self.rows}
+
   def palette(self) -> np.ndarray:
     """RGB for each of the 256 values of a label map in train ids, uint8 `[256, 3]`."""
     palette = np.zeros((256, 3), np.uint8)
-    for row in (*self.rows, *self.classes):
+    for row in reversed(self.rows):  # of several ignored rows the first gives its colour
       palette[row.train_id] = row.colour
     return palette
 
@@ -96,6 +101,23 @@ class ClassTable:
     mapped = table[raw]
     if (mapped < 0).any():
       unknown = np.unique(raw[mapped < 0]).tolist()
-      known = sorted(row.raw_id for row in self.rows)
+      known = _ranges(sorted(row.raw_id for row in self.rows))
       raise ValueError(f"{source}: label {unknown[0]} is not in the table (it has {known})")
     return mapped.astype(np.uint8)
+
+  def to_json(self) -> list[list]:
+    """The rows as JSON has them, for `from_json`."""
+    return [[row.name, row.raw_id, row.train_id, list(row.colour), row.thin] for row in self.rows]
+
+  @classmethod
+  def from_json(cls, rows: list[list]) -> ClassTable:
+    """The table whose `to_json` gave `rows`."""
+    return cls([LabelClass(name, raw, train, tuple(rgb), thin) for name, raw, train, rgb, thin in rows])
+
+
+def _ranges(ids: list[int]) -> str:
+  """[0, 1, 2, 255] as "0..2, 255"."""
+  starts = [i for i in ids if i - 1 not in ids]
+  ends = [i for i in ids if i + 1 not in ids]
+  pairs = zip(starts, ends, strict=True)
+  return ", ".join(str(start) if start == end else f"{start}..{end}" for start, end in pairs)

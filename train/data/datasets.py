@@ -3,53 +3,40 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import pathlib
+from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 from absl import logging as absl_logging
 
+from train.data.ade20k_classes import ADE20K
 from train.data.camvid_classes import CAMVID
+from train.data.cityscapes_classes import CITYSCAPES
 from train.data.classes import ClassTable
+from train.data.prepared import Joined, TfdsSource
 from train.data.scenes import SCENES, Scenes
+from train.data.voc_classes import VOC
 
 # TFDS decodes with Pillow where OpenCV is not installed, and says in every process that it does.
 absl_logging.get_absl_logger().addFilter(lambda record: "OpenCV is not installed" not in str(record.msg))
 
 
 class Dataset(NamedTuple):
-  """A table of classes and `open(split, **options) -> source`."""
+  """What a data set's name stands for.
 
-  table: ClassTable
-  open: callable
-
-
-class TfdsSource:
-  """Random access to a prepared TFDS split: {"id", "image" [H, W, 3], "label" [H, W] in train ids}.
-
-  Args:
-    source: TFDS's own, whose labels are raw ids `[H, W, 1]`.
-    folder: where it is, for errors.
+  Attributes:
+    open: `(split, **options) -> source`.
+    table_of: `(**options) -> ClassTable`; of a user's folder, the table depends on where it is.
   """
 
-  def __init__(self, source, table: ClassTable, folder: str = ""):
-    self._source, self._table, self._folder = source, table, folder
+  open: Callable
+  table_of: Callable[..., ClassTable]
 
-  def __len__(self) -> int:
-    return len(self._source)
-
-  def __getitem__(self, index: int) -> dict:
-    if not 0 <= index < len(self):
-      raise IndexError(f"index: expected 0..{len(self) - 1}, got {index}")
-    try:
-      example = self._source[index]
-    except Exception as error:  # whatever Array Record or the decoder make of a damaged file
-      raise ValueError(
-        f"{self._folder}: example {index} is unreadable ({error}); delete that folder and prepare it again"
-      ) from error
-    name = example["id"].decode() if isinstance(example["id"], bytes) else str(example["id"])
-    label = self._table.to_train_ids(example["label"][..., 0], name)
-    return {"id": name, "image": np.asarray(example["image"]), "label": label}
+  @property
+  def table(self) -> ClassTable:
+    """The table where no option says otherwise."""
+    return self.table_of()
 
 
 def open_scenes(split: str, train: int = 2000, val: int = 100, seed: int = 0, size=(96, 128)) -> Scenes:
@@ -67,27 +54,62 @@ def open_scenes(split: str, train: int = 2000, val: int = 100, seed: int = 0, si
   return Scenes(counts[split], 2 * seed + (split == "val"), tuple(size))
 
 
-def open_camvid(split: str, dir: str = "data") -> TfdsSource:
-  """CamVid as `python -m train.prepare camvid` left it under `dir`.
+def open_prepared(name: str, split: str, dir: str = "data") -> TfdsSource | Joined:
+  """The data set `name` as `python -m train.prepare` left it under `dir`.
 
   Raises:
     FileNotFoundError: not prepared; the command is named.
-    ValueError: a split that was not prepared, or an empty one.
+    ValueError: a split that was not prepared.
   """
-  from train.data.camvid import Camvid  # TFDS takes seconds to import
+  builder = _prepared(name, dir)
+  composed = builder.info.metadata.get("composed", {})
+  known = [*builder.info.splits, *composed]
+  if split not in known:
+    raise ValueError(f"{name}: expected a split among {', '.join(known)}, got {split!r}")
+  table = table_of(name, dir)
+  parts = [
+    TfdsSource(
+      builder.as_data_source(part),
+      table,
+      str(builder.data_dir),
+      f"{name}: the split {part!r}" if part in builder.info.metadata.get("unlabelled", ()) else "",
+    )
+    for part in composed.get(split, [split])
+  ]
+  return Joined(parts) if len(parts) > 1 else parts[0]
 
-  builder = Camvid(data_dir=pathlib.Path(dir).expanduser(), file_format="array_record")
+
+def table_of(name: str, dir: str = "data") -> ClassTable:
+  """The classes of a data set that is prepared; those of a user's folder were kept under `dir`.
+
+  Raises:
+    FileNotFoundError: a user's folder that is not prepared there.
+  """
+  tables = {"ade20k": ADE20K, "camvid": CAMVID, "cityscapes": CITYSCAPES, "voc": VOC}
+  return tables.get(name) or ClassTable.from_json(_prepared(name, dir).info.metadata["classes"])
+
+
+def _prepared(name: str, dir: str):
+  from train.data.builder import builder_class  # TFDS takes seconds to import
+
+  builder = builder_class(name)(data_dir=pathlib.Path(dir).expanduser())
   if not builder.info.splits:
     raise FileNotFoundError(
-      f"{builder.data_dir}: CamVid is not prepared there; run "
-      f"`python -m train.prepare camvid --source DIR --dir {dir}`"
+      f"{builder.data_dir}: {name} is not prepared there; run "
+      f"`python -m train.prepare {name} --source DIR --dir {dir}`"
     )
-  if split not in builder.info.splits:
-    raise ValueError(f"camvid: expected a split among {', '.join(builder.info.splits)}, got {split!r}")
-  return TfdsSource(builder.as_data_source(split), CAMVID, str(builder.data_dir))
+  return builder
 
 
-DATASETS = {"scenes": Dataset(SCENES, open_scenes), "camvid": Dataset(CAMVID, open_camvid)}
+PREPARED = ("camvid", "voc", "cityscapes", "ade20k", "folder")
+
+DATASETS = {
+  "scenes": Dataset(open_scenes, lambda **options: SCENES),
+  **{
+    name: Dataset(functools.partial(open_prepared, name), functools.partial(table_of, name))
+    for name in PREPARED
+  },
+}
 
 
 def dataset(name: str) -> Dataset:

@@ -2,93 +2,70 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import pathlib
-from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from train.data.classes import ClassTable
+from train.data.archives import Member
 
+File = pathlib.Path | Member
 
-class Pair(NamedTuple):
-  """An image and its label map."""
-
-  id: str
-  image: pathlib.Path
-  label: pathlib.Path
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_IMAGE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
-def read_image(path: pathlib.Path) -> np.ndarray:
+def read_image(file: File) -> np.ndarray:
   """RGB uint8 `[H, W, 3]`.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: not an image, or a truncated one; the file is named.
+    ValueError: not an image, a truncated one, or one of 16 bits; the file is named.
   """
-  return np.asarray(_open(path).convert("RGB"))
+  image = _open(file)
+  if image.mode not in _IMAGE_MODES:
+    raise ValueError(
+      f"{file}: expected an image of 8 bits a channel, got mode {image.mode}; convert it first"
+    )
+  return np.asarray(image.convert("RGB"))
 
 
-def read_label(path: pathlib.Path, colours: bool = False) -> np.ndarray:
+def read_label(file: File) -> np.ndarray:
   """The values of a label map, uint8 `[H, W]`; of a palette image the indices, not the colours.
-
-  Args:
-    colours: read RGB colours `[H, W, 3]` instead.
 
   Raises:
     FileNotFoundError, ValueError: as `read_image`, and for an image with more than one channel.
   """
-  image = _open(path)
-  if colours:
-    return np.asarray(image.convert("RGB"))
-  if image.mode not in ("L", "P"):
-    raise ValueError(f"{path}: expected a label map of one 8-bit channel, got mode {image.mode}")
-  return np.asarray(image)
+  return np.asarray(open_label(file, ("L", "P")))
 
 
-def check_pair(image: pathlib.Path, label: pathlib.Path, table: ClassTable) -> None:
-  """Reads both files and refuses what training could not use.
+def read_grey_label(file: File) -> np.ndarray:
+  """As `read_label`, of a data set whose labels have no palette: one with a palette is another's."""
+  return np.asarray(open_label(file, ("L",)))
+
+
+def open_label(file: File, modes: tuple[str, ...]) -> Image.Image:
+  """The label map itself, in one of Pillow's `modes`.
 
   Raises:
-    ValueError: unreadable, sizes that differ, or a label that `table` does not have.
+    FileNotFoundError, ValueError: as `read_image`, and for another mode.
   """
-  raw = read_label(label)
-  check_sizes(image, read_image(image), label, raw)
-  table.to_train_ids(raw, str(label))
+  image = _open(file)
+  if image.mode not in modes:
+    raise ValueError(
+      f"{file}: expected a label map of one 8-bit channel (mode {' or '.join(modes)}), "
+      f"got mode {image.mode}; take the label file as the data set's publisher made it"
+    )
+  return image
 
 
-def check_sizes(image: pathlib.Path, pixels: np.ndarray, label: pathlib.Path, raw: np.ndarray) -> None:
-  """Refuses a label `raw` `[H, W]` that has another size than its image's `pixels` `[H, W, 3]`."""
-  if pixels.shape[:2] != raw.shape:
-    raise ValueError(f"{label}: label is {_size(raw)}, but {image} is {_size(pixels)}")
-
-
-def refuse_repeats(splits: dict[str, list[Pair]]) -> None:
-  """A frame of two splits would be trained on and then tested; one that stands twice counts double."""
-  seen = {}
-  for split, pairs in splits.items():
-    for pair in pairs:
-      if pair.id in seen:
-        raise ValueError(f"{pair.image}: {pair.id} stands twice, in {seen[pair.id]} and in {split}")
-      seen[pair.id] = split
-
-
-def fingerprint(splits: dict[str, list[Pair]]) -> str:
-  """Of the splits, the ids and the files' sizes: tells one source from another, wherever it lies."""
-  files = [
-    (split, pair.id, pair.image.stat().st_size, pair.label.stat().st_size)
-    for split, pairs in splits.items()
-    for pair in pairs
-  ]
-  return hashlib.sha256(repr(sorted(files)).encode()).hexdigest()[:16]
-
-
-def rgb_file(path: pathlib.Path) -> str | io.BytesIO:
+def rgb_file(file: File) -> str | io.BytesIO:
   """The file itself, unless its pixels are not RGB: palettes and transparency are resolved here."""
-  with Image.open(path) as image:
-    return str(path) if image.mode == "RGB" else png_file(read_image(path))
+  with Image.open(io.BytesIO(file.read_bytes())) as image:
+    if image.mode != "RGB":
+      return png_file(read_image(file))
+  return io.BytesIO(file.read_bytes()) if isinstance(file, Member) else str(file)
 
 
 def png_file(array: np.ndarray) -> io.BytesIO:
@@ -99,16 +76,22 @@ def png_file(array: np.ndarray) -> io.BytesIO:
   return file
 
 
-def _size(array: np.ndarray) -> str:
-  return f"{array.shape[1]}x{array.shape[0]}"
-
-
-def _open(path: pathlib.Path) -> Image.Image:
+def _open(file: File) -> Image.Image:
   try:
-    with Image.open(path) as image:
+    content = file.read_bytes()
+  except (FileNotFoundError, NotADirectoryError):
+    raise FileNotFoundError(f"{file}: no such file") from None
+  # Pillow makes 8 bits of a 16-bit RGB file without a word, and other values of a 16-bit grey one.
+  if content.startswith(_PNG_START) and content[24:25] == b"\x10":
+    raise ValueError(f"{file}: expected 8 bits a channel, got a 16-bit PNG; convert it first")
+  try:
+    with Image.open(io.BytesIO(content)) as image:
+      image.verify()  # a PNG's checksums and its end, which load() does not look at
+    with Image.open(io.BytesIO(content)) as image:
       image.load()
       return image
-  except FileNotFoundError:
-    raise
+  except UnidentifiedImageError:
+    reason = "it is empty" if not content else "it is none that Pillow knows"
+    raise ValueError(f"{file}: not a readable image ({reason}); copy or download it again") from None
   except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-    raise ValueError(f"{path}: not a readable image ({error})") from error
+    raise ValueError(f"{file}: not a readable image ({error}); copy or download it again") from error

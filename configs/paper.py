@@ -1,0 +1,58 @@
+"""The paper's tables: PASCAL VOC, Cityscapes or ADE20K with any of its five networks and any pooling.
+
+  python -m train.prepare voc --source FOLDER
+  python -m train --config=configs/paper.py:data=voc,network=vgg16,pool=ppool,weights=FILE --workdir=runs/voc
+
+Arguments:
+  data: voc (trainaug, 10,582 images; evaluated on val), cityscapes or ade20k.
+  network: vgg16, resnet50, vgg16_largefov, inceptionv2_fcn8s, xception_deeplabv3.
+  pool: a name of ppool_jax.POOLS, or "published".
+  alpha: of P-pooling, a name of ppool_jax.ALPHAS: side_branch (the paper's, default), log_side_branch,
+    channel, layer.
+  stages: the pools that take it, "pool1+pool3", max pooling elsewhere; none: all.
+  recipe: "paper", as the P-pooling paper or the network's own trains it, or "modern" (poly, loss per
+    pixel, scales 0.5 to 2): configs/recipes.py. Batches are global.
+  seed: of the head, order and augmentation.
+  weights: a file for ppool_jax.weights of the network's backbone; none: from scratch.
+  dir: where python -m train.prepare put the data.
+  runlocal: a few steps on small crops, to see everything run.
+
+None of these trainings has been run here: they need accelerators and the full data sets.
+"""
+
+from __future__ import annotations
+
+import ml_collections
+
+from configs import recipes
+from configs.common import base
+from train.config import parse_arg
+
+# What a recipe has to know of a data set. The paper names no crop for Cityscapes: half an image's sides.
+DATA = {
+  "voc": {"paper": {"data.split": "trainaug"}, "modern": {"data.split": "trainaug", "data.crop": (512, 512)}},
+  "cityscapes": {"paper": {"data.crop": (512, 1024)}, "modern": {"data.crop": (512, 1024), "batch": 8}},
+  "ade20k": {"paper": {}, "modern": {"data.crop": (512, 512), "steps": 80_000}},
+}
+
+
+def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
+  """See the module's docstring for the arguments."""
+  arg = parse_arg(
+    arg, data="voc", network="vgg16", pool="max", alpha="side_branch", stages=(), recipe="paper", seed=0,
+    weights="", dir="data", runlocal=False,
+  )  # fmt: skip
+  if arg.data not in DATA:
+    raise ValueError(f"config argument data: expected one of {', '.join(DATA)}, got {arg.data!r}")
+  config = base()
+  config.seed, config.pool, config.stages = arg.seed, arg.pool, arg.stages
+  if arg.pool == "ppool":
+    config.pool_kwargs.alpha = arg.alpha
+  config.model.weights = arg.weights
+  config.data.name = arg.data
+  config.data.options = ml_collections.ConfigDict({"dir": arg.dir})
+  recipes.apply(config, arg.recipe, arg.network, arg.alpha if arg.pool == "ppool" else None)
+  config.update_from_flattened_dict(DATA[arg.data][arg.recipe])
+  if arg.runlocal:
+    config.steps, config.batch, config.data.crop = 4, 8, (64, 96)
+  return config
