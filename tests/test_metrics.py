@@ -1,5 +1,7 @@
 """Confusion matrix and what is read from it, against loops over pixels and numbers by hand."""
 
+import re
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,20 +11,26 @@ from ppool_jax import metrics
 
 #            predicted: 0  1  2  3
 BY_HAND = np.array([[5, 1, 0, 0], [2, 2, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])  # fmt: skip
-PIXELS = st.integers(1, 5).flatmap(
-  lambda k: st.tuples(
-    st.just(k),
-    st.lists(st.tuples(st.sampled_from([*range(k), 255]), st.integers(0, k - 1)), max_size=30),
+PIXELS = st.tuples(st.integers(1, 5), st.booleans()).flatmap(
+  lambda drawn: st.tuples(
+    *map(st.just, drawn),
+    st.lists(
+      st.tuples(
+        st.sampled_from([*range(drawn[0]), 255]),
+        st.integers(-3, drawn[0] + 3) if drawn[1] else st.integers(0, drawn[0] - 1),
+      ),
+      max_size=30,
+    ),
   )
 )
 
 
-def by_pixels(pairs, k, ignore=255):
+def by_pixels(pairs, k, ignore=255, lenient=False):
   """Counts one pixel at a time."""
-  counts = [[0] * k for _ in range(k)]
+  counts = [[0] * (k + lenient) for _ in range(k)]
   for label, prediction in pairs:
     if label != ignore:
-      counts[label][prediction] += 1
+      counts[label][prediction if 0 <= prediction < k else k] += 1
   return np.array(counts)
 
 
@@ -32,24 +40,30 @@ def mean(values):
 
 @given(PIXELS)
 def test_every_metric_counts_pixels(drawn):
-  """Each number from sets of pixels: intersections, unions, shares; means over the classes there are."""
-  k, pairs = drawn
+  """Each number from sets of pixels: intersections, unions, shares; means over the classes there are.
+
+  A pixel of no class, which `lenient` lets by, is in no predicted set, and in its true one as ever.
+  """
+  k, lenient, pairs = drawn
   labels, predictions = np.array(pairs, np.int32).reshape(-1, 2).T
-  counts = metrics.confusion(labels, predictions, k)
-  assert (counts.dtype, counts.shape) == (np.int64, (k, k))
-  np.testing.assert_array_equal(counts, by_pixels(pairs, k))
+  counts = metrics.confusion(labels, predictions, k, lenient=lenient)
+  assert (counts.dtype, counts.shape) == (np.int64, (k, k + lenient))
+  np.testing.assert_array_equal(counts, by_pixels(pairs, k, lenient=lenient))
 
   counted = [(i, pair) for i, pair in enumerate(pairs) if pair[0] != 255]
-  ious, recalls = [], []
+  ious, recalls, weights = [], [], []
   for c in range(k):
     truth, found = ({i for i, pair in counted if pair[side] == c} for side in (0, 1))
     union, hits = truth | found, truth & found
     ious.append(len(hits) / len(union) if union else float("nan"))
     recalls.append(len(hits) / len(truth) if truth else float("nan"))
+    weights.append(len(truth))
   np.testing.assert_allclose(metrics.iou(counts), ious, rtol=1e-12)
   np.testing.assert_allclose(metrics.accuracy(counts), recalls, rtol=1e-12)
   np.testing.assert_allclose(metrics.mean_iou(counts), mean([v for v in ious if v == v]), rtol=1e-12)
   np.testing.assert_allclose(metrics.mean_accuracy(counts), mean([v for v in recalls if v == v]), rtol=1e-12)
+  weighted = [ious[c] for c in range(k) for _ in range(weights[c])]  # the IoU of each pixel's true class
+  np.testing.assert_allclose(metrics.frequency_weighted_iou(counts), mean(weighted), rtol=1e-12)
   share = mean([pair[0] == pair[1] for _, pair in counted])
   np.testing.assert_allclose(metrics.pixel_accuracy(counts), share, rtol=1e-12)
 
@@ -61,6 +75,8 @@ def test_by_hand():
   assert metrics.mean_iou(BY_HAND) == pytest.approx((5 / 8 + 2 / 5) / 2)
   assert metrics.mean_accuracy(BY_HAND) == pytest.approx((5 / 6 + 1 / 2) / 2)
   assert metrics.pixel_accuracy(BY_HAND) == pytest.approx(7 / 10)
+  assert metrics.official_mean_iou(BY_HAND) == pytest.approx((5 / 8 + 2 / 5) / 4)
+  assert metrics.frequency_weighted_iou(BY_HAND) == pytest.approx(0.6 * 5 / 8 + 0.4 * 2 / 5)
   assert isinstance(metrics.mean_iou(BY_HAND), float)
   assert metrics.confusion([[0, 1]], [[2, 2]], 3).tolist() == [[0, 0, 1], [0, 0, 1], [0, 0, 0]]
 
@@ -72,6 +88,49 @@ def test_a_class_only_predicted_has_iou_0_and_no_accuracy():
   np.testing.assert_array_equal(metrics.accuracy(counts), [0.75, np.nan])
   assert metrics.mean_iou(counts) == 0.375
   assert metrics.mean_accuracy(counts) == 0.75
+
+
+def test_sceneparsing():
+  """ADE20K's evaluation on its own coding: 0 unlabelled, 1..150, values up to 255 in the predictions."""
+  rng = np.random.default_rng(0)
+  areas, right, labelled = np.zeros((2, 150)), 0, 0
+  total = np.zeros((150, 151), np.int64)
+  for _ in range(3):
+    truth = rng.integers(0, 120, (20, 30), np.uint8)
+    found = np.where(rng.random(truth.shape) < 0.5, truth, rng.integers(0, 256, truth.shape)).astype(np.uint8)
+    for c in range(1, 151):
+      of_truth, of_found = truth == c, (found == c) & (truth > 0)
+      areas[:, c - 1] += np.sum(of_truth & of_found), np.sum(of_truth | of_found)
+    right, labelled = right + np.sum((found == truth) & (truth > 0)), labelled + np.sum(truth > 0)
+    # Less one, unlabelled is 255 in uint8, and "unlabelled" as a prediction is out of range.
+    total += metrics.confusion(truth - np.uint8(1), found.astype(int) - 1, 150, lenient=True)
+  ious = areas[0] / (areas[1] + np.spacing(1))
+  assert (areas[1] == 0).any(), "some classes in neither"
+  assert metrics.official_mean_iou(total) == pytest.approx(ious.mean(), rel=1e-12)
+  assert metrics.mean_iou(total) > metrics.official_mean_iou(total)
+  assert metrics.pixel_accuracy(total) == pytest.approx(right / labelled, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+  ("dtype", "values", "column"),
+  [
+    (np.uint8, [199, 200, 255], [199, 200, 200]),
+    (np.int8, [127, -1, -56], [127, 200, 200]),  # -56 and 200 are the same eight bits
+    (np.int32, [3, 256 + 3, -(2**31)], [3, 200, 200]),
+    (np.uint64, [3, 2**64 - 1, 2**63 + 3], [3, 200, 200]),
+  ],
+)
+def test_lenient_takes_any_integer(dtype, values, column):
+  """A value out of range in the "no class" column, never wrapped into range by a narrower type."""
+  counts = metrics.confusion([7, 8, 9], np.array(values, dtype), 200, lenient=True)
+  assert np.argwhere(counts).tolist() == [[7, column[0]], [8, column[1]], [9, column[2]]]
+
+
+def test_lenient_still_refuses_wrong_labels_and_types():
+  with pytest.raises(ValueError, match=r"^labels: expected 0\.\.1, got 2$"):
+    metrics.confusion([0, 2], [0, 1], 2, lenient=True)
+  with pytest.raises(TypeError, match=r"^predictions: expected integers, got float64$"):
+    metrics.confusion([0, 1], [0.0, 1.0], 2, lenient=True)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +174,19 @@ def test_refused(labels, predictions, error, message):
     metrics.confusion(np.array(labels), np.array(predictions), 2)
 
 
+@pytest.mark.parametrize(("k", "error"), [(0, ValueError), (-1, ValueError), (2.0, TypeError)])
+def test_number_of_classes_refused(k, error):
+  with pytest.raises(error, match=rf"^num_classes: expected .*, got {k}$"):
+    metrics.confusion([0], [0], k)
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 2), (3, 5), (1, 3, 3)])
+def test_what_is_no_confusion_matrix_is_refused(shape):
+  for metric in (metrics.iou, metrics.accuracy, metrics.pixel_accuracy, metrics.frequency_weighted_iou):
+    with pytest.raises(ValueError, match=rf"^confusion: .*, got shape {re.escape(str(shape))}$"):
+      metric(np.ones(shape, int))
+
+
 def test_narrow_dtypes_do_not_overflow():
   """200 classes in uint8: the pair's number is 40,000."""
   labels, predictions = np.array([199, 150], np.uint8), np.array([199, 3], np.uint8)
@@ -140,8 +212,9 @@ def test_nothing_to_count(labels):
   np.testing.assert_array_equal(counts, np.zeros((3, 3)))
   assert np.isnan(metrics.iou(counts)).all()
   assert np.isnan(metrics.accuracy(counts)).all()
-  for metric in (metrics.mean_iou, metrics.mean_accuracy, metrics.pixel_accuracy):
-    assert np.isnan(metric(counts))
+  names = ("mean_iou", "mean_accuracy", "pixel_accuracy", "frequency_weighted_iou")
+  assert all(np.isnan(getattr(metrics, name)(counts)) for name in names)
+  assert metrics.official_mean_iou(counts) == 0
 
 
 def test_jax_arrays():

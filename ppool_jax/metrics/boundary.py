@@ -1,0 +1,150 @@
+"""How well detail is segmented: Boundary IoU, and the confusion matrix near label changes.
+
+Distances are chessboard distances, as in the published evaluations of both. A pixel is within d of a pixel
+of another class exactly if the box of 2d + 1 pixels around it holds two classes, which two running filters
+over the map of classes tell: the cost depends neither on d nor on the number of classes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import numbers
+from collections.abc import Iterable
+
+import numpy as np
+from scipy import ndimage
+
+from ppool_jax.metrics.confusion import as_codes, check_positive, count_codes, iou_of_counts
+
+
+def boundary_iou(
+  labels: Iterable,
+  predictions: Iterable,
+  num_classes: int,
+  ignore: int = 255,
+  dilation_ratio: float = 0.02,
+  *,
+  lenient: bool = False,
+) -> np.ndarray:
+  """Boundary IoU of every class over a set (Cheng et al., CVPR 2021), float64 `[K]`.
+
+  Intersections and unions are summed over the set, then divided; NaN where both bands are empty.
+
+  Args:
+    labels: a batch `[N, H, W]`, one image `[H, W]`, or an iterable of images, which may differ in size.
+    predictions: as many images, of the same sizes.
+    num_classes, ignore, dilation_ratio, lenient: see `boundary_counts`.
+
+  Raises:
+    ValueError, TypeError: as `boundary_counts`; more or fewer predictions than labels.
+  """
+  check_positive("num_classes", num_classes)
+  total = np.zeros((num_classes, 2), np.int64)
+  for label, prediction in itertools.zip_longest(_images(labels), _images(predictions)):
+    if label is None or prediction is None:
+      raise ValueError(f"predictions: expected one per label, got {'more' if label is None else 'fewer'}")
+    total += boundary_counts(label, prediction, num_classes, ignore, dilation_ratio, lenient=lenient)
+  return iou_of_counts(total)
+
+
+def boundary_counts(
+  labels,
+  predictions,
+  num_classes: int,
+  ignore: int = 255,
+  dilation_ratio: float = 0.02,
+  *,
+  lenient: bool = False,
+) -> np.ndarray:
+  """Pixels in the intersection and in the union of the true and the predicted band of each class.
+
+  The band of a class is its pixels within d = max(1, round(dilation_ratio x image diagonal)) pixels of
+  one that is not of the class. The image's border is a contour, as in the authors' boundary-iou-api.
+
+  Ignored pixels are in no band. Predictions are cut there too, so that their edge is a contour of both:
+  VOC draws void round every object. If its edge were no contour, the truth would have none; if it were
+  one of the truth alone, a perfect prediction would not score 1.
+
+  Args:
+    labels, predictions: integers `[H, W]`, of one image.
+    num_classes, ignore: as in `confusion`.
+    dilation_ratio: > 0; 0.02 is the paper's.
+    lenient: a predicted value outside 0..K-1 is of no class instead of an error.
+
+  Returns:
+    int64 `[K, 2]`: intersection, union. `iou_of_counts` divides the sum over a set.
+
+  Raises:
+    ValueError, TypeError: as `confusion`; labels that are not one image; a ratio that is no number > 0.
+  """
+  codes = as_codes(labels, predictions, num_classes, ignore, lenient)
+  distance = _distance(codes[0].shape, dilation_ratio)
+  # Outside the image is of no class, code K, which is also what the rest of each class becomes.
+  truth, found = (
+    np.where(_near_another(x, distance, mode="constant", cval=num_classes), x, num_classes) for x in codes
+  )
+  hits, true, predicted = (
+    np.bincount(x.ravel(), minlength=num_classes + 1)[:num_classes].astype(np.int64)
+    for x in (truth[truth == found], truth, found)
+  )
+  return np.stack([hits, true + predicted - hits], axis=1)
+
+
+def trimap_confusion(
+  labels, predictions, num_classes: int, ignore: int, width: int, *, lenient: bool = False
+) -> np.ndarray:
+  """The confusion matrix of the pixels within `width` pixels of a label change in the truth.
+
+  Void (`ignore`) is no class, but its edge is a change; the image's border is none. Where void surrounds
+  every object, as in VOC, this is the band of Krähenbühl and Koltun (NIPS 2011) and DeepLab (ICLR 2015),
+  whose evaluation dilates void by a square of 2 width + 1 pixels. Several widths:
+
+      total = dict.fromkeys((1, 2, 4, 8, 16), 0)
+      for label, prediction in images:
+        for width in total:
+          total[width] += trimap_confusion(label, prediction, 21, 255, width)
+      curve = {width: mean_iou(counts) for width, counts in total.items()}
+
+  Args:
+    labels: integers `[H, W]` or `[N, H, W]`; 0..K-1 or `ignore`.
+    predictions: integers of the same shape; 0..K-1.
+    num_classes, ignore, lenient: as in `confusion`.
+    width: chessboard distance in pixels, >= 1; within 1 are the pixels that touch another label.
+
+  Returns:
+    int64 `[K, K]`, rows the truth; with `lenient` `[K, K + 1]`.
+
+  Raises:
+    ValueError, TypeError: as `confusion`; labels that are not images; a width that is no integer >= 1.
+  """
+  check_positive("width", width)
+  truth, found = as_codes(labels, predictions, num_classes, ignore, lenient)
+  if truth.ndim not in (2, 3):
+    raise ValueError(f"labels: expected [H, W] or [N, H, W], got shape {truth.shape}")
+  near = _near_another(truth, width, mode="nearest")
+  return count_codes(np.where(near, truth, num_classes), found, num_classes, lenient)
+
+
+def _near_another(codes: np.ndarray, distance: int, **border) -> np.ndarray:
+  """Which pixels of `[..., H, W]` have one of another code within chessboard `distance`."""
+  # Beyond the longer side there is nothing more to see, while the filters' buffers would grow.
+  size = 2 * min(distance, max(codes.shape[-2:])) + 1
+  scans = (ndimage.minimum_filter, ndimage.maximum_filter)
+  low, high = (scan(codes, size, axes=(-2, -1), **border) for scan in scans)
+  return low != high
+
+
+def _distance(shape: tuple[int, ...], ratio: float) -> int:
+  if len(shape) != 2:
+    raise ValueError(f"labels: expected one image [H, W], got shape {shape}")
+  if not isinstance(ratio, numbers.Real):
+    raise TypeError(f"dilation_ratio: expected a number, got {ratio!r}")
+  if not 0 < ratio < math.inf:
+    raise ValueError(f"dilation_ratio: expected > 0 and finite, got {ratio}")
+  return max(1, round(ratio * math.sqrt(sum(side**2 for side in shape))))
+
+
+def _images(images: Iterable) -> Iterable:
+  """`images`, or the one image if it is an array `[H, W]`."""
+  return images[None] if getattr(images, "ndim", 3) == 2 else images
