@@ -59,7 +59,18 @@ def base() -> ml_collections.ConfigDict:
   config.optimizer = ml_collections.ConfigDict(
     {"momentum": 0.9, "weight_decay": 5e-4, "clip_norm": 0.0, "groups": parameter_groups()}
   )
-  config.eval = ml_collections.ConfigDict({"every": 0, "batch": 4})
+  config.eval = ml_collections.ConfigDict(
+    {
+      "every": 0,
+      "batch": 4,  # images of one size at once; fewer where a size is rare
+      "cache": ".jax_cache",  # folder for compiled programs, unless JAX has one already; none: ""
+      "buckets": 0,  # images padded to multiples of this: fewer sizes to compile, other edges; 0: as they are
+      "scales": (1.0,),  # probabilities are averaged over these
+      "flip": False,  # and over mirrored images
+      "window": (0, 0),  # height, width of a sliding window; 0: whole images
+      "stride": (0, 0),  # of the window
+    }
+  )
   config.checkpoint = ml_collections.ConfigDict({"every": 0, "seconds": 60.0, "keep": 3})
   config.log = ml_collections.ConfigDict({"every": 10})
   return config

@@ -1,53 +1,119 @@
-"""python -m train.evaluate --workdir DIR: mIoU of a run from one whole-set confusion matrix."""
+"""mIoU and what goes with it, from counts over a whole set: of a run, or of predictions made elsewhere.
+
+python -m train.evaluate --workdir DIR [--boundary 0.02] [--scales 0.75 1 1.25 --flip] [--pictures 8]
+python -m train.evaluate --predictions DIR --data voc [--split val] [--ids raw]
+"""
 
 from __future__ import annotations
 
-import argparse
 import logging
-import math
 import pathlib
-from collections.abc import Iterator
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from ppool_jax import metrics
-from train.data.classes import IGNORE
+from train.data.datasets import dataset
+from train.elsewhere import prediction_files
 from train.errors import report_errors
-from train.experiment import Experiment, open_split, write_json
-from train.parallel import backend
-from train.progress import Meter
+from train.evaluate_options import VIEWS, parse
+from train.experiment import Experiment, open_split
+from train.extremes import Extremes
+from train.predictor import Predictor, batches_by_size, predictions
+from train.results import print_table, write_files
+from train.scores import TRIMAP, Scores, summarise
 
-_LOG = logging.getLogger("train")
+__all__ = ["batches_by_size", "evaluate", "evaluate_files", "evaluate_workdir", "make_predict", "print_table",
+           "summarise"]  # fmt: skip
+
+make_predict = Predictor
+"""`make_predict(experiment, config)` is a function `(variables, images) -> classes`: see `Predictor`."""
 
 
 def main() -> None:
-  parser = argparse.ArgumentParser(prog="python -m train.evaluate", description=__doc__)
-  parser.add_argument("--workdir", required=True, type=pathlib.Path, help="of the training")
-  parser.add_argument("--step", type=int, help="checkpoint to evaluate (default: the newest)")
-  parser.add_argument("--split", help="of the data set (default: the config's)")
-  arguments = parser.parse_args()
+  arguments = parse(__doc__)
+  logging.basicConfig(format="%(message)s", level=logging.WARNING)
+  logging.getLogger("train").setLevel(logging.INFO)
   with report_errors():
-    evaluate_workdir(arguments.workdir, arguments.step, arguments.split)
+    if "workdir" in arguments:
+      evaluate_workdir(**arguments)
+    else:
+      evaluate_files(**arguments)
 
 
-def evaluate_workdir(workdir: pathlib.Path, step: int | None = None, split: str | None = None) -> dict:
-  """Prints the results and stores them as WORKDIR/evaluation-SPLIT-STEP.json.
+def evaluate_workdir(
+  workdir: pathlib.Path,
+  step: int | None = None,
+  split: str | None = None,
+  *,
+  boundary: float = 0.0,
+  pictures: int = 0,
+  changes: dict | None = None,
+) -> dict:
+  """Prints a run's results and stores them as WORKDIR/evaluation-SPLIT-STEP.json, .csv and .png.
+
+  Args:
+    step: the checkpoint; None: the newest.
+    split: of the data set; None: the config's.
+    boundary: the band of Boundary IoU as a share of the image's diagonal, which Cheng et al. set to
+      0.02; with it the trimap's mIoU is counted, too. 0: neither.
+    pictures: how many of the best and worst images to draw, into a folder beside.
+    changes: of config.eval's fields.
 
   Raises:
-    FileNotFoundError, ValueError: no run or no such checkpoint there.
+    FileNotFoundError, ValueError: no run or no such checkpoint there, or settings that cannot be.
   """
   from train.run import open_run
 
   run = open_run(workdir, step)
-  split = split or run.config.data.eval_split
-  confusion = evaluate(run.experiment, run.variables, open_split(run.config, split), run.config)
-  results = {"step": run.step, "split": split, **summarise(confusion, run.experiment.table)}
+  config = run.config
+  config.eval.update(changes or {})
+  split = split or config.data.eval_split
+  pairs = predictions(run.experiment, run.variables, open_split(config, split), config)
+  ways = {name: config.eval[name] for name in VIEWS}
+  about = {"step": run.step, "split": split, "inference": ways}
+  stem = pathlib.Path(workdir, f"evaluation-{split}-{run.step}")
+  return _judge(pairs, run.experiment.table, stem, about, boundary, pictures)
+
+
+def evaluate_files(
+  predictions: pathlib.Path,
+  data: str,
+  dir: str | None = None,
+  split: str = "val",
+  ids: str = "train",
+  *,
+  boundary: float = 0.0,
+  pictures: int = 0,
+) -> dict:
+  """As `evaluate_workdir`, of PREDICTIONS/ID.png; stored as PREDICTIONS-evaluation-SPLIT.json and so on.
+
+  A predicted value that is no class is a miss of the true one.
+
+  Args:
+    data, dir: name of the data set, and where it is prepared.
+    ids: what the files hold, "train" ids or the data set's "raw" ones.
+
+  Raises:
+    FileNotFoundError, ValueError: no such folder or data set; files that are missing or wrong, all named.
+  """
+  options = {"dir": dir} if dir else {}
+  source, table = dataset(data).open(split, **options), dataset(data).table_of(**options)
+  folder = pathlib.Path(predictions).absolute()
+  stem = folder.with_name(f"{folder.name}-evaluation-{split}")
+  pairs = prediction_files(source, table, folder, ids)
+  return _judge(pairs, table, stem, {"split": split}, boundary, pictures, lenient=True)
+
+
+def _judge(pairs, table, stem, about: dict, boundary: float, pictures: int, lenient: bool = False) -> dict:
+  """Counts (example, prediction) pairs, prints and stores."""
+  trimap = TRIMAP if boundary else ()
+  scores, extremes = Scores(table, boundary, trimap, lenient), Extremes(pictures, table)
+  for example, prediction in pairs:
+    extremes.add(example, prediction, metrics.mean_iou(scores.add(example["label"], prediction)))
+  results = {**about, **scores.results()}
   print_table(results)
-  path = pathlib.Path(workdir, f"evaluation-{split}-{run.step}.json")
-  write_json(path, {**results, "confusion": confusion.tolist()})
-  print(f"stored as {path}")
+  write_files(results, scores.confusion, table, stem)
+  extremes.write(stem)
   return results
 
 
@@ -56,82 +122,15 @@ def evaluate(experiment: Experiment, variables, source, config) -> np.ndarray:
 
   Args:
     source: random access to labelled examples.
-    config: with parallel and eval.batch.
+    config: with parallel and eval.
+
+  Raises:
+    ValueError: every pixel is ignored.
   """
-  predict = make_predict(experiment, config)
-  classes = experiment.table.num_classes
-  total = np.zeros((classes, classes), np.int64)
-  meter = Meter(len(source), "evaluation", "images")
-  for examples in batches_by_size(source, config.eval.batch):
-    predictions = predict(variables, np.stack([example["image"] for example in examples]))
-    for example, prediction in zip(examples, predictions, strict=True):
-      total += metrics.confusion(example["label"], prediction, classes, IGNORE)
-    meter.advance(len(examples))
-  meter.close()
-  if not total.any():
-    raise ValueError("evaluation: every pixel of the set is ignored; is the right table of classes in use?")
-  return total
-
-
-def make_predict(experiment: Experiment, config):
-  """A function `(variables, uint8 images [N, H, W, 3]) -> classes uint8 [N, H, W]`, any N."""
-  import jax.numpy as jnp
-
-  parallel = backend(config.parallel)
-  devices = len(parallel.devices)
-
-  def classify(variables, images):
-    logits = experiment.model.apply(variables, experiment.preprocess(images))
-    return logits.argmax(-1).astype(jnp.uint8)
-
-  compiled = parallel.compile_map(classify)
-
-  def predict(variables, images: np.ndarray) -> np.ndarray:
-    padded = np.concatenate([images, np.repeat(images[:1], -len(images) % devices, axis=0)])
-    return parallel.fetch_map(compiled(variables, parallel.place_batch(padded)))[: len(images)]
-
-  return predict
-
-
-def batches_by_size(source, batch: int) -> Iterator[list[dict]]:
-  """Every example once, in lists of at most `batch` that have the same size."""
-  waiting: dict[tuple, list] = {}
-  for index in range(len(source)):
-    example = source[index]
-    group = waiting.setdefault(example["label"].shape, [])
-    group.append(example)
-    if len(group) == batch:
-      yield waiting.pop(example["label"].shape)
-  yield from waiting.values()
-
-
-def summarise(confusion: np.ndarray, table) -> dict:
-  """miou, pixel_accuracy, mean_accuracy, thin_iou and per_class_iou (name -> number or None)."""
-  iou = metrics.iou(confusion)
-  thin = iou[list(table.thin)]
-  return {
-    "miou": metrics.mean_iou(confusion),
-    "pixel_accuracy": metrics.pixel_accuracy(confusion),
-    "mean_accuracy": metrics.mean_accuracy(confusion),
-    "thin_iou": float(np.nanmean(thin)) if (~np.isnan(thin)).any() else None,
-    "per_class_iou": {
-      name: None if math.isnan(value) else float(value) for name, value in zip(table.names, iou, strict=True)
-    },
-  }
-
-
-def print_table(results: dict) -> None:
-  """The results for a reader, in per cent; absent classes as a dash."""
-  table = Table(title=f"{results['split']}, step {results['step']}")
-  table.add_column("class")
-  table.add_column("IoU %", justify="right")
-  for name, value in results["per_class_iou"].items():
-    table.add_row(name, "–" if value is None else f"{100 * value:.2f}")  # noqa: RUF001
-  table.add_section()
-  for name in ("miou", "thin_iou", "pixel_accuracy", "mean_accuracy"):
-    value = results[name]
-    table.add_row(name, "–" if value is None else f"{100 * value:.2f}")  # noqa: RUF001
-  Console().print(table)
+  scores = Scores(experiment.table)
+  for example, prediction in predictions(experiment, variables, source, config):
+    scores.add(example["label"], prediction)
+  return scores.checked()
 
 
 if __name__ == "__main__":
