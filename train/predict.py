@@ -1,9 +1,12 @@
-"""python -m train.predict --workdir DIR --images GLOB --out DIR: label maps, overlays, alpha maps."""
+"""Label maps, overlays and alpha maps of photographs; or what a benchmark's server takes.
+
+python -m train.predict --workdir DIR --images GLOB --out DIR [--alpha]
+python -m train.predict --workdir DIR --submission voc --out DIR [--split test]
+"""
 
 from __future__ import annotations
 
 import argparse
-import glob
 import pathlib
 
 import jax
@@ -18,21 +21,52 @@ from train.evaluate import make_predict
 from train.experiment import Experiment
 from train.pictures import overlay, palette_image
 from train.progress import track
+from train.submission.formats import FORMATS
+from train.submission.images import photographs
+from train.submission.write import submit
 
 
 def main() -> None:
-  parser = argparse.ArgumentParser(prog="python -m train.predict", description=__doc__)
+  arguments = parse()
+  with report_errors():
+    if "submission" in arguments:
+      submit(**arguments)
+    else:
+      predict(**arguments)
+
+
+def parse(command: list[str] | None = None) -> dict:
+  """The arguments, for `submit` if submission is among them, or for `predict`.
+
+  Args:
+    command: the words after the program's name; None: those that it was called with.
+  """
+  parser = _parser()
+  arguments = vars(parser.parse_args(command))
+  needless = ("alpha", "channels") if arguments["submission"] else ("submission", "split")
+  for name in [name for name in needless if arguments.pop(name)]:
+    parser.error(f"--{name} does not go {'with' if 'submission' in arguments else 'without'} --submission")
+  if arguments["images"] and arguments.get("split"):
+    parser.error("--split does not go with --images")
+  if not arguments["images"] and "submission" not in arguments:
+    parser.error("--images or --submission is needed")
+  return arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+  raw = argparse.RawDescriptionHelpFormatter
+  parser = argparse.ArgumentParser("python -m train.predict", description=__doc__, formatter_class=raw)
   parser.add_argument("--workdir", required=True, type=pathlib.Path, help="of the training")
-  parser.add_argument("--images", required=True, help='photographs, such as "photos/*.jpg"')
+  parser.add_argument("--images", help='photographs, such as "photos/*.jpg"')
   parser.add_argument("--out", required=True, type=pathlib.Path, help="folder for the results")
   parser.add_argument("--step", type=int, help="checkpoint to use (default: the newest)")
   parser.add_argument("--alpha", action="store_true", help="draw the alpha maps of every P-pooling unit")
-  parser.add_argument(
-    "--channels", type=int, nargs="+", metavar="C", help="channels to draw (default: four that differ most)"
-  )
-  arguments = parser.parse_args()
-  with report_errors():
-    predict(**vars(arguments))
+  channels = "channels to draw (default: four that differ most)"
+  parser.add_argument("--channels", type=int, nargs="+", metavar="C", help=channels)
+  parser.add_argument("--submission", choices=FORMATS, help="predict, pack and check what its server takes")
+  split = "of the run's data set, for a submission without --images (default: test)"
+  parser.add_argument("--split", help=split)
+  return parser
 
 
 def predict(workdir, images: str, out, step: int | None, alpha: bool, channels: list[int] | None) -> None:
@@ -46,9 +80,7 @@ def predict(workdir, images: str, out, step: int | None, alpha: bool, channels: 
   from train.run import open_run
 
   mpl.use("Agg")
-  files = [pathlib.Path(name) for name in sorted(glob.glob(images, recursive=True))]
-  if not files:
-    raise FileNotFoundError(f"--images {images}: no such files")
+  files = photographs(images)
   stems = [file.stem for file in files]
   if len(set(stems)) < len(stems):
     twice = next(stem for stem in stems if stems.count(stem) > 1)
