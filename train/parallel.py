@@ -53,13 +53,17 @@ class Pmap:
 
 
 class Jit:
-  """`jax.jit` over a mesh of all devices: the batch is sharded, the state replicated."""
+  """`jax.jit` over a mesh of all devices: the batch is sharded, the state replicated.
+
+  Args:
+    devices: those of the mesh, for compiling ahead of time; None: all of this run's.
+  """
 
   axis_name = None  # a reduction over the batch is global as it stands
 
-  def __init__(self):
-    self.devices = jax.local_devices()
-    mesh = Mesh(np.array(jax.devices()), (_AXIS,))
+  def __init__(self, devices=None):
+    self.devices = jax.local_devices() if devices is None else devices
+    mesh = Mesh(np.array(jax.devices() if devices is None else devices), (_AXIS,))
     self._replicated = NamedSharding(mesh, PartitionSpec())
     self._sharded = NamedSharding(mesh, PartitionSpec(_AXIS))
 
@@ -80,6 +84,14 @@ class Jit:
 
   def place_batch(self, batch):
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(self._sharded, x), batch)
+
+  def shapes(self, state, batch):
+    """Shapes of a global state and batch with their places, to lower a step without any arrays."""
+
+    def placed(tree, sharding):
+      return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
+
+    return placed(state, self._replicated), placed(batch, self._sharded)
 
   def fetch_map(self, outputs):
     return jax.tree.map(np.asarray, outputs)
