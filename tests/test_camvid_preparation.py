@@ -163,7 +163,8 @@ class TestPrepared:
     file.unlink()
     if damage == "truncated":
       file.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=rf"{file.parent}: example \d is unreadable .*prepare it again"):
+    says = rf"camvid, split 'train': example \d, record \d of {file.name},"
+    with pytest.raises(ValueError, match=rf"{file.parent}: {says} is unreadable .*prepare it again"):
       examples("train", tmp_path / "data")
 
   def test_without_tensorflow_and_advice(self, source, tmp_path):

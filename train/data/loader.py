@@ -17,6 +17,8 @@ import grain
 import numpy as np
 from absl import flags
 
+from train.data.corrupt import tolerating
+
 
 def training_batches(
   source,
@@ -30,6 +32,7 @@ def training_batches(
   threads: int = 2,
   process_index: int = 0,
   process_count: int = 1,
+  on_corrupt: str = "stop",
 ) -> Iterator[dict[str, np.ndarray]]:
   """Batches `start` to `stop - 1` of the stream: this process's part of each.
 
@@ -40,11 +43,14 @@ def training_batches(
     seed: of order and augmentation.
     workers: processes that load; 0 loads in threads of this one.
     threads: that load, in each process.
+    on_corrupt: "stop" at a damaged example, or "skip" it: see `Replacing`.
 
   Yields:
-    {"image": uint8 [b, H, W, 3], "label": uint8 [b, H, W]}, b = batch / process_count.
+    {"image": uint8 [b, H, W, 3], "label": uint8 [b, H, W]}, b = batch / process_count; with "skip" also
+    "replaced", int32 [b], 1 where an example stands for a damaged one.
 
   Raises:
+    CorruptExample: a damaged one, which is named.
     ValueError: an empty source, or a batch that does not divide over the processes.
   """
   if len(source) == 0:
@@ -52,6 +58,7 @@ def training_batches(
   if batch < 1 or batch % process_count:
     raise ValueError(f"batch: expected a positive multiple of the {process_count} processes, got {batch}")
   part = batch // process_count
+  source = tolerating(source, on_corrupt)
   stream = grain.MapDataset.source(source).seed(seed).shuffle().repeat().random_map(_arrays(augment))
 
   def example_at(local: int) -> dict:
@@ -73,7 +80,8 @@ def _arrays(augment):
 
   def transform(example: dict, rng: np.random.Generator) -> dict:
     example = augment(example, rng)
-    return {key: np.ascontiguousarray(example[key]) for key in ("image", "label")}
+    count = {"replaced": np.int32(example["replaced"])} if "replaced" in example else {}
+    return {**{key: np.ascontiguousarray(example[key]) for key in ("image", "label")}, **count}
 
   return transform
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
 from train.data.classes import ClassTable
+from train.data.corrupt import CorruptExample
 
 
 class Unlabelled(dict):
@@ -43,14 +45,41 @@ class TfdsSource:
     try:
       example = self._source[index]
     except Exception as error:  # whatever Array Record or the decoder make of a damaged file
-      raise ValueError(
-        f"{self._folder}: example {index} is unreadable ({error}); delete that folder and prepare it again"
+      raise CorruptExample(
+        f"{self._folder}: {self._described(index)} is unreadable ({str(error)[:300]}); delete that folder "
+        "and prepare it again, or leave such ones out: --config.data.on_corrupt=skip"
       ) from error
-    name = example["id"].decode() if isinstance(example["id"], bytes) else str(example["id"])
+    name = _text(example["id"])
     image = np.asarray(example["image"])
     if self._unlabelled:
       return Unlabelled({"id": name, "image": image}, self._unlabelled)
     return {"id": name, "image": image, "label": self._table.to_train_ids(example["label"][..., 0], name)}
+
+  def _described(self, index: int) -> str:
+    """Example `index` by all that can still be said of it: data set, split, id, file."""
+    info = self._source.dataset_info.splits[self._source.split]
+    ends = list(itertools.accumulate(info.shard_lengths))
+    shard = bisect.bisect_right(ends, index)
+    place = index - (ends[shard] - info.shard_lengths[shard])
+    said = f"{self._source.dataset_info.name}, split {self._source.split!r}: example {index}"
+    with contextlib.suppress(Exception):  # the record itself may be damaged
+      said += f", id {self._id(index)!r}"
+    return f"{said}, record {place} of {sorted(info.filenames)[shard]},"
+
+  def _id(self, index: int) -> str:
+    """The id of an example whose image or label cannot be decoded."""
+    import tensorflow_datasets as tfds
+
+    record, features = self._source.data_source[index], self._source.dataset_info.features
+    as_stored = dict.fromkeys(("image", "label"), tfds.decode.SkipDecoding())
+    stored = features.deserialize_example_np(record, decoders=as_stored)["id"]
+    if not stored:  # what TFDS makes of an empty record
+      raise ValueError("no id")
+    return _text(stored)
+
+
+def _text(value) -> str:
+  return value.decode() if isinstance(value, bytes) else value
 
 
 class Joined:
