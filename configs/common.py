@@ -13,6 +13,9 @@ def base() -> ml_collections.ConfigDict:
   config.batch = 16  # over all devices of all processes
   config.parallel = "pmap"  # or "jit"
   config.dtype = "float32"  # of the computation; or "bfloat16"
+  config.accumulate = 1  # parts of a device's share of the batch, one after another
+  config.hosts = "auto"  # how processes find each other: of train.hosts.KINDS
+  config.compilation_cache = ".jax_cache"  # folder for compiled programs, unless JAX has one; none: ""
   config.deterministic = False  # on a GPU: the same bits in every run
 
   config.pool = "max"  # a name of ppool_jax.POOLS
@@ -42,6 +45,7 @@ def base() -> ml_collections.ConfigDict:
       "photometric": 1.0,  # strength; 0: none
       "workers": 0,  # processes; 0: load in threads of this one
       "threads": 2,  # in each process
+      "on_corrupt": "stop",  # at a damaged training example; or "skip": the next one in its place, counted
     }
   )
   config.loss = ml_collections.ConfigDict({"normalise": "pixel"})  # or "image"
@@ -63,7 +67,6 @@ def base() -> ml_collections.ConfigDict:
     {
       "every": 0,
       "batch": 4,  # images of one size at once; fewer where a size is rare
-      "cache": ".jax_cache",  # folder for compiled programs, unless JAX has one already; none: ""
       "buckets": 0,  # images padded to multiples of this: fewer sizes to compile, other edges; 0: as they are
       "scales": (1.0,),  # probabilities are averaged over these
       "flip": False,  # and over mirrored images
@@ -72,6 +75,16 @@ def base() -> ml_collections.ConfigDict:
     }
   )
   config.checkpoint = ml_collections.ConfigDict({"every": 0, "seconds": 60.0, "keep": 3})
+  config.guard = ml_collections.ConfigDict(
+    {
+      "action": "stop",  # on a loss, gradient or update that is not finite, or a spike; or "skip", "rollback"
+      "spike": 0.0,  # a loss of more than this times the median is a spike; 0: none is
+      "gradient_spike": 0.0,  # likewise of the norm of the gradient
+      "window": 64,  # steps that the medians are over
+      "back": 100,  # steps that a rollback goes back before the one that was held
+      "limit": 10,  # skips and rollbacks of a run; one more stops it
+    }
+  )
   config.log = ml_collections.ConfigDict({"every": 10})
   return config
 

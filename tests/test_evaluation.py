@@ -125,9 +125,9 @@ def test_memory_does_not_grow_with_the_set():
 
 
 def test_a_second_evaluation_compiles_nothing(tmp_path):
-  """Programs are kept in config.eval.cache, unless JAX has a cache already."""
+  """Programs are kept in config.compilation_cache, unless JAX has a cache already."""
   experiment, variables = pixelwise()
-  config = tiny_config(eval__cache=str(tmp_path / "kept"))
+  config = tiny_config(compilation_cache=str(tmp_path / "kept"))
   source = examples(SIZES)
   events = []
   before = {name: getattr(jax.config, name) for name in CACHE}

@@ -23,18 +23,28 @@ def main(arguments: list[str]) -> None:
     sys.exit(f"error: expected flags only, got {arguments[1:]}")
   config, workdir = _CONFIG.value, pathlib.Path(_WORKDIR.value)
   logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
-  logging.getLogger("train").setLevel(logging.INFO)
-  if (workdir / "summary.json").is_file():
-    summary = json.loads((workdir / "summary.json").read_text())
-    print(f"{workdir} is finished: step {summary['step']}, mIoU {summary['miou']:.4f}")
-    return
   if config.deterministic:
-    # Read when the backend starts, which importing the loop does not do.
+    # Read when the backend starts, which importing JAX does not do.
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
-  from train.loop import train
+  from train import hosts
 
-  with report_errors():
+  with report_errors(), hosts.joined(config.hosts), report_errors():
+    if finished := hosts.on_first(_finished, workdir):
+      print(finished)
+      return
+    logging.getLogger("train").setLevel(logging.INFO if hosts.first() else logging.WARNING)
+    from train.loop import train
+
     train(config, workdir)
+
+
+def _finished(workdir: pathlib.Path) -> str:
+  """What a finished run is, or nothing."""
+  path = workdir / "summary.json"
+  if not path.is_file():
+    return ""
+  summary = json.loads(path.read_text())
+  return f"{workdir} is finished: step {summary['step']}, mIoU {summary['miou']:.4f}"
 
 
 if __name__ == "__main__":

@@ -7,15 +7,19 @@ newest good one is used.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import logging
 import pathlib
+import shutil
 
 import flax
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+
+from train import storage
 
 _LOG = logging.getLogger("train")
 
@@ -33,14 +37,23 @@ class Checkpoints:
   """
 
   def __init__(self, directory: pathlib.Path, keep: int):
-    self._directory = pathlib.Path(directory).resolve()
+    self._directory, self._keep = pathlib.Path(directory).resolve(), keep
+
+  @functools.cached_property
+  def _manager(self) -> ocp.CheckpointManager:
+    """Opened when it is needed: in the first process alone, which therefore waits for no other."""
+    self._directory.mkdir(parents=True, exist_ok=True)
+    process = jax.process_index()
     options = ocp.CheckpointManagerOptions(
-      max_to_keep=keep,
+      max_to_keep=self._keep,
       # The next step reuses the state's buffers: it must not begin while they are being written.
       enable_async_checkpointing=False,
-      create=True,
+      create=False,
+      multiprocessing_options=ocp.options.MultiprocessingOptions(
+        primary_host=process, active_processes={process}, barrier_sync_key_prefix=self._directory.name
+      ),
     )
-    self._manager = ocp.CheckpointManager(self._directory, options=options)
+    return ocp.CheckpointManager(self._directory, options=options)
 
   def steps(self) -> list[int]:
     """Steps that have a checkpoint, ascending."""
@@ -51,19 +64,44 @@ class Checkpoints:
 
     Args:
       seconds: of training so far.
+
+    Raises:
+      CannotWrite: the disk is full, the folder is gone, read-only, ...; older ones are kept.
     """
-    if step in self.steps():
-      return
     tree = flax.serialization.to_state_dict(jax.device_get(state))
-    meta = {"digest": digest(tree), "seconds": seconds}
+    meta = {"digest": _seal(tree, seconds), "seconds": seconds}
     items = {"state": ocp.args.StandardSave(tree), "meta": ocp.args.JsonSave(meta)}
     try:
+      self._check_folder()
+      if step in self.steps():
+        return
       self._manager.save(step, args=ocp.args.Composite(**items), force=True)
     except Exception as error:  # a full disk comes as errors of several libraries
-      kept = f"kept: {self.steps()}"
-      raise OSError(
-        f"{self._directory}: checkpoint {step} could not be written; {kept} ({str(error)[:500]})"
-      ) from error
+      raise storage.CannotWrite(self._not_saved(step, error)) from error
+
+  def _check_folder(self) -> None:
+    """A folder that vanished must not be made again: it would be a run without its other files."""
+    opened = "_manager" in vars(self)
+    if not (there := self._directory if opened else self._directory.parent).is_dir():
+      raise NotADirectoryError(f"no folder {there}")
+
+  def _not_saved(self, step: int, error: Exception) -> str:
+    """Removes what there is of `step`; returns what to say, and what is left to go on from."""
+    free = storage.free(self._directory)  # before that, as the disk is full with it
+    for draft in self._directory.glob(f"{step}.*tmp*"):
+      shutil.rmtree(draft, ignore_errors=True)
+    why = storage.fault(self._directory) or f"{str(error)[:500]}; free some space, or use another --workdir"
+    there = self._directory.is_dir()
+    kept = (
+      sorted(int(path.name) for path in self._directory.iterdir() if path.name.isdigit()) if there else []
+    )
+    return f"{self._directory}: checkpoint {step} could not be written: {why} ({free}; kept: {kept})"
+
+  def discard(self, after: int) -> None:
+    """Deletes the checkpoints of steps beyond `after`."""
+    for step in self.steps():
+      if step > after:
+        self._manager.delete(step)
 
   def restore(self, template, step: int | None = None, set_aside: bool = False):
     """The newest good checkpoint.
@@ -98,11 +136,13 @@ class Checkpoints:
     try:
       items = {"state": ocp.args.StandardRestore(), "meta": ocp.args.JsonRestore()}
       read = self._manager.restore(step, args=ocp.args.Composite(**items))
-      if digest(read["state"]) != read["meta"]["digest"]:
+      tree, seconds = read["state"], read["meta"]["seconds"]
+      if _seal(tree, seconds) != read["meta"]["digest"]:
         raise ValueError("its contents do not have the digest they were saved with")
     except Exception as error:  # whatever a damaged file makes orbax raise
-      raise DamagedCheckpoint(f"{self._directory / str(step)}: damaged: {str(error)[:500]}") from error
-    return read["state"], read["meta"]["seconds"]
+      text = str(error).splitlines() or [type(error).__name__]
+      raise DamagedCheckpoint(f"{self._directory / str(step)}: damaged: {text[0][:300]}") from error
+    return tree, seconds
 
   def _fit(self, template, tree: dict, seconds: float):
     # Orbax leaves out empty nodes, such as the state of a transformation without one.
@@ -129,7 +169,8 @@ class Checkpoints:
     return aside
 
   def close(self) -> None:
-    self._manager.close()
+    if "_manager" in vars(self):
+      self._manager.close()
 
 
 def digest(tree) -> str:
@@ -140,6 +181,11 @@ def digest(tree) -> str:
     sha.update(f"{path} {array.shape} {array.dtype}".encode())
     sha.update(array.tobytes())
   return sha.hexdigest()
+
+
+def _seal(tree: dict, seconds: float) -> str:
+  """The digest of all that a checkpoint says."""
+  return digest({**tree, "seconds": np.float64(seconds)})
 
 
 def params_sha256(params) -> str:

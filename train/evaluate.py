@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import pathlib
 
+import jax
 import numpy as np
 
 from ppool_jax import metrics
+from train import hosts
 from train.data.datasets import dataset
+from train.data.part import Part
 from train.elsewhere import prediction_files
 from train.errors import report_errors
 from train.evaluate_options import VIEWS, parse
@@ -120,6 +123,8 @@ def _judge(pairs, table, stem, about: dict, boundary: float, pictures: int, leni
 def evaluate(experiment: Experiment, variables, source, config) -> np.ndarray:
   """The confusion matrix of the whole set, int64 `[K, K]`, each image once at its own size.
 
+  Every process counts its share of the images.
+
   Args:
     source: random access to labelled examples.
     config: with parallel and eval.
@@ -128,8 +133,14 @@ def evaluate(experiment: Experiment, variables, source, config) -> np.ndarray:
     ValueError: every pixel is ignored.
   """
   scores = Scores(experiment.table)
-  for example, prediction in predictions(experiment, variables, source, config):
-    scores.add(example["label"], prediction)
+
+  def count() -> list:
+    share = Part(source, range(jax.process_index(), len(source), jax.process_count()))
+    for example, prediction in predictions(experiment, variables, share, config):
+      scores.add(example["label"], prediction)
+    return scores.confusion.tolist()
+
+  scores.confusion = np.sum(hosts.gather(hosts.together(count)), axis=0)
   return scores.checked()
 
 

@@ -8,6 +8,7 @@ import time
 
 import jax
 
+from train import hosts
 from train.checkpoint import Checkpoints, params_sha256
 from train.data.loader import training_batches
 from train.data.transforms import augmentation
@@ -15,9 +16,11 @@ from train.evaluate import evaluate, print_table, summarise
 from train.experiment import make_experiment, open_split, write_json
 from train.interruption import Interruption
 from train.parallel import backend
+from train.predictor import keep_compiled
 from train.recorder import Recorder
-from train.run import claim, initial_state, variables_of
+from train.run import claim, code_sha256, flat, initial_state, variables_of
 from train.step import make_step
+from train.wishes import Wishes
 
 _LOG = logging.getLogger("train")
 
@@ -38,17 +41,19 @@ def train(config, workdir: pathlib.Path) -> dict | None:
     ValueError, OSError: bad config, data or workdir; what is wrong is named.
   """
   started = time.monotonic()
-  parallel = backend(config.parallel, config.batch)
+  keep_compiled(config.compilation_cache)
+  parallel = backend(config.parallel, config.batch, config.accumulate)
   experiment = make_experiment(config)
   training, validation = open_split(config, config.data.split), open_split(config, config.data.eval_split)
 
   # 1. The state: the newest good checkpoint, or pre-trained and random parameters.
   state, tx, schedule = initial_state(experiment, config)
-  claim(workdir, config, experiment)
+  check_hosts(config, state, training)
+  hosts.on_first(claim, workdir, config, experiment)
   checkpoints = Checkpoints(workdir / "checkpoints", config.checkpoint.keep)
   best = Checkpoints(workdir / "best", keep=1)
   earlier = 0.0
-  if restored := checkpoints.restore(state, set_aside=True):
+  if restored := hosts.share(lambda: checkpoints.restore(state, set_aside=True), like=(state, earlier)):
     state, earlier = restored
     _LOG.info("going on from step %d", int(state.step))
   step = int(state.step)
@@ -57,7 +62,7 @@ def train(config, workdir: pathlib.Path) -> dict | None:
   # 2. The step and the batches: both are functions of (seed, step), so the step places them.
   train_step = parallel.compile_step(
     make_step(experiment.model, experiment.preprocess, tx, schedule, parallel,
-              normalise=config.loss.normalise, seed=config.seed)
+              normalise=config.loss.normalise, seed=config.seed, accumulate=config.accumulate)
   )  # fmt: skip
   batches = training_batches(
     training,
@@ -74,24 +79,27 @@ def train(config, workdir: pathlib.Path) -> dict | None:
 
   # 3. The loop. A resumed run begins with the evaluation that a kill may have prevented.
   results = None
-  saved = time.monotonic()
   with Recorder(workdir, config, step) as recorder, Interruption() as interruption:
+    wishes = Wishes(interruption, config.checkpoint.seconds)
     while True:
       if evaluation_due(config, step) and (step == config.steps or not recorder.evaluated(step)):
-        results = summarise(evaluate(experiment, variables_of(state), validation, config), experiment.table)
+        variables = parallel.local(variables_of(state))
+        results = summarise(evaluate(experiment, variables, validation, config), experiment.table)
         recorder.evaluation(step, results)
         if results["miou"] >= recorder.best_miou:
-          best.save(step, state, earlier + time.monotonic() - started)
-      if step == config.steps or interruption.wanted:
+          hosts.on_first(best.save, step, state, earlier + time.monotonic() - started)
+      if step == config.steps or "stop" in recorder.granted:
         break
-      batch = parallel.place_batch(recorder.waiting(batches))
-      state, metrics = train_step(state, batch)
+      batch = recorder.waiting(batches)
+      batch["wishes"] = wishes.of(len(batch["label"]))
+      state, metrics = train_step(state, parallel.place_batch(batch))
       step += 1
       recorder.training(step, metrics)
-      if checkpoint_due(config, step, saved) or interruption.wanted:
+      if checkpoint_due(config, step) or recorder.granted:
         recorder.flush()
-        checkpoints.save(step, state, earlier + time.monotonic() - started)
-        saved = time.monotonic()
+        hosts.on_first(checkpoints.save, step, state, earlier + time.monotonic() - started)
+        recorder.granted.discard("save")
+        wishes.saved()
   checkpoints.close()
   best.close()
   if step < config.steps:
@@ -105,8 +113,9 @@ def train(config, workdir: pathlib.Path) -> dict | None:
     "seconds": earlier + time.monotonic() - started,
     "config": config.to_dict(),
   }
-  write_json(workdir / "summary.json", summary)
-  print_table({"split": config.data.eval_split, **summary})
+  hosts.on_first(write_json, workdir / "summary.json", summary)
+  if hosts.first():
+    print_table({"split": config.data.eval_split, **summary})
   return summary
 
 
@@ -114,9 +123,18 @@ def evaluation_due(config, step: int) -> bool:
   return step == config.steps or bool(step and config.eval.every and step % config.eval.every == 0)
 
 
-def checkpoint_due(config, step: int, saved: float) -> bool:
-  """At the end, before an evaluation, every so many steps, and every so many seconds."""
-  every, seconds = config.checkpoint.every, config.checkpoint.seconds
-  by_steps = every and step % every == 0
-  by_time = seconds and time.monotonic() - saved >= seconds
-  return bool(evaluation_due(config, step) or by_steps or by_time)
+def checkpoint_due(config, step: int) -> bool:
+  """At the end, before an evaluation, and every so many steps; by time it is a wish."""
+  every = config.checkpoint.every
+  return evaluation_due(config, step) or bool(every and step % every == 0)
+
+
+def check_hosts(config, state, training) -> None:
+  """Refuses processes that differ in what a training is a function of.
+
+  Raises:
+    ValueError: names what differs, and where.
+  """
+  facts = {f"config.{name}": repr(value) for name, value in flat(config.to_dict()).items()}
+  facts |= {"code": code_sha256(), "jax": jax.__version__, "initial parameters": params_sha256(state.params)}
+  hosts.check_same({**facts, "training images": str(len(training))})

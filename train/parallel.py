@@ -2,6 +2,8 @@
 
 Both backends run the same step function; they differ in how arrays are placed and how a sum over the
 global batch is taken. `pmap` sums by `psum` over its axis, `jit` (NamedSharding) sees global arrays.
+A step runs on all devices of all processes; a map, of evaluation and prediction, on this process's own,
+so that each process may have other sizes and another number of images.
 """
 
 from __future__ import annotations
@@ -15,13 +17,13 @@ _AXIS = "batch"
 
 
 class Pmap:
-  """`jax.pmap` over the local devices, the state replicated."""
+  """`jax.pmap` over the devices of all processes, the state replicated."""
 
   axis_name = _AXIS
 
   def __init__(self):
     self.devices = jax.local_devices()
-    self._replicated = NamedSharding(Mesh(np.array(self.devices), (_AXIS,)), PartitionSpec())
+    self._replicated = _sharding(self.devices)
 
   def sum(self, x):
     """Sum over all devices of all processes."""
@@ -37,7 +39,7 @@ class Pmap:
 
   def compile_map(self, function):
     """`function(variables, images) -> outputs`, an output for each example."""
-    return jax.pmap(function, _AXIS, in_axes=(None, 0))
+    return jax.pmap(function, in_axes=(None, 0), devices=self.devices)
 
   def place_state(self, state):
     # Placed before the first call: donating what pmap placed itself fails with several processes.
@@ -46,6 +48,16 @@ class Pmap:
   def place_batch(self, batch):
     count = len(self.devices)
     return jax.tree.map(lambda x: x.reshape(count, x.shape[0] // count, *x.shape[1:]), batch)
+
+  place_map = place_batch
+
+  def split(self, x: jax.Array, parts: int) -> jax.Array:
+    """This device's `[n, ...]` as `[parts, n / parts, ...]`."""
+    return x.reshape(parts, x.shape[0] // parts, *x.shape[1:])
+
+  def local(self, tree):
+    """A replicated tree as maps take it: on this process's devices."""
+    return tree
 
   def fetch_map(self, outputs):
     """Outputs of a mapped function as NumPy arrays `[N, ...]`."""
@@ -63,9 +75,10 @@ class Jit:
 
   def __init__(self, devices=None):
     self.devices = jax.local_devices() if devices is None else devices
-    mesh = Mesh(np.array(jax.devices() if devices is None else devices), (_AXIS,))
-    self._replicated = NamedSharding(mesh, PartitionSpec())
-    self._sharded = NamedSharding(mesh, PartitionSpec(_AXIS))
+    everywhere = jax.devices() if devices is None else devices
+    self._count = len(everywhere)
+    self._replicated, self._sharded = _sharding(everywhere), _sharding(everywhere, _AXIS)
+    self._local, self._local_sharded = _sharding(self.devices), _sharding(self.devices, _AXIS)
 
   def sum(self, x):
     return x
@@ -85,6 +98,17 @@ class Jit:
   def place_batch(self, batch):
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(self._sharded, x), batch)
 
+  def place_map(self, batch):
+    return jax.device_put(batch, self._local_sharded)
+
+  def split(self, x: jax.Array, parts: int) -> jax.Array:
+    # Each device's share is split, as under pmap: a part then lies on all devices.
+    shares = x.reshape(self._count, parts, x.shape[0] // self._count // parts, *x.shape[1:])
+    return shares.swapaxes(0, 1).reshape(parts, x.shape[0] // parts, *x.shape[1:])
+
+  def local(self, tree):
+    return jax.device_put(jax.tree.map(lambda x: x.addressable_data(0), tree), self._local)
+
   def shapes(self, state, batch):
     """Shapes of a global state and batch with their places, to lower a step without any arrays."""
 
@@ -97,20 +121,30 @@ class Jit:
     return jax.tree.map(np.asarray, outputs)
 
 
+def _sharding(devices, *axes: str) -> NamedSharding:
+  """Over a mesh of `devices`: along the first dimension, or without `axes` replicated."""
+  return NamedSharding(Mesh(np.array(devices), (_AXIS,)), PartitionSpec(*axes))
+
+
 BACKENDS = {"pmap": Pmap, "jit": Jit}
 
 
-def backend(name: str, batch: int | None = None) -> Pmap | Jit:
+def backend(name: str, batch: int | None = None, accumulate: int = 1) -> Pmap | Jit:
   """The backend `config.parallel` names.
 
   Args:
     batch: the global batch of a training; evaluation pads its batches and runs on any devices.
+    accumulate: parts that a device's share of it is split into.
 
   Raises:
-    ValueError: no such backend, or a global batch that does not divide over the devices.
+    ValueError: no such backend, or a global batch that does not divide over the devices and parts.
   """
   if name not in BACKENDS:
     raise ValueError(f"parallel: expected one of {', '.join(BACKENDS)}, got {name!r}")
-  if batch is not None and (batch < 1 or batch % jax.device_count()):
-    raise ValueError(f"batch: expected a positive multiple of the {jax.device_count()} devices, got {batch}")
+  devices = jax.device_count()
+  if accumulate < 1:
+    raise ValueError(f"accumulate: expected at least 1, got {accumulate}")
+  if batch is not None and (batch < 1 or batch % (devices * accumulate)):
+    parts = f" times accumulate={accumulate}" if accumulate > 1 else ""
+    raise ValueError(f"batch: expected a positive multiple of the {devices} devices{parts}, got {batch}")
   return BACKENDS[name]()

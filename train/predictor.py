@@ -42,7 +42,7 @@ class Predictor:
       raise ValueError(
         f"eval.batch, eval.buckets: expected at least 1 and 0, got {config.eval.batch}, {config.eval.buckets}"
       )
-    keep_compiled(config.eval.cache)
+    keep_compiled(config.compilation_cache)
     self._parallel = backend(config.parallel)
     self._compiled = self._parallel.compile_map(classifier(experiment, config))
     self._colour = experiment.preprocess.mean_rgb
@@ -65,7 +65,7 @@ class Predictor:
     for first in range(0, len(images), count):
       part = images[first : first + count]
       whole = np.concatenate([part, np.repeat(part[:1], count - len(part), axis=0)])
-      outputs = self._compiled(variables, self._parallel.place_batch(whole))
+      outputs = self._compiled(variables, self._parallel.place_map(whole))
       parts.append(self._parallel.fetch_map(outputs)[: len(part)])
     return np.concatenate(parts)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
+from train import hosts
 from train.log import MetricLog, read_metrics
 from train.progress import Meter
 
@@ -31,27 +32,32 @@ class Recorder:
     workdir: of the run.
     config: with steps, batch and log.every.
     step: steps done by earlier runs.
+
+  The first process writes; the others look at the metrics too, so that all of them see what is wrong.
+
+  Attributes:
+    granted: names of the wishes, of `train.wishes`, that came with the steps looked at.
   """
 
   def __init__(self, workdir: pathlib.Path, config, step: int):
     self._every, self._steps = config.log.every, config.steps
-    self._evaluations = {
-      line["step"]: line["eval/miou"]
-      for line in read_metrics(workdir)
-      if "eval/miou" in line and line["step"] <= step
-    }
-    self._log = MetricLog(workdir, step)
+    self._evaluations = dict(hosts.on_first(lambda: _evaluations(workdir, step)))
     self._batch = config.batch
-    self._meter = Meter(config.steps * config.batch, "training", "images", done=step * config.batch)
+    self._log = self._meter = None
+    if hosts.first():
+      self._log = MetricLog(workdir, step)
+      self._meter = Meter(config.steps * config.batch, "training", "images", done=step * config.batch)
     self._pending = None
+    self.granted: set[str] = set()
     self._started, self._waited = time.monotonic(), 0.0
 
   def __enter__(self) -> Recorder:
     return self
 
   def __exit__(self, *exception) -> None:
-    self._meter.close()
-    self._log.close()
+    if self._log:
+      self._meter.close()
+      self._log.close()
 
   @property
   def best_miou(self) -> float:
@@ -75,7 +81,8 @@ class Recorder:
     """
     self.flush()
     self._pending = step, metrics
-    self._meter.advance(self._batch)
+    if self._meter:
+      self._meter.advance(self._batch)
 
   def flush(self) -> None:
     """Looks at the metrics that are still pending.
@@ -88,13 +95,15 @@ class Recorder:
     step, metrics = self._pending
     self._pending = None
     values = {name: float(np.asarray(value)) for name, value in jax.device_get(metrics).items()}
+    wishes = {name for name in values if name.startswith("wishes/")}
+    self.granted |= {name.removeprefix("wishes/") for name in wishes if values.pop(name)}
     for name in ("loss", "gradient_norm"):
       if not math.isfinite(values[name]):
         raise TrainingDiverged(
           f"step {step}: {name} is {values[name]}; the newest checkpoint is of before. Try a lower "
           f"schedule.rate, a warm-up (schedule.warmup) or optimizer.clip_norm"
         )
-    if step % self._every == 0 or step == self._steps:
+    if self._log and (step % self._every == 0 or step == self._steps):
       elapsed = time.monotonic() - self._started
       values |= {"images_per_second": self._meter.rate, "waiting": self._waited / elapsed}
       self._log.write(step, values)
@@ -102,8 +111,14 @@ class Recorder:
 
   def evaluation(self, step: int, results: dict) -> None:
     """Logs the results of an evaluation, once a step."""
-    if step not in self._evaluations:
+    if self._log and step not in self._evaluations:
       scores = {f"eval/{name}": value for name, value in results.items() if isinstance(value, float)}
       self._log.write(step, scores)
     self._evaluations[step] = results["miou"]
     _LOG.info("step %d  mIoU %.4f", step, results["miou"])
+
+
+def _evaluations(workdir: pathlib.Path, step: int) -> list[tuple[int, float]]:
+  """Step and mIoU of what was evaluated up to `step`."""
+  lines = [line for line in read_metrics(workdir) if "eval/miou" in line and line["step"] <= step]
+  return [(line["step"], line["eval/miou"]) for line in lines]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pathlib
 from typing import Any, NamedTuple
@@ -86,15 +87,25 @@ def claim(workdir: pathlib.Path, config, experiment: Experiment) -> None:
 
 
 def _check_same(workdir: pathlib.Path, old: dict, new: dict) -> None:
-  old, new = _flat(old), _flat(new)
+  old, new = flat(old), flat(new)
   differ = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
   if differ:
     changes = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in differ)
     raise ValueError(f"{workdir} belongs to another config ({changes}): choose another --workdir")
 
 
-def _flat(tree: dict, prefix: str = "") -> dict:
-  flat = {}
+def flat(tree: dict, prefix: str = "") -> dict:
+  """The fields of a config by their full names, "schedule.rate"."""
+  fields = {}
   for key, value in tree.items():
-    flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
-  return flat
+    fields.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
+  return fields
+
+
+def code_sha256() -> str:
+  """SHA-256 over this project's modules: what a training runs, committed or not."""
+  root = pathlib.Path(__file__).parents[1]
+  sha = hashlib.sha256()
+  for path in sorted(path for part in ("ppool_jax", "train") for path in (root / part).rglob("*.py")):
+    sha.update(str(path.relative_to(root)).encode() + path.read_bytes())
+  return sha.hexdigest()

@@ -44,19 +44,6 @@ def photographs(pattern: str) -> list[pathlib.Path]:
   return files
 
 
-class Part:
-  """The examples of `source` at `indices`."""
-
-  def __init__(self, source, indices: Sequence[int]):
-    self._source, self._indices = source, indices
-
-  def __len__(self) -> int:
-    return len(self._indices)
-
-  def __getitem__(self, index: int) -> dict:
-    return self._source[self._indices[index]]
-
-
 def survey(source, form: Format) -> Sizes:
   """Reads every image before any is predicted, which takes hours: the sizes by id, in their order.
 

@@ -9,6 +9,7 @@ import pathlib
 import jax
 import numpy as np
 
+from train.data.part import Part
 from train.evaluate_options import VIEWS
 from train.experiment import open_split, write_json
 from train.predictor import predictions
@@ -16,7 +17,7 @@ from train.run import Run, open_run
 from train.submission.archives import drafted, write_tar, write_zip
 from train.submission.checks import check
 from train.submission.formats import FORMATS, Format
-from train.submission.images import Part, Photographs, photographs, survey
+from train.submission.images import Photographs, photographs, survey
 from train.submission.png import encode
 
 

@@ -1,0 +1,37 @@
+"""Wishes of single processes that all grant after the same step.
+
+A signal reaches one host, and clocks differ. So wishes travel with the batch: the step sums them over all
+devices, and every process reads the same sums. Nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from train import hosts
+from train.interruption import Interruption
+
+
+class Wishes:
+  """What this process wishes now: "stop" after a signal, "save" when it is time.
+
+  Args:
+    interruption: has the signals.
+    seconds: between checkpoints, by the clock of the first process; 0: whenever.
+  """
+
+  def __init__(self, interruption: Interruption, seconds: float):
+    self._interruption, self._seconds = interruption, seconds
+    self.saved()
+
+  def saved(self) -> None:
+    """A checkpoint was written just now."""
+    self._time = time.monotonic()
+
+  def of(self, count: int) -> dict[str, np.ndarray]:
+    """For a batch of `count` examples: 1 for each if it is wished, int32 `[count]`."""
+    late = self._seconds and time.monotonic() - self._time >= self._seconds
+    wishes = {"stop": self._interruption.wanted, "save": bool(late and hosts.first())}
+    return {name: np.full(count, wished, np.int32) for name, wished in wishes.items()}
