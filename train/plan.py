@@ -1,0 +1,73 @@
+"""python -m train.plan --config=configs/NAME.py:key=value,... --topology v5e:4x8 [v5e:16x16 ...]
+
+Compiles the training step of a config for TPU slices, on any machine, and prints what it needs there:
+memory, operations, bytes moved and collectives of a chip, an estimate of the time from the chip's published
+peaks, and the largest global batch that fits. Nothing runs and no data is read. --config.FIELD=VALUE changes
+a field of the config, as in python -m train. Needs libtpu: make env EXTRAS=plan.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+
+from absl import flags
+from ml_collections import config_flags
+
+from train.config import check_overrides
+from train.errors import report_errors
+from train.planning.chips import chip_of
+from train.planning.programs import Programs
+from train.planning.slices import plan_slice, prepare_jax, share_of
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, with :key=value,... for get_config.")
+
+
+def main(command: list[str]) -> None:
+  arguments, rest = _parser().parse_known_args(command)
+  config = _config(rest)
+  for topology in arguments.topology:
+    chip_of(topology)
+  if arguments.batch_per_chip is not None and arguments.batch_per_chip < 1:
+    raise ValueError(f"--batch-per-chip: expected a positive number, got {arguments.batch_per_chip}")
+  prepare_jax()
+  programs = Programs(arguments.out)
+  if config.parallel != "jit":
+    print(f'The step as parallel="jit" spreads it; the config says "{config.parallel}", the same step')
+  start = 1
+  for topology in arguments.topology:
+    batch = arguments.batch_per_chip or share_of(config, topology)
+    plan = plan_slice(programs, config, topology, batch, start if arguments.search else 0)
+    start = plan.largest or 1
+    print(plan, flush=True)
+
+
+def _config(command: list[str]):
+  """The config that --config and --config.FIELD among the words name."""
+  check_overrides(command)
+  try:
+    left = flags.FLAGS(["train.plan", *command])[1:]
+  except flags.Error as error:
+    raise ValueError(str(error)) from error
+  if left or not _CONFIG.value:
+    raise ValueError(f"expected --config=FILE.py and what --help names, got {left or 'no --config'}")
+  return _CONFIG.value
+
+
+def _parser() -> argparse.ArgumentParser:
+  raw = argparse.RawDescriptionHelpFormatter
+  parser = argparse.ArgumentParser(
+    "python -m train.plan", description=__doc__, formatter_class=raw, allow_abbrev=False
+  )
+  add, flag = parser.add_argument, argparse.BooleanOptionalAction
+  add("--topology", nargs="+", required=True, help="slices, such as v5e:2x4 v5e:16x16")
+  add("--batch-per-chip", type=int, metavar="N", help="default: config.batch over the chips, else 1")
+  add("--search", action=flag, default=True, help="find the largest batch that fits: about four programs")
+  add("--out", type=pathlib.Path, metavar="FILE", help="JSON of the plans; what it has is not compiled again")
+  return parser
+
+
+if __name__ == "__main__":
+  with report_errors():
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Planning: what a training step needs on a TPU slice, from compiling it ahead of time."""

@@ -1,0 +1,107 @@
+"""The train step of a config, compiled for slices and batches; what was compiled before is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import pathlib
+import time
+
+import jax
+import numpy as np
+
+from train.experiment import make_experiment, write_json
+from train.optimizer import make_optimizer, make_schedule
+from train.parallel import Jit
+from train.planning.compiled import Collective, Measures, measures
+from train.planning.topology import devices_of
+from train.run import initial_state
+from train.step import make_step
+
+
+def lowered_step(config, devices, batch: int) -> jax.stages.Lowered:
+  """The step that `python -m train` runs, over `devices`, as `parallel="jit"` spreads it.
+
+  No data and no device are needed: it is made from shapes.
+
+  Args:
+    config: of the training.
+    devices: of this machine, or of `devices_of`.
+    batch: over all devices, a multiple of their number.
+  """
+  experiment, parallel = make_experiment(config), Jit(devices)
+  state = jax.eval_shape(lambda: initial_state(experiment, config)[0])
+  schedule = make_schedule(config.schedule, config.steps)
+  tx = make_optimizer(config.optimizer, schedule, state.params)
+  step = make_step(experiment.model, experiment.preprocess, tx, schedule, parallel,
+                   normalise=config.loss.normalise, seed=config.seed)  # fmt: skip
+  height, width = config.data.crop
+  shapes = {"image": (batch, height, width, 3), "label": (batch, height, width)}
+  arrays = {name: jax.ShapeDtypeStruct(shape, np.uint8) for name, shape in shapes.items()}
+  return parallel.compile_step(step).lower(*parallel.shapes(state, arrays))
+
+
+class Programs:
+  """Compiles steps for slices and keeps what was measured of them, and the plans made of it.
+
+  Args:
+    path: a JSON file, read and written, so that a plan of hours goes on where it was; None: keep nothing.
+  """
+
+  def __init__(self, path: pathlib.Path | None = None):
+    self._path = path
+    kept = json.loads(path.read_text()) if path and path.is_file() else {}
+    self._plans, self._programs = kept.get("plans", {}), kept.get("programs", {})
+
+  def keep(self, config, plan: dict) -> None:
+    """Keeps a plan in the file, in the place of an earlier one of the same config, slice and batch."""
+    name = _digest([config.to_dict(), plan["topology"], plan["batch"]])
+    self._plans[name] = {**_described(config), **plan}
+    self._save()
+
+  def _save(self) -> None:
+    if self._path:
+      write_json(self._path, {"plans": self._plans, "programs": self._programs})
+
+  def measure(self, config, topology: str, batch: int) -> Measures | None:
+    """Of the step for `batch` images a chip on the slice `topology`; None if it does not fit."""
+    devices = devices_of(topology)
+    lowered = lowered_step(config, devices, batch * len(devices))
+    # The text that is compiled is the name: nothing outlives a change of the config or the code.
+    versions = {name: importlib.metadata.version(name) for name in ("jax", "libtpu")}
+    name = _digest([lowered.as_text(), topology, versions])
+    if name not in self._programs:
+      described = {**_described(config), "topology": topology, "batch_per_chip": batch}
+      self._programs[name] = {**described, **versions, **_compile(lowered)}
+      self._save()
+    return _read(self._programs[name]["measures"])
+
+
+def _digest(content: list) -> str:
+  return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _described(config) -> dict:
+  fields = {"network": config.model.name, "pool": config.pool, "dtype": config.dtype}
+  return {**fields, "data": config.data.name, "crop": list(config.data.crop)}
+
+
+def _compile(lowered) -> dict:
+  started = time.monotonic()
+  try:
+    found = measures(lowered.compile())._asdict()
+    found["collectives"] = {kind: c._asdict() for kind, c in found["collectives"].items()}
+    result = {"measures": found}
+  except jax.errors.JaxRuntimeError as error:
+    if "RESOURCE_EXHAUSTED" not in str(error):
+      raise
+    result = {"measures": None, "refused": str(error).splitlines()[0]}
+  return {**result, "compile_seconds": round(time.monotonic() - started, 1)}
+
+
+def _read(found: dict | None) -> Measures | None:
+  if found is None:
+    return None
+  kinds = {kind: Collective(**c) for kind, c in found["collectives"].items()}
+  return Measures(**{**found, "collectives": kinds})

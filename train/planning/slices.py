@@ -1,0 +1,65 @@
+"""Planning one slice: the step for a batch there, and the largest batch that fits."""
+
+from __future__ import annotations
+
+import time
+
+import jax
+
+from train.planning.chips import chip_of
+from train.planning.compiled import Measures
+from train.planning.programs import Programs
+from train.planning.report import Plan
+from train.planning.search import largest_that_fits
+from train.planning.topology import devices_of
+
+
+def prepare_jax() -> None:
+  """To be called first: planning touches no device, and what it compiles cannot be read from a cache.
+
+  JAX would write programs for absent devices to its persistent cache, and warn when it reads them.
+  """
+  jax.config.update("jax_platforms", "cpu")
+  jax.config.update("jax_enable_compilation_cache", False)
+
+
+def plan_slice(programs: Programs, config, topology: str, batch: int, search: int = 0) -> Plan:
+  """The plan of one slice, kept in `programs`. Shows what it compiles.
+
+  Args:
+    config: of the training; its own batch does not matter.
+    topology: such as "v5e:4x8".
+    batch: images a chip.
+    search: images a chip where the search for the largest batch begins; 0: no search.
+  """
+  chips, measured = len(devices_of(topology)), {}
+
+  def memory_of(images: int) -> int | None:
+    if images not in measured:
+      measured[images] = _shown(programs, config, topology, images)
+    return measured[images] and measured[images].memory
+
+  memory_of(batch)
+  largest = largest_that_fits(memory_of, chip_of(topology).memory, search) if search else None
+  plan = Plan(topology, chips, batch, measured[batch], largest)
+  programs.keep(config, plan.as_dict())
+  return plan
+
+
+def _shown(programs: Programs, config, topology: str, images: int) -> Measures | None:
+  print(f"{topology}: compiling for {images} a chip ...", flush=True)
+  started = time.monotonic()
+  found = programs.measure(config, topology, images)
+  fits = f"{found.memory / 1e9:.2f} GB a chip" if found else "does not fit"
+  print(f"{topology}: {images} a chip: {fits} ({time.monotonic() - started:.0f} s)", flush=True)
+  return found
+
+
+def share_of(config, topology: str) -> int:
+  """Images a chip: `config.batch` over the chips, or 1 where it does not divide, which is said."""
+  chips = len(devices_of(topology))
+  share, rest = divmod(config.batch, chips)
+  if not rest:
+    return share
+  print(f"{topology}: batch {config.batch} does not divide over {chips} chips: planned with 1 a chip")
+  return 1
