@@ -18,8 +18,7 @@ from train.interruption import Interruption
 from train.parallel import backend
 from train.predictor import keep_compiled
 from train.recorder import Recorder
-from train.run import claim, code_sha256, flat, initial_state, variables_of
-from train.step import make_step
+from train.run import claim, code_sha256, flat, initial_state, step_of, variables_of
 from train.wishes import Wishes
 
 _LOG = logging.getLogger("train")
@@ -60,10 +59,7 @@ def train(config, workdir: pathlib.Path) -> dict | None:
   state = parallel.place_state(state)
 
   # 2. The step and the batches: both are functions of (seed, step), so the step places them.
-  train_step = parallel.compile_step(
-    make_step(experiment.model, experiment.preprocess, tx, schedule, parallel,
-              normalise=config.loss.normalise, seed=config.seed, accumulate=config.accumulate)
-  )  # fmt: skip
+  train_step = parallel.compile_step(step_of(experiment, config, tx, schedule, parallel))
   batches = training_batches(
     training,
     augmentation(config.data, experiment.preprocess.mean_rgb),

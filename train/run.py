@@ -13,8 +13,9 @@ import ml_collections
 from ppool_jax import weights
 from train.checkpoint import Checkpoints
 from train.experiment import Experiment, initial_variables, make_experiment, write_json
+from train.guard import make_guard
 from train.optimizer import make_optimizer, make_schedule
-from train.step import TrainState
+from train.step import TrainState, make_step
 
 
 class Run(NamedTuple):
@@ -57,7 +58,22 @@ def initial_state(experiment: Experiment, config) -> tuple:
   schedule = make_schedule(config.schedule, config.steps)
   tx = make_optimizer(config.optimizer, schedule, params)
   step = jax.numpy.zeros((), int)
-  return TrainState(step, params, variables["batch_stats"], tx.init(params)), tx, schedule
+  guard = make_guard(config.guard).initial()
+  return TrainState(step, params, variables["batch_stats"], tx.init(params), guard), tx, schedule
+
+
+def step_of(experiment: Experiment, config, tx, schedule, parallel):
+  """The step that `config` describes, for `parallel.compile_step`; `tx, schedule` of `initial_state`."""
+  return make_step(
+    experiment.model,
+    experiment.preprocess,
+    tx,
+    schedule,
+    parallel,
+    normalise=config.loss.normalise,
+    seed=config.seed,
+    accumulate=config.accumulate,
+  )
 
 
 def variables_of(state: TrainState) -> dict:

@@ -12,12 +12,13 @@ import jax
 import numpy as np
 
 from train.experiment import make_experiment, write_json
+from train.interruption import Interruption
 from train.optimizer import make_optimizer, make_schedule
 from train.parallel import Jit
 from train.planning.compiled import Collective, Measures, measures
 from train.planning.topology import devices_of
-from train.run import initial_state
-from train.step import make_step
+from train.run import initial_state, step_of
+from train.wishes import Wishes
 
 
 def lowered_step(config, devices, batch: int) -> jax.stages.Lowered:
@@ -34,11 +35,11 @@ def lowered_step(config, devices, batch: int) -> jax.stages.Lowered:
   state = jax.eval_shape(lambda: initial_state(experiment, config)[0])
   schedule = make_schedule(config.schedule, config.steps)
   tx = make_optimizer(config.optimizer, schedule, state.params)
-  step = make_step(experiment.model, experiment.preprocess, tx, schedule, parallel,
-                   normalise=config.loss.normalise, seed=config.seed)  # fmt: skip
   height, width = config.data.crop
   shapes = {"image": (batch, height, width, 3), "label": (batch, height, width)}
   arrays = {name: jax.ShapeDtypeStruct(shape, np.uint8) for name, shape in shapes.items()}
+  arrays["wishes"] = Wishes(Interruption(), 0.0).of(batch)
+  step = step_of(experiment, config, tx, schedule, parallel)
   return parallel.compile_step(step).lower(*parallel.shapes(state, arrays))
 
 
@@ -73,7 +74,7 @@ class Programs:
     name = _digest([lowered.as_text(), topology, versions])
     if name not in self._programs:
       described = {**_described(config), "topology": topology, "batch_per_chip": batch}
-      self._programs[name] = {**described, **versions, **_compile(lowered)}
+      self._programs[name] = {**described, **versions, **_compile(lowered, config.accumulate)}
       self._save()
     return _read(self._programs[name]["measures"])
 
@@ -87,10 +88,10 @@ def _described(config) -> dict:
   return {**fields, "data": config.data.name, "crop": list(config.data.crop)}
 
 
-def _compile(lowered) -> dict:
+def _compile(lowered, loop: int) -> dict:
   started = time.monotonic()
   try:
-    found = measures(lowered.compile())._asdict()
+    found = measures(lowered.compile(), loop)._asdict()
     found["collectives"] = {kind: c._asdict() for kind, c in found["collectives"].items()}
     result = {"measures": found}
   except jax.errors.JaxRuntimeError as error:
