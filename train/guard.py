@@ -17,6 +17,10 @@ HELD = "guard/held"
 """The metric that is 1 where a step was held."""
 
 
+class TrainingDiverged(ArithmeticError):
+  """Steps were held, and the config says to stop."""
+
+
 class Guard(NamedTuple):
   """What `config.guard` says of the compiled step.
 

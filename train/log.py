@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pathlib
 
 from tensorboardX import SummaryWriter
@@ -26,7 +27,8 @@ class MetricLog:
     self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1 if step else None)
 
   def write(self, step: int, values: dict[str, float]) -> None:
-    """Appends the values of `step`."""
+    """Appends the values of `step` that are finite: JSON has no others."""
+    values = {name: value for name, value in values.items() if math.isfinite(value)}
     self._file.write(json.dumps({"step": step, **values}) + "\n")
     self._file.flush()
     for name, value in values.items():

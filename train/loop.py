@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import pathlib
 import time
 
 import jax
 
-from train import hosts
+from train import hosts, storage
+from train.alarm import Alarm
 from train.checkpoint import Checkpoints, params_sha256
 from train.data.loader import training_batches
 from train.data.transforms import augmentation
@@ -18,6 +20,7 @@ from train.interruption import Interruption
 from train.parallel import backend
 from train.predictor import keep_compiled
 from train.recorder import Recorder
+from train.rollbacks import Rollbacks, RolledBack
 from train.run import claim, code_sha256, flat, initial_state, step_of, variables_of
 from train.wishes import Wishes
 
@@ -36,9 +39,20 @@ def train(config, workdir: pathlib.Path) -> dict | None:
     The contents of summary.json, or None if the run was interrupted (and saved).
 
   Raises:
-    TrainingDiverged: loss or gradient is NaN or infinite; the last good checkpoint is kept.
+    TrainingDiverged: loss or gradient is NaN or infinite, or a spike, and `config.guard` says to stop;
+      the last good checkpoint is kept.
     ValueError, OSError: bad config, data or workdir; what is wrong is named.
   """
+  with storage.explained(workdir):
+    while True:
+      try:
+        return _train(config, workdir)
+      except RolledBack as event:
+        _LOG.warning("ROLLBACK: %s", event)
+
+
+def _train(config, workdir: pathlib.Path) -> dict | None:
+  """As `train`, up to the next rollback."""
   started = time.monotonic()
   keep_compiled(config.compilation_cache)
   parallel = backend(config.parallel, config.batch, config.accumulate)
@@ -51,6 +65,8 @@ def train(config, workdir: pathlib.Path) -> dict | None:
   hosts.on_first(claim, workdir, config, experiment)
   checkpoints = Checkpoints(workdir / "checkpoints", config.checkpoint.keep)
   best = Checkpoints(workdir / "best", keep=1)
+  rollbacks = Rollbacks(workdir)
+  rollbacks.finish([checkpoints, best])
   earlier = 0.0
   if restored := hosts.share(lambda: checkpoints.restore(state, set_aside=True), like=(state, earlier)):
     state, earlier = restored
@@ -60,18 +76,20 @@ def train(config, workdir: pathlib.Path) -> dict | None:
 
   # 2. The step and the batches: both are functions of (seed, step), so the step places them.
   train_step = parallel.compile_step(step_of(experiment, config, tx, schedule, parallel))
-  batches = training_batches(
+  load = functools.partial(
+    training_batches,
     training,
     augmentation(config.data, experiment.preprocess.mean_rgb),
     batch=config.batch,
     seed=config.seed,
-    start=step,
-    stop=config.steps,
     workers=config.data.workers,
     threads=config.data.threads,
     process_index=jax.process_index(),
     process_count=jax.process_count(),
+    on_corrupt=config.data.on_corrupt,
   )
+  batches = rollbacks.stream(load, step, config.steps)
+  alarm = Alarm(workdir, config, experiment, tx, parallel, rollbacks)
 
   # 3. The loop. A resumed run begins with the evaluation that a kill may have prevented.
   results = None
@@ -90,9 +108,11 @@ def train(config, workdir: pathlib.Path) -> dict | None:
       batch["wishes"] = wishes.of(len(batch["label"]))
       state, metrics = train_step(state, parallel.place_batch(batch))
       step += 1
-      recorder.training(step, metrics)
+      if held := recorder.training(step, metrics, batch):
+        state = alarm(held, state, recorder.totals["skipped"])
       if checkpoint_due(config, step) or recorder.granted:
-        recorder.flush()
+        if held := recorder.flush():
+          state = alarm(held, state, recorder.totals["skipped"])
         hosts.on_first(checkpoints.save, step, state, earlier + time.monotonic() - started)
         recorder.granted.discard("save")
         wishes.saved()
@@ -107,6 +127,8 @@ def train(config, workdir: pathlib.Path) -> dict | None:
     **results,
     "params_sha256": params_sha256(state.params),
     "seconds": earlier + time.monotonic() - started,
+    **recorder.totals,
+    "rollbacks": len(rollbacks),
     "config": config.to_dict(),
   }
   hosts.on_first(write_json, workdir / "summary.json", summary)

@@ -1,7 +1,8 @@
-"""What the loop tells of itself: progress, logged metrics, waiting time, and the alarm for NaN."""
+"""What the loop tells of itself: progress, logged metrics, waiting time, and steps that were held."""
 
 from __future__ import annotations
 
+import collections
 import logging
 import math
 import pathlib
@@ -12,21 +13,20 @@ import jax
 import numpy as np
 
 from train import hosts
+from train.alarm import Held
+from train.guard import HELD
 from train.log import MetricLog, read_metrics
 from train.progress import Meter
 
 _LOG = logging.getLogger("train")
-
-
-class TrainingDiverged(ArithmeticError):
-  """The loss or the gradient is no longer finite."""
+_CURVE = 200  # steps that evidence shows
 
 
 class Recorder:
   """Receives the metrics of every step and looks at them one step late.
 
   The device computes step s while the host looks at s - 1. `flush` looks at what is left: nothing is
-  saved before the metrics that belong to it were found finite.
+  saved before it is known whether the guard held a step.
 
   Args:
     workdir: of the run.
@@ -37,6 +37,7 @@ class Recorder:
 
   Attributes:
     granted: names of the wishes, of `train.wishes`, that came with the steps looked at.
+    totals: "skipped" steps and "replaced" examples of the whole run.
   """
 
   def __init__(self, workdir: pathlib.Path, config, step: int):
@@ -47,6 +48,8 @@ class Recorder:
     if hosts.first():
       self._log = MetricLog(workdir, step)
       self._meter = Meter(config.steps * config.batch, "training", "images", done=step * config.batch)
+    self.totals = dict(hosts.on_first(lambda: _totals(workdir, step)))
+    self._skip, self._curve = config.guard.action == "skip", collections.deque(maxlen=_CURVE)
     self._pending = None
     self.granted: set[str] = set()
     self._started, self._waited = time.monotonic(), 0.0
@@ -73,41 +76,41 @@ class Recorder:
     self._waited += time.monotonic() - before
     return batch
 
-  def training(self, step: int, metrics: dict) -> None:
-    """Takes the metrics of `step`, still on their way, and looks at those of the step before.
-
-    Raises:
-      TrainingDiverged: those are not finite.
-    """
-    self.flush()
-    self._pending = step, metrics
+  def training(self, step: int, metrics: dict, batch: dict) -> Held | None:
+    """Takes the metrics of `step`, still on their way, and returns what `flush` does of the step before."""
+    held = self.flush()
+    self._pending = step, metrics, batch
     if self._meter:
       self._meter.advance(self._batch)
+    return held
 
-  def flush(self) -> None:
-    """Looks at the metrics that are still pending.
-
-    Raises:
-      TrainingDiverged: they are not finite.
-    """
+  def flush(self) -> Held | None:
+    """Looks at the metrics that are still pending; returns the step if the guard held it."""
     if self._pending is None:
-      return
-    step, metrics = self._pending
+      return None
+    step, metrics, batch = self._pending
     self._pending = None
     values = {name: float(np.asarray(value)) for name, value in jax.device_get(metrics).items()}
     wishes = {name for name in values if name.startswith("wishes/")}
     self.granted |= {name.removeprefix("wishes/") for name in wishes if values.pop(name)}
-    for name in ("loss", "gradient_norm"):
-      if not math.isfinite(values[name]):
-        raise TrainingDiverged(
-          f"step {step}: {name} is {values[name]}; the newest checkpoint is of before. Try a lower "
-          f"schedule.rate, a warm-up (schedule.warmup) or optimizer.clip_norm"
-        )
-    if self._log and (step % self._every == 0 or step == self._steps):
+    held = Held(step, values, batch, list(self._curve)) if values.pop(HELD) else None
+    self._curve.append({"step": step, **{name: values[name] for name in ("loss", "gradient_norm")}})
+    if held is None or self._skip:
+      replaced = int(values.pop("replaced", 0))
+      self._write(step, values, {"skipped": int(held is not None), "replaced": replaced})
+    return held
+
+  def _write(self, step: int, values: dict[str, float], incidents: dict[str, int]) -> None:
+    """Logs a step, if it is one that is to be or something happened."""
+    incidents = {name: count for name, count in incidents.items() if count}
+    for name, count in incidents.items():
+      self.totals[name] += count
+    if self._log and (step % self._every == 0 or step == self._steps or incidents):
       elapsed = time.monotonic() - self._started
-      values |= {"images_per_second": self._meter.rate, "waiting": self._waited / elapsed}
-      self._log.write(step, values)
-      _LOG.info("step %d  loss %.4f  waiting %.1f %%", step, values["loss"], 100 * values["waiting"])
+      rates = {"images_per_second": self._meter.rate, "waiting": self._waited / elapsed}
+      self._log.write(step, {**values, **incidents, **rates})
+      told = "".join(f"  {name} {self.totals[name]}" for name in incidents)
+      _LOG.info("step %d  loss %.4f  waiting %.1f %%%s", step, values["loss"], 100 * rates["waiting"], told)
 
   def evaluation(self, step: int, results: dict) -> None:
     """Logs the results of an evaluation, once a step."""
@@ -116,6 +119,12 @@ class Recorder:
       self._log.write(step, scores)
     self._evaluations[step] = results["miou"]
     _LOG.info("step %d  mIoU %.4f", step, results["miou"])
+
+
+def _totals(workdir: pathlib.Path, step: int) -> dict[str, int]:
+  """Of the steps up to `step`."""
+  lines = [line for line in read_metrics(workdir) if line["step"] <= step]
+  return {name: int(sum(line.get(name, 0) for line in lines)) for name in ("skipped", "replaced")}
 
 
 def _evaluations(workdir: pathlib.Path, step: int) -> list[tuple[int, float]]:

@@ -73,6 +73,7 @@ def step_of(experiment: Experiment, config, tx, schedule, parallel):
     normalise=config.loss.normalise,
     seed=config.seed,
     accumulate=config.accumulate,
+    guard=make_guard(config.guard),
   )
 
 

@@ -62,7 +62,8 @@ def make_step(
       `train.accumulation`.
     guard: what becomes of a step that is not finite; the state is of `guard.initial()`.
 
-  A batch is {"image", "label"}; in a training also "wishes", of `train.wishes`, which are summed up.
+  A batch is {"image", "label"}; in a training also "wishes", of `train.wishes`, and by config
+  "replaced", of `train.data.corrupt`, which are summed up.
 
   Raises:
     ValueError: an unknown normalisation; "local" batch norm where devices' shares are not known.
@@ -99,6 +100,7 @@ def make_step(
       "gradient_norm": optax.tree.norm(grads),
       **jax.tree.map(lambda x: parallel.sum(x) / parallel.sum(1), alpha),
       **{f"wishes/{name}": parallel.sum(x.sum()) for name, x in batch.get("wishes", {}).items()},
+      **({"replaced": parallel.sum(batch["replaced"].sum())} if "replaced" in batch else {}),
     }
     params = optax.apply_updates(state.params, updates)
     held, watched, more = guard.judge(state.guard, metrics, (params, batch_stats))
