@@ -45,7 +45,9 @@ class Segmenter(nn.Module):
     height, width = images.shape[1:3]
     names = (self.feature,) if isinstance(self.feature, str) else tuple(self.feature)
     multiple = self.backbone.multiple
-    images = jnp.pad(images, ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0)))
+    # Written as a multiple, so that `jax.export` knows a symbolic side for one.
+    below, right = (multiple * ((side + multiple - 1) // multiple) - side for side in (height, width))
+    images = jnp.pad(images, ((0, 0), (0, below), (0, right), (0, 0)))
     features = self.backbone(images, train=train, places=places)
     inputs = features[names[0]] if isinstance(self.feature, str) else tuple(features[n] for n in names)
     grid = self.backbone.grids[names[0]]

@@ -34,7 +34,11 @@ def upsample(
   )
 
 
-def _weights(cells: int, pixels: int, factor: float, offset: float) -> np.ndarray:
-  """`[pixels, cells]`: what each output takes of each input; rows add up to 1."""
-  at = np.clip((np.arange(pixels) - offset) / factor, 0, cells - 1)
-  return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(cells)))
+def _weights(cells: int, pixels: int, factor: float, offset: float) -> np.ndarray | jax.Array:
+  """`[pixels, cells]`: what each output takes of each input; rows add up to 1.
+
+  A constant of the program, unless `jax.export` leaves the sizes open.
+  """
+  library = np if isinstance(cells, int) and isinstance(pixels, int) else jnp
+  at = library.clip((library.arange(pixels) - offset) / factor, 0, cells - 1)
+  return library.maximum(0, 1 - abs(at[:, None] - library.arange(cells)))

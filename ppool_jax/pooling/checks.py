@@ -27,7 +27,7 @@ def parameter(name: str, value, shape: tuple[int, ...], low: float = -np.inf) ->
   if isinstance(array, np.ndarray) and not np.all(array >= low):
     raise ValueError(f"{name}: expected values >= {low:g}, got {array[~(array >= low)].ravel()[0]}")
   try:
-    fits = np.broadcast_shapes(array.shape, shape) == tuple(shape)
+    fits = jnp.broadcast_shapes(array.shape, shape) == tuple(shape)
   except ValueError:
     fits = False
   if not fits:

@@ -47,7 +47,7 @@ class Windows(Geometry):
     """Members that tell elements (True) from padding, `[*spatial, 1]` each; None without padding."""
     if not any(map(any, self.padding)):
       return None
-    return self._views(np.ones((*self.spatial, 1), bool))
+    return self._views(self._ones())
 
   def members(self, x: jax.Array) -> list[jax.Array]:
     """The members of `x`; where there is padding, zeros that `valid` tells apart."""
@@ -73,7 +73,12 @@ class Windows(Geometry):
     """How many elements each window holds, `[*out, 1]` (or a broadcasting shape)."""
     if not self.valid():
       return np.full((1,) * (len(self.out) + 1), self.size)
-    return sum(v.astype(np.int64) for v in self._taps(np.ones((*self.spatial, 1), bool)))
+    return sum(v.astype(int) for v in self._taps(self._ones()))
+
+  def _ones(self):
+    """True for every place of the input; where `jax.export` leaves its sides open, as part of the program."""
+    library = np if all(isinstance(side, int) for side in self.spatial) else jnp
+    return library.ones((*self.spatial, 1), bool)
 
   def _taps(self, x) -> list:
     """A strided slice of `x` for each place in the window, zeros (False) in the padding."""
