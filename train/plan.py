@@ -45,13 +45,15 @@ def main(command: list[str]) -> None:
 
 def _config(command: list[str]):
   """The config that --config and --config.FIELD among the words name."""
+  if not any(word.lstrip("-").split("=")[0] == "config" for word in command):
+    raise ValueError("expected --config=FILE.py:key=value,... ; --help has the rest")
   check_overrides(command)
   try:
     left = flags.FLAGS(["train.plan", *command])[1:]
   except flags.Error as error:
     raise ValueError(str(error)) from error
-  if left or not _CONFIG.value:
-    raise ValueError(f"expected --config=FILE.py and what --help names, got {left or 'no --config'}")
+  if left:
+    raise ValueError(f"expected flags only, got {left}; --help has them")
   return _CONFIG.value
 
 
