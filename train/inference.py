@@ -6,6 +6,7 @@ each of those in windows, as the published multi-scale numbers are made.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -27,19 +28,23 @@ def classifier(experiment: Experiment, config) -> Callable:
     ValueError: scales that are not positive; a window or a stride that leaves gaps.
   """
 
-  def logits(variables, images):
-    return experiment.model.apply(variables, experiment.preprocess(images))
-
-  def probabilities(variables, images):
-    return jax.nn.softmax(logits(variables, images))
-
-  view = view_of(probabilities, config, experiment.preprocess.mean_rgb)
-  scores = logits if view is probabilities else view
+  once = probabilities(experiment)
+  view = view_of(once, config, experiment.preprocess.mean_rgb)
+  scores = functools.partial(_logits, experiment) if view is once else view
 
   def classify(variables, images):
     return scores(variables, images).argmax(-1).astype(jnp.uint8)
 
   return classify
+
+
+def probabilities(experiment: Experiment) -> View:
+  """What the network sees in whole images, once."""
+  return lambda variables, images: jax.nn.softmax(_logits(experiment, variables, images))
+
+
+def _logits(experiment: Experiment, variables, images):
+  return experiment.model.apply(variables, experiment.preprocess(images))
 
 
 def view_of(probabilities: View, config, colour: tuple[int, int, int]) -> View:
@@ -93,4 +98,4 @@ def scaled(view: View, scales: tuple[float, ...]) -> View:
 def _resized(images, size: tuple[int, int]):
   if images.shape[1:3] == size:
     return images
-  return jax.image.resize(images.astype(jnp.float32), (len(images), *size, images.shape[3]), "linear")
+  return jax.image.resize(images.astype(jnp.float32), (images.shape[0], *size, images.shape[3]), "linear")

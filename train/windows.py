@@ -69,5 +69,5 @@ def places(size, window, stride) -> tuple[np.ndarray, np.ndarray]:
 def _padded(images, size: tuple[int, int], colour):
   if images.shape[1:3] == size:
     return images
-  canvas = jnp.broadcast_to(jnp.asarray(colour, images.dtype), (len(images), *size, 3))
+  canvas = jnp.broadcast_to(jnp.asarray(colour, images.dtype), (images.shape[0], *size, 3))
   return canvas.at[:, : images.shape[1], : images.shape[2]].set(images)
