@@ -1,5 +1,5 @@
 # Everything runs in .venv, which each target builds first where it is missing.
-#   make env ACCELERATOR=cpu|gpu|tpu    EXTRAS=torch,peers adds optional extras of pyproject.toml
+#   make env ACCELERATOR=cpu|gpu|tpu    EXTRAS=torch,plan,peers adds optional extras of pyproject.toml
 PYTHON ?= python3
 ACCELERATOR ?= cpu
 EXTRAS ?=
@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 FIGURES := figures
 QUICKSTART := runs/quickstart
 
-.PHONY: env quickstart figures test bench lint clean
+.PHONY: env quickstart figures test soak bench lint clean
 .DEFAULT_GOAL := env
 
 # Always brings .venv up to date: with other extras than last time, too.
@@ -41,6 +41,10 @@ figures: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# Thirty interruptions: kill -9, SIGTERM, truncated and bit-flipped checkpoints; minutes.
+soak: $(READY)
+	PYTHONPATH=. $(BIN)/python tests/soak.py
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.pooling --out benchmarks/results/pooling-$(ACCELERATOR).json
