@@ -44,7 +44,10 @@ def lowered_step(config, devices, batch: int) -> jax.stages.Lowered:
 
 
 class Programs:
-  """Compiles steps for slices and keeps what was measured of them, and the plans made of it.
+  """Compiles steps for slices and keeps what was measured of them.
+
+  Attributes:
+    plans: what was made of it, by names that do not matter.
 
   Args:
     path: a JSON file, read and written, so that a plan of hours goes on where it was; None: keep nothing.
@@ -53,17 +56,17 @@ class Programs:
   def __init__(self, path: pathlib.Path | None = None):
     self._path = path
     kept = json.loads(path.read_text()) if path and path.is_file() else {}
-    self._plans, self._programs = kept.get("plans", {}), kept.get("programs", {})
+    self.plans, self._programs = kept.get("plans", {}), kept.get("programs", {})
 
   def keep(self, config, plan: dict) -> None:
     """Keeps a plan in the file, in the place of an earlier one of the same config, slice and batch."""
     name = _digest([config.to_dict(), plan["topology"], plan["batch"]])
-    self._plans[name] = {**_described(config), **plan}
+    self.plans[name] = {**_described(config), **plan}
     self._save()
 
   def _save(self) -> None:
     if self._path:
-      write_json(self._path, {"plans": self._plans, "programs": self._programs})
+      write_json(self._path, {"plans": self.plans, "programs": self._programs})
 
   def measure(self, config, topology: str, batch: int) -> Measures | None:
     """Of the step for `batch` images a chip on the slice `topology`; None if it does not fit."""
