@@ -37,8 +37,8 @@ def sweep(programs: Programs, dtypes, search: bool) -> None:
 
 
 _COLUMNS = (
-  "network, pool, dtype", "chips", "GiB a chip", "GFLOP", "GB moved", "all-reduce MB", "computing ms", "memory ms",
-  "collectives ms", "step ms", "images/s", "largest batch",
+  "network, pool, dtype", "chips", "GiB a chip", "GFLOP", "GB moved", "all-reduce MB", "computing ms",
+  "memory ms", "collectives ms", "step ms", "images/s", "largest batch",
 )  # fmt: skip
 
 
