@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import jax
 import numpy as np
 
 from ppool_jax import weights
 from ppool_jax.weights.preprocess import TORCHVISION
 from train.data.classes import IGNORE, ClassTable, LabelClass
 from train.experiment import Experiment
-from train.parallel import Pmap
 
 # Raw ids as publishers have them: with gaps, and some that are ignored.
 RAW = ClassTable(
@@ -21,17 +19,6 @@ RAW = ClassTable(
     LabelClass("car", 26, 3, (0, 0, 142)),
   ]
 )
-
-
-class OneDevice(Pmap):
-  """The pmap backend on the first of the simulated devices."""
-
-  def __init__(self):
-    super().__init__()
-    self.devices = self.devices[:1]
-
-  def compile_map(self, function):
-    return jax.pmap(function, "batch", in_axes=(None, 0), devices=self.devices)
 
 
 class PixelByPixel:

@@ -5,9 +5,9 @@ import tracemalloc
 import jax
 import numpy as np
 import pytest
-from evaluation_cases import RAW, OneDevice, examples, pixelwise
+from evaluation_cases import RAW, examples, pixelwise
 from jax.experimental.compilation_cache import compilation_cache
-from training_cases import tiny_config
+from training_cases import OneDevice, tiny_config
 
 from ppool_jax import metrics
 from train.data.classes import IGNORE

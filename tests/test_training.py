@@ -6,76 +6,18 @@ import chex
 import jax
 import numpy as np
 import pytest
-from training_cases import tiny_config
+from training_cases import parameters_after, tiny_config
 
 from train.checkpoint import params_sha256
-from train.data.loader import training_batches
-from train.data.transforms import augmentation
 from train.experiment import make_experiment, open_split
+from train.guard import TrainingDiverged
 from train.log import read_metrics
 from train.loop import train
-from train.parallel import Jit, Pmap, backend
-from train.recorder import TrainingDiverged
+from train.parallel import Pmap, backend
 from train.run import initial_state, open_run
 from train.step import make_step
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
-
-
-class OneDevice(Pmap):
-  """The pmap backend on the first of the simulated devices."""
-
-  def __init__(self):
-    super().__init__()
-    self.devices = self.devices[:1]
-
-  def compile_step(self, step):
-    return jax.pmap(step, "batch", in_axes=(None, 0), out_axes=(None, None), devices=self.devices)
-
-  def place_state(self, state):
-    return jax.device_put(state, self.devices[0])
-
-
-def parameters_after(parallel, config, steps, perturbation=0.0):
-  """Parameters and the last metrics after some steps, from initial parameters off by `perturbation`."""
-  experiment = make_experiment(config)
-  state, tx, schedule = initial_state(experiment, config)
-  signs = np.random.default_rng(0)
-  off = jax.tree.map(lambda x: x * (1 + perturbation * signs.choice([-1, 1], x.shape)), state.params)
-  state = state.replace(params=off)
-  step = make_step(experiment.model, experiment.preprocess, tx, schedule, parallel, normalise="pixel", seed=0)
-  compiled = parallel.compile_step(step)
-  source = open_split(config, "train")
-  augment = augmentation(config.data, experiment.preprocess.mean_rgb)
-  state = parallel.place_state(state)
-  for batch in training_batches(source, augment, batch=config.batch, seed=0, start=0, stop=steps):
-    state, metrics = compiled(state, parallel.place_batch(batch))
-  return jax.device_get((state.params, metrics))
-
-
-def furthest(trees, others):
-  pairs = zip(jax.tree.leaves(trees), jax.tree.leaves(others), strict=True)
-  return max(np.abs(a - b).max() for a, b in pairs)
-
-
-def test_one_device_equals_eight_equals_jit():
-  """To rounding: no further apart than parameters that begin one float32 rounding (2e-7) apart.
-
-  With dropout, synchronised batch norm and P-pooling. SGD, as Adam divides by the gradient's size and
-  makes the rounding of a gradient near zero a whole step.
-  """
-  changes = {"model__head": "fc", "optimizer__clip_norm": 1.0, "schedule__rate": 0.005, "steps": 20}
-  config = tiny_config("runlocal,pool=ppool", **changes)
-  for group in config.optimizer.groups.values():
-    group.optimizer = "sgd"
-  one, metrics = parameters_after(OneDevice(), config, 20)
-  rounding = furthest(one, parameters_after(OneDevice(), config, 20, perturbation=2e-7)[0])
-  moved = furthest(one, initial_state(make_experiment(config), config)[0].params)
-  assert rounding < 1e-3 * moved
-  for parallel in (Pmap, Jit):
-    params, others = parameters_after(parallel(), config, 20)
-    assert furthest(one, params) <= 2 * rounding
-    chex.assert_trees_all_close(others, metrics, rtol=1e-3, atol=1e-5)
 
 
 def test_one_compilation():
@@ -170,10 +112,10 @@ def test_workdir_of_another_config_is_refused(finished):
 
 
 def test_divergence_names_the_step_and_keeps_the_checkpoint(tmp_path):
-  config = tiny_config(steps=40, schedule__rate=1e30, schedule__warmup=0, checkpoint__every=1)
+  config = tiny_config(steps=40, schedule__rate=1e12, schedule__warmup=0, checkpoint__every=1)
   for group in config.optimizer.groups.values():
     group.optimizer = "sgd"
-  with pytest.raises(TrainingDiverged, match=r"step \d+: (loss|gradient_norm) is (nan|inf)"):
+  with pytest.raises(TrainingDiverged, match=r"step \d+: (loss|gradient_norm) is (nan|inf); first not"):
     train(config, tmp_path)
   run = open_run(tmp_path)
   assert run.step >= 1

@@ -7,7 +7,16 @@ import pathlib
 import subprocess
 import sys
 
+import jax
+import numpy as np
+
 from train.config import load
+from train.data.loader import training_batches
+from train.data.transforms import augmentation
+from train.experiment import make_experiment, open_split
+from train.parallel import Pmap
+from train.run import initial_state
+from train.step import make_step
 
 ROOT = pathlib.Path(__file__).parents[1]
 OVERRIDES = {
@@ -60,3 +69,43 @@ def run(arguments: list[str], largest_file: int | None = None, **environment: st
   process = program(arguments, largest_file, **environment)
   output, _ = process.communicate(timeout=300)
   return process.returncode, output
+
+
+class OneDevice(Pmap):
+  """The pmap backend on the first of the simulated devices."""
+
+  def __init__(self):
+    super().__init__()
+    self.devices = self.devices[:1]
+
+  def compile_step(self, step):
+    return jax.pmap(step, "batch", in_axes=(None, 0), out_axes=(None, None), devices=self.devices)
+
+  def place_state(self, state):
+    return jax.device_put(state, self.devices[0])
+
+
+def parameters_after(parallel, config, steps, perturbation=0.0, accumulate=1):
+  """Parameters and the last metrics after some steps, from initial parameters off by `perturbation`."""
+  experiment = make_experiment(config)
+  state, tx, schedule = initial_state(experiment, config)
+  signs = np.random.default_rng(0)
+  off = jax.tree.map(lambda x: x * (1 + perturbation * signs.choice([-1, 1], x.shape)), state.params)
+  state = state.replace(params=off)
+  step = make_step(
+    experiment.model, experiment.preprocess, tx, schedule, parallel,
+    normalise="pixel", seed=0, accumulate=accumulate,
+  )  # fmt: skip
+  compiled = parallel.compile_step(step)
+  source = open_split(config, "train")
+  augment = augmentation(config.data, experiment.preprocess.mean_rgb)
+  state = parallel.place_state(state)
+  for batch in training_batches(source, augment, batch=config.batch, seed=0, start=0, stop=steps):
+    state, metrics = compiled(state, parallel.place_batch(batch))
+  return jax.device_get((state.params, metrics))
+
+
+def furthest(trees, others):
+  """The largest difference of two trees' numbers."""
+  pairs = zip(jax.tree.leaves(trees), jax.tree.leaves(others), strict=True)
+  return max(np.abs(a - b).max() for a, b in pairs)
