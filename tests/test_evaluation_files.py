@@ -1,23 +1,24 @@
-"""What an evaluation counts, prints and stores; predictions made elsewhere."""
+"""What an evaluation counts, prints and stores."""
 
 import csv
+import itertools
 import json
-import pathlib
 import re
 
 import numpy as np
 import pytest
-from evaluation_cases import RAW, examples, pixelwise
+from evaluation_cases import RAW, examples
 from PIL import Image
 from training_cases import run, tiny_config
 
 from ppool_jax import metrics
 from train.data.classes import IGNORE
-from train.data.datasets import DATASETS, Dataset
-from train.evaluate import evaluate, evaluate_files, evaluate_workdir, print_table, summarise
+from train.data.datasets import dataset
+from train.evaluate import evaluate_workdir, print_table, summarise
 from train.evaluate_options import parse
-from train.extremes import Extremes
+from train.extremes import Extremes, image_score
 from train.loop import train
+from train.results import confusion_picture
 from train.scores import Scores
 
 
@@ -27,27 +28,6 @@ def workdir(tmp_path_factory):
   folder = tmp_path_factory.mktemp("evaluated") / "run"
   train(tiny_config(steps=1), folder)
   return folder
-
-
-@pytest.fixture
-def tiny(monkeypatch):
-  """A data set "tiny" of two labelled images, by name."""
-  source = [
-    {"id": "a", "label": np.array([[0, 1, 1], [2, 255, 0]], np.uint8)},
-    {"id": "street/b", "label": np.array([[0, 0], [1, 255], [0, 2]], np.uint8)},
-  ]
-  for example in source:
-    example["image"] = np.zeros((*example["label"].shape, 3), np.uint8)
-  monkeypatch.setitem(DATASETS, "tiny", Dataset(lambda split: source, lambda: RAW))
-  return source
-
-
-def write(folder, predictions):
-  """Label maps as PNGs."""
-  for name, values in predictions.items():
-    path = pathlib.Path(folder, f"{name}.png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.array(values, np.uint8)).save(path)
 
 
 def test_what_is_counted(tmp_path):
@@ -87,6 +67,25 @@ def test_absent_classes_are_a_dash(capsys):
   assert rows["road"][3::2] == ["60.00", "75.00", "8"]
   assert rows["sky"][3::2] == ["–", "–", "0"]  # noqa: RUF001
   assert rows["car"][3::2] == ["0.00", "–", "0"]  # noqa: RUF001
+
+
+def test_a_class_that_is_not_there_lowers_an_images_score_by_its_pixels():
+  counts = np.array([[90, 9, 0, 1], [0, 100, 0, 0], [0] * 4, [0] * 4])
+  assert image_score(counts) == pytest.approx((90 / 100 + 100 / 109) / 2)
+  assert np.isnan(image_score(0 * counts))
+
+
+def test_a_picture_of_many_classes_is_legible():
+  """ADE20K's 150, whose names are lists of synonyms: the first of each, none over another."""
+  table = dataset("ade20k").table
+  figure = confusion_picture(np.eye(150, 151, dtype=np.int64), table)
+  labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+  assert (labels[:2], labels[-1], len(labels)) == (["wall", "building"], "no class", 151)
+  width, height = figure.get_size_inches()
+  assert max(width, height) < 26
+  figure.draw_without_rendering()
+  boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+  assert all(upper.y0 >= lower.y1 for upper, lower in itertools.pairwise(boxes))
 
 
 def test_what_an_evaluation_leaves(workdir, capsys):
@@ -166,56 +165,3 @@ def test_the_best_and_the_worst(tmp_path):
   assert panels.shape == (8, 3 * 10 + 2 * 4, 3)
   np.testing.assert_array_equal(panels[:, :10], examples([(8, 10)] * 20)[order[0]]["image"])
   assert (panels[:, 28:] == RAW.palette()[2]).all()
-
-
-def test_files_made_elsewhere_by_hand(tiny, tmp_path):
-  """4, 9, 200 and 255 are no class of four: misses where the truth counts, nothing where it does not."""
-  folder = tmp_path / "made"
-  write(folder, {"a": [[0, 1, 9], [255, 200, 3]], "street/b": [[0, 4], [1, 2], [1, 2]]})
-  results = evaluate_files(folder, "tiny", boundary=0.02, pictures=1)
-  # Truth 0: found as 0, 3; 0, 4, 1. Truth 1: 1, 9; 1. Truth 2: 255; 2.
-  counts = [[2, 1, 0, 1, 1], [0, 2, 0, 0, 1], [0, 0, 1, 0, 1], [0, 0, 0, 0, 0]]
-  stored = json.loads((tmp_path / "made-evaluation-val.json").read_text())
-  assert stored["confusion"] == counts
-  assert results["per_class_iou"] == {"road": 2 / 5, "pole": 2 / 4, "sky": 1 / 2, "car": 0}
-  assert results["pixel_accuracy"] == 5 / 10
-  assert results["miou"] == pytest.approx((0.4 + 0.5 + 0.5 + 0) / 4)
-  assert 0 < results["boundary_iou"] < 1
-  assert {path.name for path in tmp_path.iterdir()} == {
-    "made",
-    "made-evaluation-val",
-    *(f"made-evaluation-val.{ending}" for ending in ("json", "csv", "png")),
-  }
-
-
-def test_raw_ids(tiny, tmp_path):
-  """The data set's own ids; 0, which it ignores, and 5, which it does not have, are misses."""
-  write(tmp_path / "p", {"a": [[7, 17, 0], [23, 7, 5]], "street/b": [[7, 7], [17, 26], [7, 23]]})
-  results = evaluate_files(tmp_path / "p", "tiny", ids="raw")
-  assert results["per_class_iou"] == {"road": 4 / 5, "pole": 2 / 3, "sky": 1.0, "car": None}
-
-
-def test_files_that_cannot_be_scored_are_all_named(tiny, tmp_path):
-  folder = tmp_path / "p"
-  write(folder, {"street/b": np.zeros((2, 2))})
-  with pytest.raises(ValueError, match="2 of 2 predictions cannot be scored") as error:
-    evaluate_files(folder, "tiny")
-  assert f"{folder / 'a.png'}: no such file" in str(error.value)
-  assert f"{folder / 'street/b.png'}: expected 3 x 2 pixels as the image has, got 2 x 2" in str(error.value)
-  write(folder, {"a": np.zeros((2, 3, 3)), "street/b": np.zeros((3, 2))})
-  with pytest.raises(ValueError, match=r"1 of 2 .*\n.*a\.png: expected a label map of one 8-bit channel"):
-    evaluate_files(folder, "tiny")
-  with pytest.raises(FileNotFoundError, match="none: no such folder"):
-    evaluate_files(tmp_path / "none", "tiny")
-  assert [path.name for path in tmp_path.iterdir()] == ["p"], "nothing is stored"
-
-
-def test_a_set_of_ignored_pixels_is_refused(tiny, tmp_path):
-  for example in tiny:
-    example["label"][:] = IGNORE
-  write(tmp_path, {"a": np.zeros((2, 3)), "street/b": np.zeros((3, 2))})
-  with pytest.raises(ValueError, match="every pixel of the set is ignored"):
-    evaluate_files(tmp_path, "tiny")
-  experiment, variables = pixelwise()
-  with pytest.raises(ValueError, match="every pixel of the set is ignored"):
-    evaluate(experiment, variables, tiny, tiny_config())

@@ -1,29 +1,30 @@
 """mIoU and what goes with it, from counts over a whole set: of a run, or of predictions made elsewhere.
 
 python -m train.evaluate --workdir DIR [--boundary 0.02] [--scales 0.75 1 1.25 --flip] [--pictures 8]
-python -m train.evaluate --predictions DIR --data voc [--split val] [--ids raw]
+python -m train.evaluate --predictions FOLDER_OR_ARCHIVE --data voc [--split val] [--ids raw]
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import pathlib
 
 import jax
 import numpy as np
 
-from ppool_jax import metrics
 from train import hosts
 from train.data.datasets import dataset
 from train.data.part import Part
-from train.elsewhere import prediction_files
+from train.elsewhere import Predictions, prediction_files
 from train.errors import report_errors
 from train.evaluate_options import VIEWS, parse
 from train.experiment import Experiment, open_split
-from train.extremes import Extremes
+from train.extremes import Extremes, image_score
 from train.predictor import Predictor, batches_by_size, predictions
 from train.results import print_table, write_files
 from train.scores import TRIMAP, Scores, summarise
+from train.submission.formats import FORMATS
 
 __all__ = ["batches_by_size", "evaluate", "evaluate_files", "evaluate_workdir", "make_predict", "print_table",
            "summarise"]  # fmt: skip
@@ -73,7 +74,7 @@ def evaluate_workdir(
   split = split or config.data.eval_split
   pairs = predictions(run.experiment, run.variables, open_split(config, split), config)
   ways = {name: config.eval[name] for name in VIEWS}
-  about = {"step": run.step, "split": split, "inference": ways}
+  about = {"data": config.data.name, "split": split, "step": run.step, "inference": ways}
   stem = pathlib.Path(workdir, f"evaluation-{split}-{run.step}")
   return _judge(pairs, run.experiment.table, stem, about, boundary, pictures)
 
@@ -88,23 +89,27 @@ def evaluate_files(
   boundary: float = 0.0,
   pictures: int = 0,
 ) -> dict:
-  """As `evaluate_workdir`, of PREDICTIONS/ID.png; stored as PREDICTIONS-evaluation-SPLIT.json and so on.
+  """As `evaluate_workdir`, of label maps; stored as PREDICTIONS-evaluation-SPLIT.json and so on.
 
   A predicted value that is no class is a miss of the true one.
 
   Args:
+    predictions: folder, zip or tar with a PNG an image: ID.png, at any depth, or as the data set's server
+      identifies it, for Cityscapes CITY_SEQUENCE_FRAME*.png.
     data, dir: name of the data set, and where it is prepared.
     ids: what the files hold, "train" ids or the data set's "raw" ones.
 
   Raises:
-    FileNotFoundError, ValueError: no such folder or data set; files that are missing or wrong, all named.
+    FileNotFoundError, ValueError: no such folder, archive or data set; files that are missing or wrong,
+      all named.
   """
   options = {"dir": dir} if dir else {}
   source, table = dataset(data).open(split, **options), dataset(data).table_of(**options)
-  folder = pathlib.Path(predictions).absolute()
-  stem = folder.with_name(f"{folder.name}-evaluation-{split}")
-  pairs = prediction_files(source, table, folder, ids)
-  return _judge(pairs, table, stem, {"split": split}, boundary, pictures, lenient=True)
+  place = pathlib.Path(os.path.abspath(predictions))
+  files = Predictions(place, FORMATS[data].identify if data in FORMATS else str)
+  pairs = prediction_files(source, table, files, ids)
+  stem, about = place.with_name(f"{place.name}-evaluation-{split}"), {"data": data, "split": split}
+  return _judge(pairs, table, stem, about, boundary, pictures, lenient=True)
 
 
 def _judge(pairs, table, stem, about: dict, boundary: float, pictures: int, lenient: bool = False) -> dict:
@@ -112,7 +117,7 @@ def _judge(pairs, table, stem, about: dict, boundary: float, pictures: int, leni
   trimap = TRIMAP if boundary else ()
   scores, extremes = Scores(table, boundary, trimap, lenient), Extremes(pictures, table)
   for example, prediction in pairs:
-    extremes.add(example, prediction, metrics.mean_iou(scores.add(example["label"], prediction)))
+    extremes.add(example, prediction, image_score(scores.add(example["label"], prediction)))
   results = {**about, **scores.results()}
   print_table(results)
   write_files(results, scores.confusion, table, stem)

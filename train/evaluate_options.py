@@ -38,7 +38,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser("python -m train.evaluate", description=description, formatter_class=raw)
   what = parser.add_mutually_exclusive_group(required=True)
   what.add_argument("--workdir", type=pathlib.Path, help="of the training")
-  what.add_argument("--predictions", type=pathlib.Path, help="folder of label maps ID.png made elsewhere")
+  what.add_argument("--predictions", type=pathlib.Path, help="folder, zip or tar of label maps ID.png")
   both = parser.add_argument_group("of both")
   both.add_argument("--split", help="of the data set (default: of a run the config's, else val)")
   ratio = "Boundary IoU in a band of RATIO x the image's diagonal (default: 0.02), and the trimaps' mIoU"

@@ -9,6 +9,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
+from ppool_jax import metrics
 from train.data.classes import ClassTable
 from train.pictures import coloured, side_by_side
 
@@ -16,7 +17,7 @@ from train.pictures import coloured, side_by_side
 class Extremes:
   """The `count` best and the `count` worst images: no more than these are in memory.
 
-  An image's score is the mean IoU over the classes in it; it ranks images and is no mIoU of a set.
+  What ranks them, `image_score`, is no mIoU of a set.
   """
 
   def __init__(self, count: int, table: ClassTable):
@@ -56,3 +57,15 @@ class Extremes:
   def _picture(self, example: dict, prediction: np.ndarray) -> np.ndarray:
     panels = [example["image"], *(coloured(x, self._table) for x in (example["label"], prediction))]
     return side_by_side(panels)
+
+
+def image_score(confusion: np.ndarray) -> float:
+  """Mean IoU over the classes in an image's truth; NaN if its pixels are all ignored.
+
+  Where a class is found that is not there, those that are lose; were its own IoU of 0 counted too, one
+  stray pixel would weigh as much as a whole class.
+
+  Args:
+    confusion: of the image, int64 `[K, K]` or `[K, K + 1]`, rows the truth.
+  """
+  return metrics.mean_of_present(np.where(confusion.sum(1) > 0, metrics.iou(confusion), np.nan))

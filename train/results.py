@@ -20,6 +20,7 @@ NUMBERS = (
   "pixel_accuracy",
   "mean_accuracy",
   "frequency_weighted_iou",
+  "no_class",
   "boundary_iou",
 )
 _COLUMNS = {
@@ -34,19 +35,24 @@ def print_table(results: dict) -> None:
   """The results for a reader, in per cent; absent classes as a dash.
 
   Args:
-    results: of `train.scores`, with split and, of a run, step.
+    results: of `train.scores`, with split and where they are known data and step.
   """
   columns = [key for key in _COLUMNS if key in results]
   step = f", step {results['step']}" if "step" in results else ""
-  table = Table("class", title=f"{results['split']}{step}")
+  table = Table("class", title=f"{results.get('data', '')} {results['split']}{step}".strip())
   for heading in (*(f"{_COLUMNS[key]} %" for key in columns), "pixels"):
     table.add_column(heading, justify="right")
   for name, pixels in results["per_class_pixels"].items():
-    table.add_row(name, *(_percent(results[key][name]) for key in columns), f"{pixels:,}")
+    table.add_row(_short(name), *(_percent(results[key][name]) for key in columns), f"{pixels:,}")
   table.add_section()
+  ious = list(results["per_class_iou"].values())
+  over = {
+    "miou": f", {len(ious) - ious.count(None)} classes occur",
+    "miou_official": f", all {len(ious)} classes",
+  }
   for name in NUMBERS:
     if name in results:
-      table.add_row(name, _percent(results[name]))
+      table.add_row(name + over.get(name, ""), _percent(results[name]))
   for width, value in results.get("trimap_miou", {}).items():
     table.add_row(f"trimap_miou, {width} px", _percent(value))
   Console().print(table)
@@ -62,7 +68,7 @@ def write_files(results: dict, confusion: np.ndarray, table: ClassTable, stem: p
     for train_id, name in enumerate(table.names):
       # None, of a class that does not occur, becomes an empty cell.
       writer.writerow([train_id, name, *(results[key][name] for key in keys)])
-  confusion_picture(confusion, table).savefig(_file(stem, ".png"), dpi=100)
+  confusion_picture(confusion, table).savefig(_file(stem, ".png"), dpi=100, bbox_inches="tight")
   print(f"stored as {stem}.json, .csv, .png")
 
 
@@ -74,22 +80,30 @@ def confusion_picture(confusion: np.ndarray, table: ClassTable) -> Figure:
   """
   pixels = confusion.sum(1, keepdims=True)
   shares = np.where(pixels > 0, confusion / np.maximum(pixels, 1), np.nan)
-  names = table.names
-  side = 3 + 0.3 * len(names)
+  names = [_short(name) for name in table.names]
+  numbered = len(names) <= _NUMBERED
+  side = 3 + (0.3 if numbered else 0.14) * len(names)
   figure = Figure(figsize=(side + 0.5, side), layout="constrained")
   axes = figure.subplots()
   axes.set_facecolor("0.85")
   image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-  axes.set_yticks(range(len(names)), names)
-  axes.set_xticks(range(confusion.shape[1]), [*names, "no class"][: confusion.shape[1]], rotation=90)
+  size = "medium" if numbered else "x-small"
+  axes.set_yticks(range(len(names)), names, fontsize=size)
+  columns = [*names, "no class"][: confusion.shape[1]]
+  axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize=size)
   axes.set(ylabel="truth", xlabel="prediction")
   figure.colorbar(image, ax=axes, shrink=0.6, label="share of the true class's pixels")
-  if len(names) <= _NUMBERED:
+  if numbered:
     for (row, column), share in np.ndenumerate(shares):
       if share >= 0.01:
         shade = "white" if share > 0.5 else "black"
         axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", color=shade, fontsize=7)
   return figure
+
+
+def _short(name: str) -> str:
+  """Of a list of synonyms, as ADE20K has them, the first."""
+  return name.split(";")[0]
 
 
 def _file(stem: pathlib.Path, ending: str) -> pathlib.Path:

@@ -62,10 +62,14 @@ class Scores:
   def results(self) -> dict:
     """`summarise`, and where they were counted boundary_iou, per_class_boundary_iou and trimap_miou.
 
+    With `lenient` also no_class, the share of the counted pixels where no class is predicted.
+
     Raises:
       ValueError: as `checked`.
     """
     results = summarise(self.checked(), self._table)
+    if self._lenient:
+      results["no_class"] = float(self.confusion[:, -1].sum() / self.confusion.sum())
     if self._ratio:
       iou = metrics.iou_of_counts(self._boundary)
       results["boundary_ratio"] = self._ratio
