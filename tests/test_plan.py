@@ -22,7 +22,7 @@ from train.planning.estimate import estimate
 from train.planning.programs import Programs, lowered_step
 from train.planning.report import Plan
 from train.planning.search import largest_that_fits
-from train.planning.slices import plan_slice
+from train.planning.slices import plan_slice, share_of
 from train.planning.topology import devices_of
 
 needs_libtpu = pytest.mark.skipif(
@@ -144,7 +144,7 @@ def test_the_report():
   for part in (
     "8 chips, batch 16 (2 a chip)",
     "2.00 of 16 GiB",
-    "197 GFLOP and 8.2 GB moved",
+    "197.0 GFLOP and 8.2 GB moved",
     "3 all-reduce 80.0 MB",
     "10.70 ms a step, 1,495 images/s",
     "the larger of 1.00 ms computing and 10.00 ms memory, and 0.70 ms collectives",
@@ -259,8 +259,15 @@ def test_a_plan(tmp_path):
   assert plan["estimated_seconds"]["step"] >= plan["estimated_seconds"]["memory"] > 0
 
   again = Programs(out)
-  plan_slice(again, config, "v5e:2x4", 1)
+  plan_slice(again, config, "v5e:2x4", share_of(config, "v5e:2x4"))
   assert json.loads(out.read_text()) == kept, "the program is the same: nothing was compiled"
+
+  config.accumulate = 4
+  assert [share_of(config, f"v5e:{shape}") for shape in ("2x4", "2x2")] == [4, 4]
+  config.batch = 64
+  assert [share_of(config, f"v5e:{shape}") for shape in ("2x4", "2x2")] == [8, 16]
+  with pytest.raises(ValueError, match="expected a multiple of accumulate=4, got 6"):
+    plan_slice(again, config, "v5e:2x4", 6)
 
   status, shown = run([*flags, "--batch-per-chip=400000"])
   assert status == 0, shown

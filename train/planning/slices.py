@@ -29,10 +29,15 @@ def plan_slice(programs: Programs, config, topology: str, batch: int, search: in
   Args:
     config: of the training; its own batch does not matter.
     topology: such as "v5e:4x8".
-    batch: images a chip.
+    batch: images a chip, a multiple of `config.accumulate`.
     search: images a chip where the search for the largest batch begins; 0: no search.
+
+  Raises:
+    ValueError: no such slice, or a batch that does not divide into its parts.
   """
-  chips, measured = len(devices_of(topology)), {}
+  chips, measured, parts = len(devices_of(topology)), {}, config.accumulate
+  if batch % parts:
+    raise ValueError(f"images a chip: expected a multiple of accumulate={parts}, got {batch}")
 
   def memory_of(images: int) -> int | None:
     if images not in measured:
@@ -40,7 +45,10 @@ def plan_slice(programs: Programs, config, topology: str, batch: int, search: in
     return measured[images] and measured[images].memory
 
   memory_of(batch)
-  largest = largest_that_fits(memory_of, chip_of(topology).memory, search) if search else None
+  largest = None
+  if search:
+    limit, start = chip_of(topology).memory, max(1, search // parts)
+    largest = parts * largest_that_fits(lambda count: memory_of(parts * count), limit, start)
   plan = Plan(topology, chips, batch, measured[batch], largest)
   programs.keep(config, plan.as_dict())
   return plan
@@ -56,10 +64,10 @@ def _shown(programs: Programs, config, topology: str, images: int) -> Measures |
 
 
 def share_of(config, topology: str) -> int:
-  """Images a chip: `config.batch` over the chips, or 1 where it does not divide, which is said."""
+  """Images a chip: `config.batch` over the chips; where it does not divide, the least, which is said."""
   chips = len(devices_of(topology))
-  share, rest = divmod(config.batch, chips)
-  if not rest:
-    return share
-  print(f"{topology}: batch {config.batch} does not divide over {chips} chips: planned with 1 a chip")
-  return 1
+  share, rest = divmod(config.batch, chips * config.accumulate)
+  if rest:
+    least = config.accumulate
+    print(f"{topology}: batch {config.batch} does not divide over {chips} chips: planned with {least} a chip")
+  return config.accumulate * (1 if rest else share)
