@@ -42,7 +42,7 @@ def join(kind: str) -> None:
   """
   if kind not in KINDS:
     raise ValueError(f"hosts: expected one of {', '.join(KINDS)}, got {kind!r}")
-  kind = _found() if kind == "auto" else kind
+  kind = detected() if kind == "auto" else kind
   if kind == "alone":
     return
   options = _explicit() if kind == "explicit" else {}
@@ -74,7 +74,7 @@ def joined(kind: str) -> Iterator[None]:
     os._exit(1)
 
 
-def _found() -> str:
+def detected() -> str:
   """The kind that the environment shows."""
   environment = os.environ
   if _EXPLICIT[0] in environment:
