@@ -21,13 +21,14 @@ from PIL import Image
 
 from benchmarks.timing import machine
 from train.data.loader import training_batches
+from train.data.prepared import decoded
 from train.data.transforms import augmentation
 
 _BATCH = 4
 
 
 class Encoded:
-  """Random access to files in memory, decoded as TFDS decodes them."""
+  """Random access to files in memory, decoded as those of prepared data are."""
 
   def __init__(self, files: list[tuple[bytes, bytes]]):
     self._files = files
@@ -36,7 +37,7 @@ class Encoded:
     return len(self._files)
 
   def __getitem__(self, index: int) -> dict:
-    image, label = (np.asarray(Image.open(io.BytesIO(file))) for file in self._files[index])
+    image, label = (decoded(file) for file in self._files[index])
     return {"image": image, "label": label}
 
 

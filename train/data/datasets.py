@@ -8,8 +8,6 @@ import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from absl import logging as absl_logging
-
 from train.data.ade20k_classes import ADE20K
 from train.data.camvid_classes import CAMVID
 from train.data.cityscapes_classes import CITYSCAPES
@@ -17,9 +15,6 @@ from train.data.classes import ClassTable
 from train.data.prepared import Joined, TfdsSource
 from train.data.scenes import SCENES, Scenes
 from train.data.voc_classes import VOC
-
-# TFDS decodes with Pillow where OpenCV is not installed, and says in every process that it does.
-absl_logging.get_absl_logger().addFilter(lambda record: "OpenCV is not installed" not in str(record.msg))
 
 
 class Dataset(NamedTuple):
@@ -61,7 +56,10 @@ def open_prepared(name: str, split: str, dir: str = "data") -> TfdsSource | Join
     FileNotFoundError: not prepared; the command is named.
     ValueError: a split that was not prepared.
   """
+  import tensorflow_datasets as tfds
+
   builder = _prepared(name, dir)
+  files = dict.fromkeys(("image", "label"), tfds.decode.SkipDecoding())
   composed = builder.info.metadata.get("composed", {})
   known = [*builder.info.splits, *composed]
   if split not in known:
@@ -69,7 +67,7 @@ def open_prepared(name: str, split: str, dir: str = "data") -> TfdsSource | Join
   table = table_of(name, dir)
   parts = [
     TfdsSource(
-      builder.as_data_source(part),
+      builder.as_data_source(part, decoders=files),
       table,
       str(builder.data_dir),
       f"{name}: the split {part!r}" if part in builder.info.metadata.get("unlabelled", ()) else "",

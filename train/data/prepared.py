@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import io
 import itertools
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
 from train.data.classes import ClassTable
 from train.data.corrupt import CorruptExample
@@ -28,7 +30,7 @@ class TfdsSource:
   """Random access to a prepared TFDS split: {"id", "image" [H, W, 3], "label" [H, W] in train ids}.
 
   Args:
-    source: TFDS's own, whose labels are raw ids `[H, W, 1]`.
+    source: TFDS's own, without decoding: image and label (raw ids) are files.
     folder: where it is, for errors.
     unlabelled: what the split is called, where it has no labels; its examples are `Unlabelled`.
   """
@@ -44,16 +46,16 @@ class TfdsSource:
       raise IndexError(f"index: expected 0..{len(self) - 1}, got {index}")
     try:
       example = self._source[index]
+      image, label = decoded(example["image"]), decoded(example["label"])
     except Exception as error:  # whatever Array Record or the decoder make of a damaged file
       raise CorruptExample(
         f"{self._folder}: {self._described(index)} is unreadable ({str(error)[:300]}); delete that folder "
         "and prepare it again, or leave such ones out: --config.data.on_corrupt=skip"
       ) from error
     name = _text(example["id"])
-    image = np.asarray(example["image"])
     if self._unlabelled:
       return Unlabelled({"id": name, "image": image}, self._unlabelled)
-    return {"id": name, "image": image, "label": self._table.to_train_ids(example["label"][..., 0], name)}
+    return {"id": name, "image": image, "label": self._table.to_train_ids(label, name)}
 
   def _described(self, index: int) -> str:
     """Example `index` by all that can still be said of it: data set, split, id, file."""
@@ -76,6 +78,15 @@ class TfdsSource:
     if not stored:  # what TFDS makes of an empty record
       raise ValueError("no id")
     return _text(stored)
+
+
+def decoded(file: bytes) -> np.ndarray:
+  """An image's or label map's pixels, read by what checked them when they were prepared.
+
+  TFDS would take OpenCV, which makes colours of a palette and does not say what is wrong with a file.
+  """
+  with Image.open(io.BytesIO(file)) as image:
+    return np.asarray(image)
 
 
 def _text(value) -> str:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
-from PIL import Image
 
 from train.data.classes import IGNORE
-
-# Rows and columns of an array.
-_Window = tuple[slice, slice]
+from train.data.photometric import PhotometricDistortion
+from train.data.resizing import Window, resized
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,19 +54,24 @@ class RandomCrop:
     seen, to = self.windows(example["label"].shape, rng)
     return {**example, **self.placed(example["image"][seen], example["label"][seen], to)}
 
-  def windows(self, shape: tuple[int, int], rng: np.random.Generator) -> tuple[_Window, _Window]:
+  def windows(self, shape: tuple[int, int], rng: np.random.Generator) -> tuple[Window, Window]:
     """What the crop sees of an example of a shape, and where in the crop that lies."""
     rows, columns = (
       _seen(length, window, rng) for length, window in zip(shape, (self.height, self.width), strict=True)
     )
     return (rows[0], columns[0]), (rows[1], columns[1])
 
-  def placed(self, image: np.ndarray, label: np.ndarray, to: _Window) -> dict:
+  def placed(self, image: np.ndarray, label: np.ndarray, to: Window) -> dict:
     """The crop around what it sees."""
-    images = np.full((self.height, self.width, 3), self.mean, np.uint8)
-    labels = np.full((self.height, self.width), IGNORE, np.uint8)
-    images[to], labels[to] = image, label
-    return {"image": images, "label": labels}
+    top, left = (part.start for part in to)
+    bottom, right = self.height - to[0].stop, self.width - to[1].stop
+    if not any((top, bottom, left, right)):
+      return {"image": image, "label": label}
+
+    def padded(array: np.ndarray, value) -> np.ndarray:
+      return cv2.copyMakeBorder(array, top, bottom, left, right, cv2.BORDER_CONSTANT, value=value)
+
+    return {"image": padded(image, self.mean), "label": padded(label, IGNORE)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,22 +90,6 @@ class RandomScaledCrop:
     scaled = self.scale.shape(shape, rng)
     seen, to = self.crop.windows(scaled, rng)
     return {**example, **self.crop.placed(**resized(example, scaled, seen), to=to)}
-
-
-def resized(example: dict, size: tuple[int, int], seen: _Window) -> dict:
-  """A window of an example resized to (height, width): the image bilinear, the label nearest."""
-  shape = example["label"].shape
-  down, across = (whole / length for whole, length in zip(shape, size, strict=True))
-  (top, bottom), (left, right) = ((part.start, part.stop) for part in seen)
-  box = (left * across, top * down, right * across, bottom * down)
-  image = Image.fromarray(example["image"])
-  image = image.resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=box)
-  # In integers: where a label is read must not depend on the window.
-  rows, columns = (
-    (2 * np.arange(part.start, part.stop) + 1) * whole // (2 * length)
-    for part, whole, length in zip(seen, shape, size, strict=True)
-  )
-  return {"image": np.asarray(image), "label": example["label"][rows[:, None], columns]}
 
 
 def _seen(length: int, window: int, rng: np.random.Generator) -> tuple[slice, slice]:
@@ -123,51 +111,7 @@ class RandomFlip:
   def __call__(self, example: dict, rng: np.random.Generator) -> dict:
     if rng.random() < 0.5:
       return example
-    return {**example, "image": example["image"][:, ::-1], "label": example["label"][:, ::-1]}
-
-
-@dataclasses.dataclass(frozen=True)
-class PhotometricDistortion:
-  """Brightness, contrast, saturation and hue, each with probability 1/2 (SSD, Liu et al. 2016).
-
-  All four are linear in the colours (hue as a rotation about the grey axis in YIQ), so they are one
-  matrix and one pass over the image, and only its result is clipped.
-
-  Attributes:
-    strength: 1 is the usual: brightness +-12.5 %, contrast and saturation 0.5 to 1.5, hue +-18 degrees.
-  """
-
-  strength: float = 1.0
-
-  def __post_init__(self):
-    if not 0 <= self.strength <= 2:
-      raise ValueError(f"data.photometric: expected 0 to 2, got {self.strength}")
-
-  def __call__(self, example: dict, rng: np.random.Generator) -> dict:
-    spreads = np.array([0.125, 0.5, 0.5, 18.0])
-    drawn = self.strength * rng.uniform(-spreads, spreads) * (rng.random(4) < 0.5)
-    brightness, contrast, saturation, degrees = drawn
-    grey = example["image"][::4, ::4].mean((0, 1)) @ _GREY[0]
-    matrix = _turned(degrees) @ (_GREY + (1 + saturation) * (np.eye(3) - _GREY))
-    scale = (1 + brightness) * (1 + contrast)
-    # Contrast keeps the mean grey; saturation and hue leave grey as it is.
-    offset = -contrast * (1 + brightness) * grey
-    rows = np.column_stack([scale * matrix, np.full(3, offset)])
-    image = Image.fromarray(example["image"]).convert("RGB", tuple(rows.ravel()))
-    return {**example, "image": np.asarray(image)}
-
-
-# Every row the share of red, green and blue in grey (ITU-R 601).
-_GREY = np.tile([0.299, 0.587, 0.114], (3, 1))
-# RGB to YIQ: a colour's grey and two coordinates across the grey axis.
-_YIQ = np.array([_GREY[0], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
-
-
-def _turned(degrees: float) -> np.ndarray:
-  """The matrix that turns RGB colours about the grey axis."""
-  cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-  turn = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
-  return np.linalg.inv(_YIQ) @ turn @ _YIQ
+    return {**example, **{key: cv2.flip(example[key], 1) for key in ("image", "label")}}
 
 
 @dataclasses.dataclass(frozen=True)
