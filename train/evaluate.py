@@ -73,10 +73,23 @@ def evaluate_workdir(
   config.eval.update(changes or {})
   split = split or config.data.eval_split
   pairs = predictions(run.experiment, run.variables, open_split(config, split), config)
-  ways = {name: config.eval[name] for name in VIEWS}
-  about = {"data": config.data.name, "split": split, "step": run.step, "inference": ways}
-  stem = pathlib.Path(workdir, f"evaluation-{split}-{run.step}")
-  return _judge(pairs, run.experiment.table, stem, about, boundary, pictures)
+  stem = evaluation_stem(workdir, split, run.step)
+  return _judge(pairs, run.experiment.table, stem, about_run(run, split), boundary, pictures)
+
+
+def evaluation_stem(workdir: pathlib.Path, split: str, step: int) -> pathlib.Path:
+  """Where a run's results lie, without .json, .csv and .png."""
+  return pathlib.Path(workdir, f"evaluation-{split}-{step}")
+
+
+def about_run(run, split: str) -> dict:
+  """What a run's stored results say of where they come from.
+
+  Args:
+    run: of `train.run.open_run`.
+  """
+  ways = {name: run.config.eval[name] for name in VIEWS}
+  return {"data": run.config.data.name, "split": split, "step": run.step, "inference": ways}
 
 
 def evaluate_files(

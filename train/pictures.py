@@ -1,8 +1,12 @@
-"""Pictures of label maps."""
+"""Pictures of label maps, and writing pictures."""
 
 from __future__ import annotations
 
+import pathlib
+
+import matplotlib as mpl
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
 from train.data.classes import ClassTable
@@ -44,3 +48,21 @@ def stacked(rows: list[np.ndarray], gap: int = 4) -> np.ndarray:
   return np.concatenate(
     [np.pad(row, side, constant_values=255) for row, side in zip(rows, sides, strict=True)]
   )
+
+
+def write_image(image: np.ndarray | Image.Image, path: pathlib.Path) -> None:
+  """A PNG of RGB uint8 `[H, W, 3]` or of a `PIL` image, never half of one."""
+  image = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+  draft = path.with_name(f"{path.name}.tmp")
+  image.save(draft, "PNG")
+  draft.replace(path)
+
+
+def write_figure(figure: Figure, stem: pathlib.Path) -> None:
+  """STEM.png with 300 dots an inch, STEM.pdf with text as text; the same figure gives the same bytes."""
+  # Publishers refuse Type 3 fonts, Matplotlib's default.
+  with mpl.rc_context({"pdf.fonttype": 42}):
+    for kind, metadata in (("png", {}), ("pdf", {"CreationDate": None})):
+      draft = stem.with_name(f"{stem.name}.{kind}.tmp")
+      figure.savefig(draft, format=kind, dpi=300, metadata=metadata)
+      draft.replace(stem.with_name(f"{stem.name}.{kind}"))

@@ -76,16 +76,30 @@ class Predictor:
 
 def predictions(experiment: Experiment, variables, source, config) -> Iterator[tuple[dict, np.ndarray]]:
   """Every example of a random-access source with its predicted classes uint8 `[H, W]`, once, in any order."""
-  predict = Predictor(experiment, config)
+  for example, (labels,) in joint_predictions([(experiment, variables)], source, config):
+    yield example, labels
+
+
+def joint_predictions(networks, source, config) -> Iterator[tuple[dict, list[np.ndarray]]]:
+  """As `predictions`, of several networks: every example is read once, with a prediction of each.
+
+  Args:
+    networks: (experiment, variables) of each.
+    config: with parallel and eval, of all.
+  """
+  predictors = [Predictor(experiment, config) for experiment, _ in networks]
   meter = Meter(len(source), "evaluation", "images")
   try:
     for examples in batches_by_size(source, config.eval.batch, config.eval.buckets):
-      labels = predict.each(variables, [example["image"] for example in examples])
-      yield from zip(examples, labels, strict=True)
+      images = [example["image"] for example in examples]
+      pairs = zip(predictors, networks, strict=True)
+      found = [predict.each(variables, images) for predict, (_, variables) in pairs]
+      yield from ((example, list(labels)) for example, *labels in zip(examples, *found, strict=True))
       meter.advance(len(examples))
   finally:
     meter.close()
-  _LOG.info("evaluation: sizes of images, each with a program of its own: %d", len(predict.sizes))
+  sizes = len(predictors[0].sizes)
+  _LOG.info("evaluation: sizes of images, each with a program of its own: %d", sizes)
 
 
 def batches_by_size(source, batch: int, multiple: int = 0, waiting: int = WAITING) -> Iterator[list[dict]]:

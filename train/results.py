@@ -43,7 +43,7 @@ def print_table(results: dict) -> None:
   for heading in (*(f"{_COLUMNS[key]} %" for key in columns), "pixels"):
     table.add_column(heading, justify="right")
   for name, pixels in results["per_class_pixels"].items():
-    table.add_row(_short(name), *(_percent(results[key][name]) for key in columns), f"{pixels:,}")
+    table.add_row(short_name(name), *(_percent(results[key][name]) for key in columns), f"{pixels:,}")
   table.add_section()
   ious = list(results["per_class_iou"].values())
   over = {
@@ -80,7 +80,7 @@ def confusion_picture(confusion: np.ndarray, table: ClassTable) -> Figure:
   """
   pixels = confusion.sum(1, keepdims=True)
   shares = np.where(pixels > 0, confusion / np.maximum(pixels, 1), np.nan)
-  names = [_short(name) for name in table.names]
+  names = [short_name(name) for name in table.names]
   numbered = len(names) <= _NUMBERED
   side = 3 + (0.3 if numbered else 0.14) * len(names)
   figure = Figure(figsize=(side + 0.5, side), layout="constrained")
@@ -101,7 +101,7 @@ def confusion_picture(confusion: np.ndarray, table: ClassTable) -> Figure:
   return figure
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
   """Of a list of synonyms, as ADE20K has them, the first."""
   return name.split(";")[0]
 

@@ -1,0 +1,72 @@
+"""Figure 5 of the paper: what the classes gain."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from train.comparison.gains import Gain, mean_gain
+from train.results import short_name
+
+_WIDTH = 3.4  # inches: a column's
+_BAR = 0.155
+_TEXT, _SMALL = 7, 6  # points
+_LETTERS = 62  # of a line of small text
+
+_MOST = 40  # classes that have room
+_FIRST, _LAST = 25, 10  # of more than these
+_NAMED = 8  # of the absent classes
+
+_THIN, _OTHERS = "#0b559f", "#9fc3e6"
+
+
+def draw(present: Sequence[Gain], absent: Sequence[str], titles: Sequence[str], split: str) -> Figure:
+  """A bar a class, largest gain at the top, and a line at their mean.
+
+  Of more than 40 classes the 25 first and the 10 last.
+
+  Args:
+    present, absent: of `gains`.
+    titles: of the baseline and of the other.
+    split: its name.
+  """
+  left_out = len(present) - _FIRST - _LAST if len(present) > _MOST else 0
+  bars = [*present[:_FIRST], None, *present[-_LAST:]] if left_out else list(present)
+  note = _note(absent, titles, split)
+  figure = Figure(figsize=(_WIDTH, _BAR * len(bars) + 0.62 + 0.1 * note.count("\n")), layout="constrained")
+  axes = figure.subplots()
+  shown = [(place, row) for place, row in enumerate(bars) if row]
+  colours = [_THIN if row.thin else _OTHERS for _, row in shown]
+  drawn = axes.barh([place for place, _ in shown], [row.gain for _, row in shown], height=0.72, color=colours)
+  axes.bar_label(drawn, fmt="%+.1f", fontsize=_SMALL, padding=2)
+  axes.set_yticks(range(len(bars)), [short_name(row.name) if row else f"({left_out} more)" for row in bars])
+  axes.set_ylim(len(bars) - 0.4, -0.6)
+  axes.margins(x=0.14)
+  axes.tick_params(axis="y", length=0, labelsize=_TEXT)
+  axes.tick_params(axis="x", labelsize=_SMALL, length=2)
+  axes.spines[["top", "right", "left"]].set_visible(False)
+  axes.axvline(0, color="0.2", linewidth=0.6)
+  mean = mean_gain(present)
+  line = axes.axvline(mean, color="#c23b22", linewidth=0.9, linestyle="--", label=f"mean {mean:+.2f}")
+  axes.set_xlabel(note, fontsize=_SMALL)
+  axes.legend(handles=[*_kinds(present), line], fontsize=_SMALL, frameon=False, loc="lower right")
+  return figure
+
+
+def _kinds(present: Sequence[Gain]) -> list[Patch]:
+  """Which colour is of the thin classes, where there are both kinds."""
+  if len({row.thin for row in present}) < 2:
+    return []
+  return [Patch(color=_THIN, label="thin classes"), Patch(color=_OTHERS, label="others")]
+
+
+def _note(absent: Sequence[str], titles: Sequence[str], split: str) -> str:
+  lines = [f"gain in IoU, points: {titles[1]} against {titles[0]}"]
+  if absent:
+    names = ", ".join(short_name(name) for name in absent[:_NAMED])
+    more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
+    lines.append(f"not in {split}: {names}{more}")
+  return "\n".join(part for line in lines for part in textwrap.wrap(line, _LETTERS))
