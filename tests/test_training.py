@@ -2,7 +2,6 @@
 
 import json
 
-import chex
 import jax
 import numpy as np
 import pytest
@@ -13,26 +12,31 @@ from train.experiment import make_experiment, open_split
 from train.guard import TrainingDiverged
 from train.log import read_metrics
 from train.loop import train
-from train.parallel import Pmap, backend
+from train.parallel import Jit, Pmap, backend
 from train.run import initial_state, open_run
 from train.step import make_step
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 
 
-def test_one_compilation():
+@pytest.mark.parametrize("backend_of", [Pmap, Jit])
+def test_one_compilation(backend_of):
+  """Steps after the first compile nothing; what would is refused."""
   config = tiny_config()
   experiment = make_experiment(config)
   state, tx, schedule = initial_state(experiment, config)
-  parallel = Pmap()
+  parallel = backend_of()
   step = make_step(experiment.model, experiment.preprocess, tx, schedule, parallel, normalise="image", seed=0)
-  compiled = parallel.compile_step(chex.assert_max_traces(step, n=1))
+  compiled = parallel.compile_step(step)
   batch = {"image": np.zeros((8, 32, 48, 3), np.uint8), "label": np.full((8, 32, 48), 255, np.uint8)}
   state = parallel.place_state(state)
   for _ in range(3):
     state, metrics = compiled(state, parallel.place_batch(batch))
   assert float(metrics["loss"]) == 0, "a batch of ignored pixels has no loss"
   assert float(metrics["gradient_norm"]) == 0
+  smaller = {name: x[:, :, :32] for name, x in batch.items()}
+  with pytest.raises(TypeError, match=r"compiled again: a batch of .*48.* became .*32, 32"):
+    compiled(state, parallel.place_batch(smaller))
 
 
 def test_normalisations_differ_by_the_pixels_of_an_image():

@@ -34,8 +34,11 @@ class Pmap:
     return jax.lax.axis_index(_AXIS) * count + jnp.arange(count)
 
   def compile_step(self, step):
-    """`step(state, batch) -> (state, metrics)`; the state's buffers are reused."""
-    return jax.pmap(step, _AXIS, in_axes=(None, 0), out_axes=(None, None), donate_argnums=(0,))
+    """`step(state, batch) -> (state, metrics)`; the state's buffers are reused.
+
+    It is compiled once: a batch of another shape is a TypeError, not a silent minute.
+    """
+    return jax.pmap(_once(step), _AXIS, in_axes=(None, 0), out_axes=(None, None), donate_argnums=(0,))
 
   def compile_map(self, function):
     """`function(variables, images) -> outputs`, an output for each example."""
@@ -87,7 +90,7 @@ class Jit:
     return jnp.arange(count)
 
   def compile_step(self, step):
-    return jax.jit(step, donate_argnums=(0,), out_shardings=self._replicated)
+    return jax.jit(_once(step), donate_argnums=(0,), out_shardings=self._replicated)
 
   def compile_map(self, function):
     return jax.jit(function)
@@ -119,6 +122,20 @@ class Jit:
 
   def fetch_map(self, outputs):
     return jax.tree.map(np.asarray, outputs)
+
+
+def _once(step):
+  """`step`, refusing to be traced twice; chex.assert_max_traces counts all closures of a name as one."""
+  seen = []
+
+  def traced(state, batch):
+    shapes = jax.tree.map(jnp.shape, batch)
+    if seen:
+      raise TypeError(f"the training step would be compiled again: a batch of {seen[0]} became {shapes}")
+    seen.append(shapes)
+    return step(state, batch)
+
+  return traced
 
 
 def _sharding(devices, *axes: str) -> NamedSharding:

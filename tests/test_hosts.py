@@ -1,0 +1,170 @@
+"""Several processes as on several hosts: agreeing, being interrupted, ending together."""
+
+import json
+import signal
+import time
+
+import pytest
+from host_cases import command, finish, free_port, launch
+from training_cases import program
+
+from train import hosts
+from train.checkpoint import params_sha256
+from train.log import read_metrics
+from train.run import open_run
+
+STEPS = 30
+NAMES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+
+
+def words(workdir, **changes):
+  return command(workdir, **{"steps": STEPS, "checkpoint__every": 0, **changes})
+
+
+def steps_logged(workdir):
+  return [line["step"] for line in read_metrics(workdir) if "loss" in line]
+
+
+def until_logged(workdir, step, processes):
+  end = time.monotonic() + 200
+  while step not in steps_logged(workdir):
+    assert all(process.poll() is None for process in processes), finish(processes)
+    assert time.monotonic() < end
+    time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+  """A finished run of two processes with two devices each."""
+  workdir = tmp_path_factory.mktemp("hosts") / "run"
+  told = finish(launch([words(workdir)] * 2, devices=2))
+  assert [status for status, _ in told] == [0, 0], told
+  return workdir, told
+
+
+def test_the_first_process_alone_writes_and_tells(undisturbed):
+  workdir, told = undisturbed
+  assert steps_logged(workdir) == list(range(1, STEPS + 1))
+  assert "miou" in told[0][1]
+  assert "step" not in told[1][1]
+  assert "miou" not in told[1][1]
+  assert len(list((workdir / "tensorboard").iterdir())) == 1
+  summary = json.loads((workdir / "summary.json").read_text())
+  assert params_sha256(open_run(workdir).variables["params"]) == summary["params_sha256"]
+  total = json.loads((workdir / "summary.json").read_text())["per_class_pixels"]
+  assert sum(total.values()) > 0, "each image is counted once, by one of the processes"
+
+
+def test_a_finished_run_says_so_to_all(undisturbed):
+  workdir, _ = undisturbed
+  for status, output in finish(launch([words(workdir)] * 2, devices=2)):
+    assert status == 0
+    assert f"is finished: step {STEPS}" in output
+
+
+def test_sigterm_of_any_process_saves_on_all(undisturbed, tmp_path):
+  """The second one is told; the same command goes on to the same bits."""
+  processes = launch([words(tmp_path)] * 2, devices=2)
+  until_logged(tmp_path, 4, processes)
+  processes[1].send_signal(signal.SIGTERM)
+  told = finish(processes)
+  assert [status for status, _ in told] == [0, 0], told
+  assert "SIGTERM: saving after this step" in told[1][1]
+  assert "interrupted: saved at step" in told[0][1]
+  assert not (tmp_path / "summary.json").exists()
+  told = finish(launch([words(tmp_path)] * 2, devices=2))
+  assert [status for status, _ in told] == [0, 0], told
+  assert "going on from step" in told[0][1]
+  summaries = [json.loads((path / "summary.json").read_text()) for path in (undisturbed[0], tmp_path)]
+  assert summaries[0]["params_sha256"] == summaries[1]["params_sha256"]
+  assert steps_logged(tmp_path) == list(range(1, STEPS + 1))
+
+
+def test_a_killed_process_ends_the_others_and_one_process_goes_on(undisturbed, tmp_path):
+  """With a checkpoint by the clock; another number of processes and devices continues, to rounding."""
+  processes = launch([words(tmp_path, checkpoint__seconds=0.01)] * 2, devices=2)
+  until_logged(tmp_path, 6, processes)
+  processes[1].kill()
+  told = finish(processes, limit=100)
+  assert told[0][0] != 0
+  status, output = finish([program(words(tmp_path, checkpoint__seconds=0.01))])[0]
+  assert status == 0, output
+  assert "going on from step" in output
+  summaries = [json.loads((path / "summary.json").read_text()) for path in (undisturbed[0], tmp_path)]
+  assert summaries[0]["miou"] == pytest.approx(summaries[1]["miou"], abs=0.02)
+  assert steps_logged(tmp_path) == list(range(1, STEPS + 1))
+
+
+def test_processes_that_differ_are_refused(tmp_path):
+  commands = [words(tmp_path), words(tmp_path, schedule__rate=0.5, seed=1)]
+  for status, output in finish(launch(commands, devices=2)):
+    assert status == 1
+    assert "the processes differ" in output
+    assert "config.schedule.rate: 0.5 in process 1, 0.003 in process 0" in output
+    assert "config.seed: 1 in process 1, 0 in process 0" in output
+    assert "initial parameters" in output
+  assert not (tmp_path / "config.json").exists()
+
+
+def test_what_the_first_process_cannot_do_ends_all(tmp_path):
+  (tmp_path / "run").write_text("a file")
+  told = finish(launch([words(tmp_path / "run")] * 2, devices=2))
+  assert [status for status, _ in told] == [1, 1]
+  for _, output in told:
+    assert f"workdir {tmp_path / 'run'} cannot be written" in output
+  assert "process 0 of 2: " in told[1][1]
+
+
+def test_slurm(tmp_path):
+  """What srun tells its processes, on this machine."""
+  number = 60000 + free_port() % 4000
+  common = {"SLURM_JOB_ID": str(number), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
+  processes = [
+    program(words(tmp_path, steps=2), SLURM_PROCID=str(i), SLURM_LOCALID=str(i), **common) for i in range(2)
+  ]
+  told = finish(processes)
+  assert [status for status, _ in told] == [0, 0], told
+  assert steps_logged(tmp_path) == [1, 2]
+  assert "loss" not in told[1][1]
+
+
+@pytest.mark.parametrize(
+  ("environment", "kind"),
+  [
+    ({}, "alone"),
+    ({"SLURM_NTASKS": "1", "SLURM_STEP_NODELIST": "n1"}, "alone"),
+    ({"SLURM_NTASKS": "2"}, "alone"),  # the shell of an allocation is no step of it
+    ({"SLURM_NTASKS": "2", "SLURM_STEP_NODELIST": "n[1-2]"}, "slurm"),
+    ({"SLURM_NTASKS": "2", "SLURM_STEP_NODELIST": "n1", "JAX_COORDINATOR_ADDRESS": "a:1"}, "explicit"),
+    ({"OMPI_COMM_WORLD_SIZE": "4"}, "ompi"),
+    ({"TPU_ML_PLATFORM": "JAX"}, "tpu"),
+  ],
+)
+def test_what_the_environment_shows(monkeypatch, environment, kind):
+  for name in ("SLURM_NTASKS", "SLURM_STEP_NODELIST", "OMPI_COMM_WORLD_SIZE", "TPU_ML_PLATFORM", *NAMES):
+    monkeypatch.delenv(name, raising=False)
+  for name, value in environment.items():
+    monkeypatch.setenv(name, value)
+  assert hosts.detected() == kind
+
+
+@pytest.mark.parametrize("values", [("host", "2", "0"), ("host:1", "", "0"), ("host:1", "2", "2")])
+def test_an_environment_that_does_not_fit(monkeypatch, values):
+  for name, value in zip(NAMES, values, strict=True):
+    monkeypatch.setenv(name, value)
+  with pytest.raises(ValueError, match=f"HOST:PORT, a number and an index, got .*JAX_PROCESS_ID={values[2]}"):
+    hosts.join("explicit")
+
+
+def test_errors():
+  with pytest.raises(ValueError, match=r"hosts: expected one of auto, alone, .* got 'mpi'"):
+    hosts.join("mpi")
+  with pytest.raises(ValueError, match="hosts: slurm: this process cannot join the others"):
+    hosts.join("slurm")
+
+
+def test_one_process_needs_no_others():
+  assert hosts.gather({"a": [1]}) == [{"a": [1]}]
+  assert hosts.share(lambda: None, like=1.0) is None
+  with pytest.raises(OSError, match="full"):
+    hosts.on_first(lambda: (_ for _ in ()).throw(OSError("full")))
