@@ -2,6 +2,7 @@
 
 import logging
 import pathlib
+import random
 
 import jax.numpy as jnp
 import numpy as np
@@ -23,7 +24,7 @@ def saved(tmp_path):
 
 
 def largest_file(folder: pathlib.Path) -> pathlib.Path:
-  return max((file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
+  return max((file for file in (folder / "state").rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
 
 
 def test_the_newest_comes_back_and_the_oldest_is_gone(saved):
@@ -63,6 +64,31 @@ def test_a_damaged_checkpoint_is_set_aside(saved, tmp_path, caplog, damage):
   assert saved.steps() == [2]
   saved.save(3, state(3), seconds=30.0)
   assert int(saved.restore(state(0))[0]["step"]) == 3
+
+
+def test_any_flipped_bit(saved, tmp_path, caplog):
+  """In every file, the digests' own too, at random places."""
+  draw = random.Random(0)
+  for file in sorted(file for file in (tmp_path / "checkpoints" / "3").rglob("*") if file.is_file()):
+    whole = file.read_bytes()
+    for _ in range(10 if whole else 0):
+      damaged = bytearray(whole)
+      damaged[draw.randrange(len(damaged))] ^= 1 << draw.randrange(8)
+      file.write_bytes(bytes(damaged))
+      restored, seconds = saved.restore(state(0))
+      assert (int(restored["step"]), seconds) == (2, 20), file
+    file.write_bytes(whole)
+  assert int(saved.restore(state(0))[0]["step"]) == 3
+  assert "state/manifest.ocdbt is not what was written" in caplog.text
+
+
+def test_killed_before_the_files_were_sealed(saved, tmp_path):
+  """The digest of the contents still tells."""
+  (tmp_path / "checkpoints" / "3" / "files.json").unlink()
+  assert int(saved.restore(state(0))[0]["step"]) == 3
+  meta = tmp_path / "checkpoints" / "3" / "meta" / "metadata"
+  meta.write_text(meta.read_text().replace("30.0", "31.0"))
+  assert int(saved.restore(state(0))[0]["step"]) == 2
 
 
 def test_wrong_numbers_are_noticed_by_the_digest_alone(saved, tmp_path, monkeypatch):

@@ -62,7 +62,9 @@ class Alarm:
     index = self._rollbacks.batch(held.step - 1)
     folder = self._folder / f"{held.step}-batch-{index}"
     state, first = self._examined(held, state, why, folder, index)
-    where = f"first not finite: {first['kind']} of {first['layer']}" if first else "every layer is finite"
+    where = (
+      f"first not finite: {' '.join(filter(None, first.values()))}" if first else "every layer is finite"
+    )
     text = f"step {held.step}: {why}; {where}; evidence: {folder}"
     count = skipped if self._guard.action == "skip" else len(self._rollbacks) + 1
     if self._guard.action == "stop":

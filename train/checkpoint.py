@@ -1,8 +1,8 @@
-"""Checkpoints: orbax, with a digest that is verified when one is read.
+"""Checkpoints: orbax, with digests that are verified when one is read.
 
 Orbax commits a checkpoint by renaming a folder, so that a kill leaves the previous one; but it does
-not notice damage to a committed file. Hence the digest: a damaged checkpoint is set aside and the
-newest good one is used.
+not notice damage to a committed file. Hence the digests, of the files and of what is read from them: a
+damaged checkpoint is set aside and the newest good one is used.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ import itertools
 import logging
 import pathlib
 import shutil
+import sys
+import threading
 
 import flax
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from absl import logging as absl_logging
 
-from train import storage
+from train import files, storage
 
 _LOG = logging.getLogger("train")
 
@@ -42,6 +45,7 @@ class Checkpoints:
   @functools.cached_property
   def _manager(self) -> ocp.CheckpointManager:
     """Opened when it is needed: in the first process alone, which therefore waits for no other."""
+    _keep_threads_quiet()
     self._directory.mkdir(parents=True, exist_ok=True)
     process = jax.process_index()
     options = ocp.CheckpointManagerOptions(
@@ -72,25 +76,31 @@ class Checkpoints:
     meta = {"digest": _seal(tree, seconds), "seconds": seconds}
     items = {"state": ocp.args.StandardSave(tree), "meta": ocp.args.JsonSave(meta)}
     try:
-      self._check_folder()
+      self._check_folder(sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(tree)))
       if step in self.steps():
         return
       self._manager.save(step, args=ocp.args.Composite(**items), force=True)
+      files.seal(self._directory / str(step))
     except Exception as error:  # a full disk comes as errors of several libraries
       raise storage.CannotWrite(self._not_saved(step, error)) from error
 
-  def _check_folder(self) -> None:
-    """A folder that vanished must not be made again: it would be a run without its other files."""
+  def _check_folder(self, needed: int) -> None:
+    """A folder that vanished must not be made again: it would be a run without its other files.
+
+    A disk that is too small is best known before: what is half written then takes what is left of it.
+    """
     opened = "_manager" in vars(self)
     if not (there := self._directory if opened else self._directory.parent).is_dir():
       raise NotADirectoryError(f"no folder {there}")
+    if shutil.disk_usage(there).free < needed + storage.LITTLE:
+      raise OSError(f"the disk is full: it takes {needed:,} bytes and some more")
 
   def _not_saved(self, step: int, error: Exception) -> str:
     """Removes what there is of `step`; returns what to say, and what is left to go on from."""
     free = storage.free(self._directory)  # before that, as the disk is full with it
     for draft in self._directory.glob(f"{step}.*tmp*"):
       shutil.rmtree(draft, ignore_errors=True)
-    why = storage.fault(self._directory) or f"{str(error)[:500]}; free some space, or use another --workdir"
+    why = storage.fault(self._directory) or f"{str(error)[:500]}; free some space"
     there = self._directory.is_dir()
     kept = (
       sorted(int(path.name) for path in self._directory.iterdir() if path.name.isdigit()) if there else []
@@ -134,6 +144,7 @@ class Checkpoints:
 
   def _read(self, step: int) -> tuple[dict, float]:
     try:
+      files.check(self._directory / str(step))
       items = {"state": ocp.args.StandardRestore(), "meta": ocp.args.JsonRestore()}
       read = self._manager.restore(step, args=ocp.args.Composite(**items))
       tree, seconds = read["state"], read["meta"]["seconds"]
@@ -171,6 +182,19 @@ class Checkpoints:
   def close(self) -> None:
     if "_manager" in vars(self):
       self._manager.close()
+
+
+@functools.cache
+def _keep_threads_quiet() -> None:
+  """What fails in threads of orbax and tensorstore comes as an exception, too: hundreds of lines less."""
+  before, main = sys.excepthook, threading.main_thread()
+
+  def hook(*error):
+    if threading.current_thread() is main:
+      before(*error)
+
+  sys.excepthook = hook
+  absl_logging.get_absl_logger().addFilter(lambda record: "_SignalingThread" not in str(record.msg))
 
 
 def digest(tree) -> str:

@@ -30,8 +30,8 @@ class Diagnosis:
       batch: {"image", "label"} as the loader gives them.
 
     Returns:
-      The state as it was, and {"layers", "parameters", "gradients", "results"}: lists of (name, how many
-      values are not finite, largest finite magnitude), the first in the order of the forward pass.
+      The state as it was, and {"layers", "loss", "parameters", "gradients", "results"}: lists of (name, how
+      many values are not finite, largest finite magnitude), the layers in the order of the forward pass.
       results are parameters and running statistics after the step.
     """
     compiled = self._parallel.compile_step(lambda state, batch: self._again(state, batch, step))
@@ -55,7 +55,7 @@ class Diagnosis:
     results = {"params": optax.apply_updates(state.params, updates), "batch_stats": batch_stats}
     trees = {"parameters": state.params, "gradients": grads, "results": results}
     looks = {name: jax.tree.map(_look, tree) for name, tree in trees.items()}
-    layers = [*layers, _look(self._parallel.sum(loss))]
+    looks["loss"] = {"loss": _look(self._parallel.sum(loss))}
     return state, ([self._everywhere(look) for look in layers], looks)
 
   def _watched(self, *arguments):
@@ -70,7 +70,6 @@ class Diagnosis:
 
     with nn.intercept_methods(watch):
       loss, (_, _, batch_stats) = self._loss_of(*arguments)
-    self._layers.append("loss")
     return loss, (batch_stats, looks)
 
   def _everywhere(self, look):
@@ -96,7 +95,7 @@ def _plain(look) -> tuple[int, float]:
 def first_not_finite(findings: dict) -> dict | None:
   """What went wrong first: {"kind", "layer"}, or None where all is finite.
 
-  kind is "parameter" (of `layer`, before the step), "activation" (the output of `layer`), "loss",
+  kind is "parameter" (of `layer`, before the step), "activation" (the output of `layer`), "loss" (None),
   "gradient" (of a parameter of `layer`, the one nearest the loss, where the backward pass meets it
   first) or "update" (what the step makes of a parameter or running statistic).
   """
@@ -111,7 +110,9 @@ def first_not_finite(findings: dict) -> dict | None:
   if parameter and (layer is None or place(parameter) <= order[layer]):
     return {"kind": "parameter", "layer": parameter}
   if layer:
-    return {"kind": "loss" if layer == "loss" else "activation", "layer": layer}
+    return {"kind": "activation", "layer": layer}
+  if bad["loss"]:
+    return {"kind": "loss", "layer": None}
   if bad["gradients"]:
     return {"kind": "gradient", "layer": max(bad["gradients"], key=place)}
   return {"kind": "update", "layer": bad["results"][0]} if bad["results"] else None

@@ -8,7 +8,7 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
-_LITTLE = 1 << 20  # bytes; a disk with less left is full
+LITTLE = 1 << 20  # bytes; a disk with less left is full
 
 
 class CannotWrite(OSError):
@@ -17,23 +17,27 @@ class CannotWrite(OSError):
 
 def fault(folder: pathlib.Path) -> str | None:
   """Why `folder` cannot be written and what to do, or None where nothing is wrong with it."""
-  if not folder.exists():
+  there = _nearest(folder)
+  if not there.is_dir():
+    return f"{there} is a file, where a folder is expected: move that away"
+  if there != folder:
     return "it is gone: mount or restore it, or start again with another --workdir"
-  if not folder.is_dir():
-    return "a file is in its place: move that away"
   if os.statvfs(folder).f_flag & os.ST_RDONLY:
     return "it is mounted read-only: mount it for writing, or use another --workdir"
   if not os.access(folder, os.W_OK):
     return "this user may not write there: change its permissions, or use another --workdir"
-  if shutil.disk_usage(folder).free < _LITTLE:
+  if shutil.disk_usage(folder).free < LITTLE:
     return "the disk is full: free some space; lower checkpoint.keep to need less"
   return None
 
 
 def free(folder: pathlib.Path) -> str:
   """The bytes that are free on the disk of `folder`, or of the nearest folder above that exists."""
-  there = next(path for path in (folder, *folder.parents) if path.exists())
-  return f"{shutil.disk_usage(there).free:,} bytes free"
+  return f"{shutil.disk_usage(_nearest(folder)).free:,} bytes free"
+
+
+def _nearest(folder: pathlib.Path) -> pathlib.Path:
+  return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 @contextlib.contextmanager
