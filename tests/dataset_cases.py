@@ -45,6 +45,13 @@ def save(path, array, palette=None):
   return path
 
 
+def save_maps(folder, maps, palette=None):
+  """Label maps by name as FOLDER/NAME.png."""
+  for name, values in maps.items():
+    save(pathlib.Path(folder, f"{name}.png"), np.array(values, np.uint8), palette)
+  return folder
+
+
 def write_lines(path, lines):
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_text("".join(f"{line}\n" for line in lines))

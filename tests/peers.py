@@ -53,6 +53,11 @@ def pretrainedmodels():
   return _imported("pretrainedmodels")
 
 
+def cityscapes_evaluation():
+  """The publisher's evaluation of label maps."""
+  return _imported("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling")
+
+
 def randomise_keras(model, seed=0):
   """He-normal kernels, and batch statistics, scales and biases away from 0 and 1."""
   rng = RNG(seed)

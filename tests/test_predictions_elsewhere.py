@@ -1,20 +1,20 @@
 """Predictions made elsewhere: where they are found, and how they are scored; a run's own submission."""
 
 import json
-import pathlib
 import re
 
 import numpy as np
 import pytest
-from dataset_cases import save, tar_of, write_voc, zip_of
+from dataset_cases import save, save_maps, tar_of, write_voc, zip_of
 from evaluation_cases import RAW, pixelwise
 from ml_collections import ConfigDict
-from training_cases import run, tiny_config
+from training_cases import tiny_config
 
 from train.data.classes import IGNORE
 from train.data.datasets import DATASETS, Dataset
 from train.elsewhere import Predictions
 from train.evaluate import evaluate, evaluate_files, evaluate_workdir
+from train.evaluate_options import parse
 from train.loop import train
 from train.prepare import prepare
 from train.submission.formats import FORMATS
@@ -34,12 +34,6 @@ def tiny(monkeypatch):
     example["image"] = np.zeros((*example["label"].shape, 3), np.uint8)
   monkeypatch.setitem(DATASETS, "tiny", Dataset(lambda split: source, lambda: RAW))
   return source
-
-
-def write(folder, predictions):
-  """Label maps as PNGs."""
-  for name, values in predictions.items():
-    save(pathlib.Path(folder, f"{name}.png"), np.array(values, np.uint8))
 
 
 def put(folder, *names):
@@ -124,9 +118,7 @@ def test_a_runs_own_submission_scores_as_the_run(tmp_path):
     assert {name: found[name] for name in ("miou", "per_class_iou")} == {
       name: expected[name] for name in ("miou", "per_class_iou")
     }
-  flags = [f"--predictions={archive}", "--data=voc", f"--dir={tmp_path / 'data'}", "--ids=raw"]
-  status, output = run(["train.evaluate", *flags])
-  assert status == 0, output
+  evaluate_files(**parse("", f"--predictions {archive} --data voc --dir {tmp_path}/data --ids raw".split()))
   stored = json.loads((tmp_path / "sent" / "results.tar.gz-evaluation-val.json").read_text())
   assert stored["per_class_iou"] == expected["per_class_iou"]
   assert (stored["data"], stored["split"], stored["no_class"]) == ("voc", "val", 0)
@@ -135,7 +127,7 @@ def test_a_runs_own_submission_scores_as_the_run(tmp_path):
 def test_files_made_elsewhere_by_hand(tiny, tmp_path):
   """4, 9, 200 and 255 are no class of four: misses where the truth counts, nothing where it does not."""
   folder = tmp_path / "made"
-  write(folder, {"a": [[0, 1, 9], [255, 200, 3]], "street/b": [[0, 4], [1, 2], [1, 2]]})
+  save_maps(folder, {"a": [[0, 1, 9], [255, 200, 3]], "street/b": [[0, 4], [1, 2], [1, 2]]})
   results = evaluate_files(folder, "tiny", boundary=0.02, pictures=1)
   # Truth 0: found as 0, 3; 0, 4, 1. Truth 1: 1, 9; 1. Truth 2: 255; 2.
   counts = [[2, 1, 0, 1, 1], [0, 2, 0, 0, 1], [0, 0, 1, 0, 1], [0, 0, 0, 0, 0]]
@@ -154,19 +146,19 @@ def test_files_made_elsewhere_by_hand(tiny, tmp_path):
 
 def test_raw_ids(tiny, tmp_path):
   """The data set's own ids; 0, which it ignores, and 5, which it does not have, are misses."""
-  write(tmp_path / "p", {"a": [[7, 17, 0], [23, 7, 5]], "street/b": [[7, 7], [17, 26], [7, 23]]})
+  save_maps(tmp_path / "p", {"a": [[7, 17, 0], [23, 7, 5]], "street/b": [[7, 7], [17, 26], [7, 23]]})
   results = evaluate_files(tmp_path / "p", "tiny", ids="raw")
   assert results["per_class_iou"] == {"road": 4 / 5, "pole": 2 / 3, "sky": 1.0, "car": None}
 
 
 def test_files_that_cannot_be_scored_are_all_named(tiny, tmp_path):
   folder = tmp_path / "p"
-  write(folder, {"street/b": np.zeros((2, 2))})
+  save_maps(folder, {"street/b": np.zeros((2, 2))})
   with pytest.raises(ValueError, match="2 of 2 predictions cannot be scored") as error:
     evaluate_files(folder, "tiny")
   assert f"{folder / 'a.png'}: no such file" in str(error.value)
   assert f"{folder / 'street/b.png'}: expected 3 x 2 pixels as the image has, got 2 x 2" in str(error.value)
-  write(folder, {"a": np.zeros((2, 3, 3)), "street/b": np.zeros((3, 2))})
+  save_maps(folder, {"a": np.zeros((2, 3, 3)), "street/b": np.zeros((3, 2))})
   with pytest.raises(ValueError, match=r"1 of 2 .*\n.*a\.png: expected a label map of one 8-bit channel"):
     evaluate_files(folder, "tiny")
   with pytest.raises(FileNotFoundError, match="none: no such folder"):
@@ -177,7 +169,7 @@ def test_files_that_cannot_be_scored_are_all_named(tiny, tmp_path):
 def test_a_set_of_ignored_pixels_is_refused(tiny, tmp_path):
   for example in tiny:
     example["label"][:] = IGNORE
-  write(tmp_path, {"a": np.zeros((2, 3)), "street/b": np.zeros((3, 2))})
+  save_maps(tmp_path, {"a": np.zeros((2, 3)), "street/b": np.zeros((3, 2))})
   with pytest.raises(ValueError, match="every pixel of the set is ignored"):
     evaluate_files(tmp_path, "tiny")
   experiment, variables = pixelwise()
