@@ -139,7 +139,7 @@ def test_a_frame_without_a_prediction_or_with_two(data, tmp_path, capsys):
   with pytest.raises(SystemExit):
     theirs(folder, data)
   assert "Found multiple predictions for ground truth" in capsys.readouterr().out
-  with pytest.raises(ValueError, match="2 of 5 predictions cannot be scored") as error:
+  with pytest.raises(ValueError, match="predictions of 5 images cannot be scored; problems: 2") as error:
     ours(folder, data)
   assert f"expected one prediction of {name_of(0)}" in str(error.value)
   assert f"{name_of(2)}.png: no such file" in str(error.value)

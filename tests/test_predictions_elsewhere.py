@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from dataset_cases import save, save_maps, tar_of, write_voc, zip_of
-from evaluation_cases import RAW, pixelwise
+from evaluation_cases import RAW, examples, pixelwise
 from ml_collections import ConfigDict
 from training_cases import tiny_config
 
@@ -144,22 +144,36 @@ def test_files_made_elsewhere_by_hand(tiny, tmp_path):
   }
 
 
-def test_raw_ids(tiny, tmp_path):
+def test_raw_ids(tiny, tmp_path, capsys):
   """The data set's own ids; 0, which it ignores, and 5, which it does not have, are misses."""
   save_maps(tmp_path / "p", {"a": [[7, 17, 0], [23, 7, 5]], "street/b": [[7, 7], [17, 26], [7, 23]]})
   results = evaluate_files(tmp_path / "p", "tiny", ids="raw")
   assert results["per_class_iou"] == {"road": 4 / 5, "pole": 2 / 3, "sky": 1.0, "car": None}
+  assert "--ids" not in capsys.readouterr().out
+  evaluate_files(tmp_path / "p", "tiny")
+  assert "90 % of the pixels are predicted as no class; does --ids raw fit?" in capsys.readouterr().out
+
+
+def test_of_many_missing_files_twenty_are_named(tmp_path, monkeypatch):
+  source = examples([(2, 2)] * 30)
+  monkeypatch.setitem(DATASETS, "many", Dataset(lambda split: source, lambda: RAW))
+  save_maps(tmp_path, {"other": np.zeros((2, 2))})
+  with pytest.raises(ValueError, match=r"(?s)problems: 30\nmissing \(30\):.*image-019.*and 10 more") as error:
+    evaluate_files(tmp_path, "many")
+  assert "image-020" not in str(error.value)
 
 
 def test_files_that_cannot_be_scored_are_all_named(tiny, tmp_path):
   folder = tmp_path / "p"
   save_maps(folder, {"street/b": np.zeros((2, 2))})
-  with pytest.raises(ValueError, match="2 of 2 predictions cannot be scored") as error:
+  with pytest.raises(ValueError, match="predictions of 2 images cannot be scored; problems: 2") as error:
     evaluate_files(folder, "tiny")
   assert f"{folder / 'a.png'}: no such file" in str(error.value)
   assert f"{folder / 'street/b.png'}: expected 3 x 2 pixels as the image has, got 2 x 2" in str(error.value)
   save_maps(folder, {"a": np.zeros((2, 3, 3)), "street/b": np.zeros((3, 2))})
-  with pytest.raises(ValueError, match=r"1 of 2 .*\n.*a\.png: expected a label map of one 8-bit channel"):
+  with pytest.raises(
+    ValueError, match=r"problems: 1\nwrong .*\n.*a\.png: expected a label map of one 8-bit channel"
+  ):
     evaluate_files(folder, "tiny")
   with pytest.raises(FileNotFoundError, match="none: no such folder"):
     evaluate_files(tmp_path / "none", "tiny")

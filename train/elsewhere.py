@@ -12,6 +12,7 @@ from train.data.archives import folder_files, tar_files, zip_files
 from train.data.classes import IGNORE, ClassTable
 from train.data.files import File, read_label
 from train.progress import track
+from train.submission.report import Report
 
 IDS = ("train", "raw")
 
@@ -63,7 +64,7 @@ def prediction_files(
 ) -> Iterator[tuple[dict, np.ndarray]]:
   """Every example of `source` with the classes, uint8 `[H, W]`, of its file.
 
-  Every file is looked at before an error is raised: it names all that are missing or wrong.
+  Every file is looked at before an error is raised.
 
   Args:
     files: by the example's id.
@@ -71,21 +72,22 @@ def prediction_files(
       what is no class in them becomes a value that is none here.
 
   Raises:
-    ValueError: files that are missing, unreadable, of several channels, or of another size.
+    ValueError: files that are missing; those that are unreadable, of several channels, or of another
+      size: of either the first 20, and their number.
   """
   values = train_ids(table) if ids == "raw" else np.arange(256, dtype=np.uint8)
-  problems = []
+  report = Report()
   for index in track(range(len(source)), "scoring", "images"):
     example = source[index]
     try:
       prediction = _read(files[example["id"]], example["label"].shape)
+    except FileNotFoundError as error:
+      report.add("missing", str(error))
     except (ValueError, OSError) as error:
-      problems.append(str(error))
+      report.add("wrong", str(error))
     else:
       yield example, values[prediction]
-  if problems:
-    count = f"{len(problems)} of {len(source)} predictions cannot be scored:"
-    raise ValueError("\n".join([count, *problems]))
+  report.refuse(f"predictions of {len(source)} images cannot be scored")
 
 
 def train_ids(table: ClassTable) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from train import hosts
 from train.data.datasets import dataset
 from train.data.part import Part
-from train.elsewhere import Predictions, prediction_files
+from train.elsewhere import IDS, Predictions, prediction_files
 from train.errors import report_errors
 from train.evaluate_options import VIEWS, parse
 from train.experiment import Experiment, open_split
@@ -28,6 +28,8 @@ from train.submission.formats import FORMATS
 
 __all__ = ["batches_by_size", "evaluate", "evaluate_files", "evaluate_workdir", "make_predict", "print_table",
            "summarise"]  # fmt: skip
+
+_SUSPICIOUS = 0.2  # share of pixels without a class that a mistaken --ids makes
 
 make_predict = Predictor
 """`make_predict(experiment, config)` is a function `(variables, images) -> classes`: see `Predictor`."""
@@ -113,8 +115,7 @@ def evaluate_files(
     ids: what the files hold, "train" ids or the data set's "raw" ones.
 
   Raises:
-    FileNotFoundError, ValueError: no such folder, archive or data set; files that are missing or wrong,
-      all named.
+    FileNotFoundError, ValueError: no such folder, archive or data set; files that are missing or wrong.
   """
   options = {"dir": dir} if dir else {}
   source, table = dataset(data).open(split, **options), dataset(data).table_of(**options)
@@ -122,7 +123,13 @@ def evaluate_files(
   files = Predictions(place, FORMATS[data].identify if data in FORMATS else str)
   pairs = prediction_files(source, table, files, ids)
   stem, about = place.with_name(f"{place.name}-evaluation-{split}"), {"data": data, "split": split}
-  return _judge(pairs, table, stem, about, boundary, pictures, lenient=True)
+  results = _judge(pairs, table, stem, about, boundary, pictures, lenient=True)
+  if results["no_class"] > _SUSPICIOUS:
+    other = next(kind for kind in IDS if kind != ids)
+    print(
+      f"{100 * results['no_class']:.0f} % of the pixels are predicted as no class; does --ids {other} fit?"
+    )
+  return results
 
 
 def _judge(pairs, table, stem, about: dict, boundary: float, pictures: int, lenient: bool = False) -> dict:

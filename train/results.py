@@ -47,8 +47,8 @@ def print_table(results: dict) -> None:
   table.add_section()
   ious = list(results["per_class_iou"].values())
   over = {
-    "miou": f", {len(ious) - ious.count(None)} classes occur",
-    "miou_official": f", all {len(ious)} classes",
+    "miou": f" ({len(ious) - ious.count(None)} that occur)",
+    "miou_official": f" (all {len(ious)})",
   }
   for name in NUMBERS:
     if name in results:
