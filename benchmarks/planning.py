@@ -2,9 +2,10 @@
 
     python -m benchmarks.planning [--dtypes float32 bfloat16] [--out FILE.json] [--table]
 
-The modern recipe on Cityscapes, crops of 512x1024, one a chip. A compilation takes minutes; what the file
-has is not compiled again, and --table only prints it in Markdown. The largest batch is looked for on the
-smallest slice: a chip's program is the same on all of them but for the number of chips that take part.
+The modern recipe on Cityscapes, crops of 512x1024, one a chip. Programs are compiled for the smallest slice
+and the largest. A chip's is the same on both but for the number of chips in a sum, so the slices
+between are of the smallest's, with as many chips; the largest batch is looked for there. A compilation takes
+minutes; what the file has is not compiled again, and --table only prints it in Markdown.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import itertools
 import pathlib
 
 from configs import paper
-from train.planning.chips import GIB
+from train.planning.chips import CHIPS, GIB
+from train.planning.compiled import Collective, Measures
+from train.planning.estimate import estimate
 from train.planning.programs import Programs
 from train.planning.slices import plan_slice, prepare_jax
 
 NETWORKS, POOLS, DTYPES = ("vgg16", "resnet50"), ("max", "ppool"), ("float32", "bfloat16")
-SLICES = ("2x4", "16x16", "4x4", "4x8", "8x8", "8x16")
+SMALLEST, LARGEST, CHIP_COUNTS = "v5e:2x4", "v5e:16x16", (8, 16, 32, 64, 128, 256)
 
 
 def config_of(network: str, pool: str, dtype: str):
@@ -28,40 +31,63 @@ def config_of(network: str, pool: str, dtype: str):
   return config
 
 
-def sweep(programs: Programs, dtypes, search: bool) -> None:
-  """Every slice with one image a chip; with `search`, the largest batch on the first."""
-  slices = SLICES[:1] if search else SLICES
-  for shape, dtype, network, pool in itertools.product(slices, dtypes, NETWORKS, POOLS):
+def sweep(programs: Programs, dtypes) -> None:
+  """One image a chip on the smallest slice, then on the largest, then the largest batch on the smallest."""
+  for (slice_, search), dtype, network, pool in itertools.product(
+    ((SMALLEST, 0), (LARGEST, 0), (SMALLEST, 1)), dtypes, NETWORKS, POOLS
+  ):
     print(f"{network} {pool} {dtype}", flush=True)
-    print(plan_slice(programs, config_of(network, pool, dtype), f"v5e:{shape}", 1, int(search)), flush=True)
-
-
-_COLUMNS = (
-  "network, pool, dtype", "chips", "GiB a chip", "GFLOP", "GB moved", "all-reduce MB", "computing ms",
-  "memory ms", "collectives ms", "step ms", "images/s", "largest batch",
-)  # fmt: skip
+    print(plan_slice(programs, config_of(network, pool, dtype), slice_, 1, search), flush=True)
 
 
 def table(plans) -> str:
-  """In Markdown, by network, pool and dtype, then by chips."""
-  order = {name: i for i, name in enumerate((*NETWORKS, *POOLS, *DTYPES))}
-  plans = sorted(plans, key=lambda p: (order[p["network"]], order[p["dtype"]], p["chips"], order[p["pool"]]))
-  return "\n".join(map(_line, (_COLUMNS, ["---"] * len(_COLUMNS), *map(_row, plans))))
+  """Of the plans for the smallest slice, in Markdown.
+
+  Raises:
+    ValueError: a chip's program is another on the largest slice.
+  """
+  order = {name: i for i, name in enumerate((*NETWORKS, *DTYPES, *POOLS))}
+  by_slice = {slice_: {} for slice_ in (SMALLEST, LARGEST)}
+  for plan in plans:
+    names = plan["network"], plan["dtype"], plan["pool"]
+    by_slice[plan["topology"]][tuple(order[name] for name in names)] = plan
+  for key, large in by_slice[LARGEST].items():
+    _check_same(by_slice[SMALLEST][key], large)
+  rows = [_row(plan) for _, plan in sorted(by_slice[SMALLEST].items())]
+  return "\n".join(map(_line, (_COLUMNS, ["---"] * len(_COLUMNS), *rows)))
+
+
+_COLUMNS = (
+  "", "GiB a chip", "TFLOP", "GB moved", "all-reduce MB", "ms: computing", "memory", "collectives", "step",
+  *(f"images/s on {count}" for count in CHIP_COUNTS), "largest a chip",
+)  # fmt: skip
 
 
 def _row(plan: dict) -> tuple:
-  seconds = plan["estimated_seconds"]
+  at = {count: _estimate(plan, count) for count in CHIP_COUNTS}
+  most = at[max(CHIP_COUNTS)]
   return (
-    f"{plan['network']} {plan['pool']} {plan['dtype']}",
-    plan["chips"],
+    f"{plan['network']}, {plan['dtype']}, {plan['pool']}",
     f"{plan['memory_per_chip'] / GIB:.2f}",
-    f"{plan['flops_per_chip'] / 1e9:,.0f}",
+    f"{plan['flops_per_chip'] / 1e12:.2f}",
     f"{plan['bytes_per_chip'] / 1e9:.1f}",
     f"{sum(c['bytes'] for c in plan['collectives'].values()) / 1e6:.1f}",
-    *(f"{1e3 * seconds[term]:.2f}" for term in ("compute", "memory", "collectives", "step")),
-    f"{plan['batch'] / seconds['step']:,.0f}",
-    plan.get("largest_batch", ""),
+    *(f"{1e3 * seconds:.1f}" for seconds in (*most, most.step)),
+    *(f"{count / at[count].step:,.0f}" for count in CHIP_COUNTS),
+    plan["largest_batch"] // plan["chips"] if "largest_batch" in plan else "",
   )
+
+
+def _estimate(plan: dict, chips: int):
+  collectives = {kind: Collective(**found) for kind, found in plan["collectives"].items()}
+  program = Measures(0, 0, 0, 0, 0, plan["flops_per_chip"], plan["bytes_per_chip"], collectives)
+  return estimate(program, CHIPS["v5e"], chips)
+
+
+def _check_same(small: dict, large: dict) -> None:
+  for field in ("flops_per_chip", "bytes_per_chip", "collectives"):
+    if small[field] != large[field]:
+      raise ValueError(f"{field}: expected the same on both slices, got {small[field]} and {large[field]}")
 
 
 def _line(cells) -> str:
@@ -77,8 +103,7 @@ def main() -> None:
   prepare_jax()
   programs = Programs(arguments.out)
   if not arguments.table:
-    sweep(programs, arguments.dtypes, search=False)
-    sweep(programs, arguments.dtypes, search=True)
+    sweep(programs, arguments.dtypes)
   print(table(programs.plans.values()))
 
 
