@@ -1,18 +1,19 @@
 """The loader's images a second with full augmentation, against decoding alone.
 
-  python -m benchmarks.input [--assets FOLDER] [--batches 60] [--memory 2000]
+  python -m benchmarks.input [--assets FOLDER] [--batches 40] [--rounds 5] [--memory 2000]
 
 Cityscapes: 512x1024 crops of generated 1024x2048 PNGs (textured, so that they compress as photographs
 do); VOC: 513x513 crops of JPEGs, generated or, with --assets, the photographs of voc12_subset. Decoding
-alone is the same loader with a transform that only cuts a corner.
+alone is the same loader with a transform that only cuts a corner. The two take turns; a share is the
+median over the rounds, so that what else the machine does falls on both.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import os
 import pathlib
-import resource
 import time
 
 import ml_collections
@@ -62,40 +63,54 @@ class Corner:
 def main() -> None:
   parser = argparse.ArgumentParser(prog="python -m benchmarks.input", description=__doc__.split("\n")[0])
   parser.add_argument("--assets", type=pathlib.Path, help="folder with voc12_subset")
-  parser.add_argument("--batches", type=int, default=40, help="measured in each of three rounds")
+  parser.add_argument("--batches", type=int, default=40, help="a round; of VOC's, ten times as many")
+  parser.add_argument("--rounds", type=int, default=5)
   parser.add_argument("--memory", type=int, default=0, help="batches over which memory is watched")
   arguments = parser.parse_args()
   sets = {
-    "cityscapes": (Encoded(generated(8, (1024, 2048), "PNG")), (512, 1024)),
-    "voc": (Encoded(photographs(arguments.assets)), (513, 513)),
+    "cityscapes": (Encoded(generated(8, (1024, 2048), "PNG")), (512, 1024), arguments.batches),
+    "voc": (Encoded(photographs(arguments.assets)), (513, 513), 10 * arguments.batches),
   }
-  print(f"{machine()['device']}, {machine()['cores']} cores, batches of {_BATCH}, images/s, medians of 3")
-  print("| data | workers | decoding alone | augmented | share |\n|---|---|---|---|---|")
-  for name, (source, crop) in sets.items():
+  print(
+    f"{machine()['device']}, {machine()['cores']} cores, batches of {_BATCH}, medians of {arguments.rounds}"
+  )
+  print(
+    "| data | workers | decoding alone, images/s | augmented, images/s | share | CPU, ms an image | load |"
+  )
+  print("|---|---|---|---|---|---|---|")
+  for name, (source, crop, batches) in sets.items():
     for workers in (0, 1, 2):
-      decoding, augmented = rates(source, crop, workers, arguments.batches)
-      row = f"{decoding:.1f} | {augmented:.1f} | {augmented / decoding:.0%}"
-      print(f"| {name} | {workers} | {row} |", flush=True)
+      print(f"| {name} | {workers} | {row(source, crop, workers, batches, arguments.rounds)} |", flush=True)
     if arguments.memory:
       watch_memory(name, source, crop, arguments.memory)
 
 
-def rates(source, crop: tuple[int, int], workers: int, batches: int) -> tuple[float, float]:
-  """Images a second of decoding alone and with augmentation, in turns, medians of three."""
-  times = {"decoding": [], "augmented": []}
-  transforms = {"decoding": Corner(*crop), "augmented": full_augmentation(crop)}
-  for seed in range(3):
-    for name, transform in transforms.items():
-      stream = training_batches(
-        source, transform, batch=_BATCH, seed=seed, start=0, stop=batches + 4, workers=workers
-      )
-      for _ in range(4):  # the start of workers and the buffers
-        next(stream)
-      begun = time.perf_counter()
-      for _ in stream:
-        pass
-      times[name].append(batches * _BATCH / (time.perf_counter() - begun))
-  return np.median(times["decoding"]), np.median(times["augmented"])
+def row(source, crop: tuple[int, int], workers: int, batches: int, rounds: int) -> str:
+  """Both rates, their share, the CPU time of this process for both, and how busy the machine was."""
+  transforms = Corner(*crop), full_augmentation(crop)
+  measured = [
+    [measure(source, transform, seed, workers, batches) for transform in transforms] for seed in range(rounds)
+  ]
+  rates, processor = np.moveaxis(np.array(measured), -1, 0)  # [rounds, 2] each
+  decoding, augmented = np.median(rates, 0)
+  share = np.median(rates[:, 1] / rates[:, 0])
+  before, after = np.median(processor, 0)
+  load = os.getloadavg()[0]
+  return f"{decoding:.1f} | {augmented:.1f} | {share:.0%} | {before:.1f}, {after:.1f} | {load:.1f}"
+
+
+def measure(source, transform, seed: int, workers: int, batches: int) -> tuple[float, float]:
+  """Images a second, and milliseconds of CPU time an image in this process."""
+  stream = training_batches(
+    source, transform, batch=_BATCH, seed=seed, start=0, stop=batches + 4, workers=workers
+  )
+  for _ in range(4):  # the start of workers and the buffers
+    next(stream)
+  begun, busy = time.perf_counter(), time.process_time()
+  for _ in stream:
+    pass
+  images = batches * _BATCH
+  return images / (time.perf_counter() - begun), (time.process_time() - busy) / images * 1000
 
 
 def full_augmentation(crop: tuple[int, int]):
@@ -105,12 +120,13 @@ def full_augmentation(crop: tuple[int, int]):
 
 
 def watch_memory(name: str, source, crop: tuple[int, int], batches: int) -> None:
-  """Prints the largest resident size after a tenth of the batches and after all."""
+  """Prints the largest resident size (Linux) in the second and in the last tenth of the batches."""
   stream = training_batches(source, full_augmentation(crop), batch=_BATCH, seed=0, start=0, stop=batches)
-  for number, _ in enumerate(stream, 1):
-    if number in (batches // 10, batches):
-      size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-      print(f"{name}: {size:.0f} MiB at most after {number} batches", flush=True)
+  pages = [int(pathlib.Path("/proc/self/statm").read_text().split()[1]) for _ in stream]
+  sizes = np.array(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
+  tenth = batches // 10
+  second, last = sizes[tenth : 2 * tenth].max(), sizes[-tenth:].max()
+  print(f"{name}: at most {second:.0f} MiB in batches {tenth} to {2 * tenth}, {last:.0f} in the last {tenth}")
 
 
 def generated(count: int, size: tuple[int, int], kind: str) -> list[tuple[bytes, bytes]]:

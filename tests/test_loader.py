@@ -1,6 +1,7 @@
 """The stream of batches: a function of (seed, step), whoever loads it; and how its workers end."""
 
 import contextlib
+import io
 import os
 import pathlib
 import signal
@@ -10,8 +11,10 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from train.data.loader import training_batches
+from train.data.prepared import decoded
 
 ROOT = pathlib.Path(__file__).parents[1]
 N = 7
@@ -141,6 +144,28 @@ class TestFunctionOfSeedAndStep:
     whole = load(9, batch=4)
     part = load(9, start=4, batch=4, process_index=1, process_count=2, workers=2)
     assert_same(part, [{key: value[2:] for key, value in batch.items()} for batch in whole[4:]])
+
+
+class TestDecoded:
+  def file(self, image, kind="PNG"):
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+  def test_palette_comes_back_as_indices(self):
+    indices = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    image = Image.fromarray(indices)
+    image.putpalette(np.random.default_rng(0).integers(0, 256, 768, np.uint8).tobytes())
+    np.testing.assert_array_equal(decoded(self.file(image)), indices)
+
+  @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+  @pytest.mark.parametrize("share", [0.5, 0.95])
+  def test_truncated_file_is_an_error_that_says_so(self, kind, share):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    file = self.file(Image.fromarray(noise), kind)
+    assert decoded(file).shape == noise.shape
+    with pytest.raises(OSError, match="truncated"):
+      decoded(file[: int(share * len(file))])
 
 
 class TestErrors:

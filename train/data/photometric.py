@@ -29,8 +29,8 @@ class PhotometricDistortion:
     spreads = np.array([0.125, 0.5, 0.5, 18.0])
     drawn = self.strength * rng.uniform(-spreads, spreads) * (rng.random(4) < 0.5)
     brightness, contrast, saturation, degrees = drawn
-    # A quarter of the rows says enough of the mean.
-    grey = _GREY[0] @ cv2.mean(example["image"][::4])[:3]
+    # A quarter of the rows says enough of the mean, which contrast alone asks for.
+    grey = _GREY[0] @ cv2.mean(example["image"][::4])[:3] if contrast else 0.0
     matrix = _turned(degrees) @ (_GREY + (1 + saturation) * (np.eye(3) - _GREY))
     scale = (1 + brightness) * (1 + contrast)
     # Contrast keeps the mean grey; saturation and hue leave grey as it is.
@@ -43,10 +43,11 @@ class PhotometricDistortion:
 _GREY = np.tile([0.299, 0.587, 0.114], (3, 1))
 # RGB to YIQ: a colour's grey and two coordinates across the grey axis.
 _YIQ = np.array([_GREY[0], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+_RGB = np.linalg.inv(_YIQ)
 
 
 def _turned(degrees: float) -> np.ndarray:
   """The matrix that turns RGB colours about the grey axis."""
   cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
   turn = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
-  return np.linalg.inv(_YIQ) @ turn @ _YIQ
+  return _RGB @ turn @ _YIQ

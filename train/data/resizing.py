@@ -28,11 +28,11 @@ def resized(example: dict, size: tuple[int, int], seen: Window) -> dict:
   """
   shape = example["label"].shape
   rows, columns = (_axis(*lengths) for lengths in zip(shape, size, seen, strict=True))
-  image = example["image"][rows.source, columns.source]
+  image, label = (example[key][rows.source, columns.source] for key in ("image", "label"))
   if max(len(rows.taps), len(columns.taps)) > 1:
     image = cv2.sepFilter2D(image, -1, columns.taps, rows.taps, borderType=cv2.BORDER_REPLICATE)
   image = cv2.resize(image, (columns.length, rows.length), interpolation=cv2.INTER_LINEAR)
-  label = example["label"].take(columns.nearest, axis=1).take(rows.nearest, axis=0)
+  label = label.take(columns.nearest, axis=1).take(rows.nearest, axis=0)
   return {"image": image[rows.part, columns.part], "label": label}
 
 
@@ -44,7 +44,7 @@ class _Axis(NamedTuple):
     taps: of the blur before.
     length: of `source` after resizing.
     part: what is seen of that.
-    nearest: where the labels that are seen are read.
+    nearest: where in `source` the labels that are seen are read.
   """
 
   source: slice
@@ -58,23 +58,21 @@ def _axis(whole: int, length: int, seen: slice) -> _Axis:
   """An axis of `whole` pixels resized to `length`, of which a part is seen."""
   taps = _blur(whole / length)
   margin = (len(taps) // 2 + 1) * length // whole + 1
-  edges = _common_edges(whole, length)
-  first = edges[edges <= max(seen.start - margin, 0)][-1]
-  last = edges[edges >= min(seen.stop + margin, length)][0]
+
+  def common(edge: int) -> bool:
+    """Whether an edge of the result's pixels is one of the source's, to 1/128 of a pixel.
+
+    Cut there, an image keeps its place to that much: a grey level or two at the sharpest edge.
+    """
+    return 128 * abs((edge * whole + length // 2) % length - length // 2) <= length
+
+  # 0 and `length` are.
+  first = next(edge for edge in range(max(seen.start - margin, 0), -1, -1) if common(edge))
+  last = next(edge for edge in range(min(seen.stop + margin, length), length + 1) if common(edge))
   source = slice(round(first * whole / length), round(last * whole / length))
   # In integers: where a label is read must not depend on the window.
-  nearest = (2 * np.arange(seen.start, seen.stop) + 1) * whole // (2 * length)
-  return _Axis(source, taps, int(last - first), slice(seen.start - first, seen.stop - first), nearest)
-
-
-def _common_edges(whole: int, length: int) -> np.ndarray:
-  """Edges of the result's pixels that lie on one of the source's, to 1/128 of a pixel: 0, ..., `length`.
-
-  Where it is cut there, an image keeps its place to that much, a grey level or two at the sharpest edge.
-  """
-  edges = np.arange(length + 1)
-  off = (edges * whole + length // 2) % length - length // 2
-  return edges[128 * np.abs(off) <= length]
+  nearest = (2 * np.arange(seen.start, seen.stop) + 1) * whole // (2 * length) - source.start
+  return _Axis(source, taps, last - first, slice(seen.start - first, seen.stop - first), nearest)
 
 
 def _blur(shrink: float) -> np.ndarray:
