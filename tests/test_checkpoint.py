@@ -24,7 +24,9 @@ def saved(tmp_path):
 
 
 def largest_file(folder: pathlib.Path) -> pathlib.Path:
-  return max((file for file in (folder / "state").rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
+  return max(
+    (file for file in (folder / "state").rglob("*") if file.is_file()), key=lambda file: file.stat().st_size
+  )
 
 
 def test_the_newest_comes_back_and_the_oldest_is_gone(saved):

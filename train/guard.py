@@ -39,7 +39,7 @@ class Guard(NamedTuple):
 
   def initial(self) -> dict:
     """What the guard keeps in the state of a training at step 0."""
-    state = {name: jnp.full((self.window,), jnp.nan) for name in self.limits}
+    state = {name: jnp.full((self.window,), jnp.nan, jnp.float32) for name in self.limits}
     return state if self.action == "skip" else {**state, "held": jnp.zeros((), bool)}
 
   @property
