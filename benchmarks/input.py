@@ -1,6 +1,6 @@
 """The loader's images a second with full augmentation, against decoding alone.
 
-  python -m benchmarks.input [--assets FOLDER] [--batches 40] [--rounds 5] [--memory 2000]
+  python -m benchmarks.input [--assets FOLDER] [--batches 12] [--rounds 7] [--memory 2000]
 
 Cityscapes: 512x1024 crops of generated 1024x2048 PNGs (textured, so that they compress as photographs
 do); VOC: 513x513 crops of JPEGs, generated or, with --assets, the photographs of voc12_subset. Decoding
@@ -63,13 +63,13 @@ class Corner:
 def main() -> None:
   parser = argparse.ArgumentParser(prog="python -m benchmarks.input", description=__doc__.split("\n")[0])
   parser.add_argument("--assets", type=pathlib.Path, help="folder with voc12_subset")
-  parser.add_argument("--batches", type=int, default=40, help="a round; of VOC's, ten times as many")
-  parser.add_argument("--rounds", type=int, default=5)
+  parser.add_argument("--batches", type=int, default=12, help="a round; of VOC's, five times as many")
+  parser.add_argument("--rounds", type=int, default=7)
   parser.add_argument("--memory", type=int, default=0, help="batches over which memory is watched")
   arguments = parser.parse_args()
   sets = {
     "cityscapes": (Encoded(generated(8, (1024, 2048), "PNG")), (512, 1024), arguments.batches),
-    "voc": (Encoded(photographs(arguments.assets)), (513, 513), 10 * arguments.batches),
+    "voc": (Encoded(photographs(arguments.assets)), (513, 513), 5 * arguments.batches),
   }
   print(
     f"{machine()['device']}, {machine()['cores']} cores, batches of {_BATCH}, medians of {arguments.rounds}"
@@ -102,9 +102,9 @@ def row(source, crop: tuple[int, int], workers: int, batches: int, rounds: int) 
 def measure(source, transform, seed: int, workers: int, batches: int) -> tuple[float, float]:
   """Images a second, and milliseconds of CPU time an image in this process."""
   stream = training_batches(
-    source, transform, batch=_BATCH, seed=seed, start=0, stop=batches + 4, workers=workers
+    source, transform, batch=_BATCH, seed=seed, start=0, stop=batches + 8, workers=workers
   )
-  for _ in range(4):  # the start of workers and the buffers
+  for _ in range(8):  # the start of workers, and what the first has made when the last begins
     next(stream)
   begun, busy = time.perf_counter(), time.process_time()
   for _ in stream:
