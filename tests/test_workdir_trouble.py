@@ -117,7 +117,7 @@ def test_it_vanishes(tmp_path, instead):
   output, _ = process.communicate(timeout=60)
   assert process.returncode == 1, output
   says = {
-    "nothing": "it is gone: mount or restore it",
+    "nothing": "it is not there: mount or restore it",
     "file": f"{workdir} is a file, where a folder is expected",
   }
   assert f"error: {workdir}" in output
@@ -137,9 +137,11 @@ def test_what_is_wrong_with_a_folder(tmp_path):
   assert storage.fault(tmp_path) is None
   (tmp_path / "file").write_text("")
   assert "is a file, where a folder is expected" in storage.fault(tmp_path / "file")
-  assert "it is gone" in storage.fault(tmp_path / "none")
+  assert "it is not there" in storage.fault(tmp_path / "none")
   with (
-    pytest.raises(storage.CannotWrite, match=rf"{tmp_path}/none cannot be written: it is gone.*bytes free"),
+    pytest.raises(
+      storage.CannotWrite, match=rf"{tmp_path}/none cannot be written: it is not there.*bytes free"
+    ),
     storage.explained(tmp_path / "none"),
   ):
     (tmp_path / "none" / "x").write_text("")
@@ -149,11 +151,11 @@ def test_what_is_wrong_with_a_folder(tmp_path):
 
 def test_a_checkpoint_folder_that_vanished_is_not_made_again(tmp_path):
   checkpoints = Checkpoints(tmp_path / "run" / "checkpoints", keep=1)
-  with pytest.raises(storage.CannotWrite, match="checkpoint 1 could not be written: it is gone"):
+  with pytest.raises(storage.CannotWrite, match="checkpoint 1 could not be written: it is not there"):
     checkpoints.save(1, STATE, 0.0)
   (tmp_path / "run").mkdir()
   checkpoints.save(1, STATE, 0.0)
   shutil.rmtree(tmp_path / "run")
-  with pytest.raises(storage.CannotWrite, match=r"it is gone.*kept: \[\]"):
+  with pytest.raises(storage.CannotWrite, match=r"it is not there.*kept: \[\]"):
     checkpoints.save(2, STATE, 0.0)
   assert not (tmp_path / "run").exists()

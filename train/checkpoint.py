@@ -7,14 +7,17 @@ damaged checkpoint is set aside and the newest good one is used.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import itertools
 import logging
+import os
 import pathlib
 import shutil
 import sys
 import threading
+import time
 
 import flax
 import jax
@@ -25,6 +28,10 @@ from absl import logging as absl_logging
 from train import files, storage
 
 _LOG = logging.getLogger("train")
+
+
+_LAST_WORDS = 0.5
+"""Seconds for threads of tensorstore to fail, too, while `_keep_threads_quiet` still listens."""
 
 
 class DamagedCheckpoint(ValueError):
@@ -41,12 +48,14 @@ class Checkpoints:
 
   def __init__(self, directory: pathlib.Path, keep: int):
     self._directory, self._keep = pathlib.Path(directory).resolve(), keep
+    self._opened: os.stat_result | None = None
 
   @functools.cached_property
   def _manager(self) -> ocp.CheckpointManager:
     """Opened when it is needed: in the first process alone, which therefore waits for no other."""
     _keep_threads_quiet()
     self._directory.mkdir(parents=True, exist_ok=True)
+    self._opened = self._directory.stat()
     process = jax.process_index()
     options = ocp.CheckpointManagerOptions(
       max_to_keep=self._keep,
@@ -80,6 +89,7 @@ class Checkpoints:
       if step in self.steps():
         return
       self._manager.save(step, args=ocp.args.Composite(**items), force=True)
+      self._check_folder(0)
       files.seal(self._directory / str(step))
     except Exception as error:  # a full disk comes as errors of several libraries
       raise storage.CannotWrite(self._not_saved(step, error)) from error
@@ -87,19 +97,27 @@ class Checkpoints:
   def _check_folder(self, needed: int) -> None:
     """A folder that vanished must not be made again: it would be a run without its other files.
 
+    Orbax makes it again where it vanishes while it writes; then it is another one.
+
     A disk that is too small is best known before: what is half written then takes what is left of it.
     """
-    opened = "_manager" in vars(self)
-    if not (there := self._directory if opened else self._directory.parent).is_dir():
+    if not (there := self._directory if self._opened else self._directory.parent).is_dir():
       raise NotADirectoryError(f"no folder {there}")
+    if self._opened and _is_another(there, self._opened):
+      raise NotADirectoryError(f"{there} vanished, and was made again")
     if shutil.disk_usage(there).free < needed + storage.LITTLE:
       raise OSError(f"the disk is full: it takes {needed:,} bytes and some more")
 
   def _not_saved(self, step: int, error: Exception) -> str:
     """Removes what there is of `step`; returns what to say, and what is left to go on from."""
-    free = storage.free(self._directory)  # before that, as the disk is full with it
-    for draft in self._directory.glob(f"{step}.*tmp*"):
+    free = storage.free(self._directory)  # before the removal, as the disk is full with it
+    time.sleep(_LAST_WORDS)
+    made_again = self._opened and _is_another(self._directory, self._opened)
+    for draft in self._directory.glob(f"{step}*" if made_again else f"{step}.*tmp*"):
       shutil.rmtree(draft, ignore_errors=True)
+    for empty in (self._directory, self._directory.parent) if made_again else ():
+      with contextlib.suppress(OSError):
+        empty.rmdir()
     why = storage.fault(self._directory) or f"{str(error)[:500]}; free some space"
     there = self._directory.is_dir()
     kept = (
@@ -182,6 +200,11 @@ class Checkpoints:
   def close(self) -> None:
     if "_manager" in vars(self):
       self._manager.close()
+
+
+def _is_another(folder: pathlib.Path, opened: os.stat_result) -> bool:
+  """Whether `folder` is there and is not the one that was opened."""
+  return folder.is_dir() and not os.path.samestat(opened, folder.stat())
 
 
 @functools.cache

@@ -22,6 +22,7 @@ from train.predictor import keep_compiled
 from train.recorder import Recorder
 from train.rollbacks import Rollbacks, RolledBack
 from train.run import claim, code_sha256, flat, initial_state, step_of, variables_of
+from train.saver import Saver
 from train.wishes import Wishes
 
 _LOG = logging.getLogger("train")
@@ -93,7 +94,12 @@ def _train(config, workdir: pathlib.Path) -> dict | None:
 
   # 3. The loop. A resumed run begins with the evaluation that a kill may have prevented.
   results = None
-  with Recorder(workdir, config, step) as recorder, Interruption() as interruption:
+  with (
+    Recorder(workdir, config, step) as recorder,
+    Interruption() as interruption,
+    Saver(checkpoints) as saver,
+    Saver(best) as best_saver,
+  ):
     wishes = Wishes(interruption, config.checkpoint.seconds)
     while True:
       if evaluation_due(config, step) and (step == config.steps or not recorder.evaluated(step)):
@@ -101,7 +107,7 @@ def _train(config, workdir: pathlib.Path) -> dict | None:
         results = summarise(evaluate(experiment, variables, validation, config), experiment.table)
         recorder.evaluation(step, results)
         if results["miou"] >= recorder.best_miou:
-          hosts.on_first(best.save, step, state, earlier + time.monotonic() - started)
+          hosts.on_first(best_saver.save, step, state, earlier + time.monotonic() - started)
       if step == config.steps or "stop" in recorder.granted:
         break
       batch = recorder.waiting(batches)
@@ -113,9 +119,11 @@ def _train(config, workdir: pathlib.Path) -> dict | None:
       if checkpoint_due(config, step) or recorder.granted:
         if held := recorder.flush():
           state = alarm(held, state, recorder.totals["skipped"])
-        hosts.on_first(checkpoints.save, step, state, earlier + time.monotonic() - started)
+        hosts.on_first(saver.save, step, state, earlier + time.monotonic() - started)
         recorder.granted.discard("save")
         wishes.saved()
+    hosts.on_first(saver.wait)
+    hosts.on_first(best_saver.wait)
   checkpoints.close()
   best.close()
   if step < config.steps:

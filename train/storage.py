@@ -21,7 +21,7 @@ def fault(folder: pathlib.Path) -> str | None:
   if not there.is_dir():
     return f"{there} is a file, where a folder is expected: move that away"
   if there != folder:
-    return "it is gone: mount or restore it, or start again with another --workdir"
+    return "it is not there: mount or restore it, or start again with another --workdir"
   if os.statvfs(folder).f_flag & os.ST_RDONLY:
     return "it is mounted read-only: mount it for writing, or use another --workdir"
   if not os.access(folder, os.W_OK):
