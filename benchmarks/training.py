@@ -1,8 +1,11 @@
-"""Times a training step of VGG-16 with each pooling: the whole step, update and logging included.
+"""Training steps with P-pooling against max pooling: time, peak memory, compilation; time by stage.
 
-    python -m benchmarks.training [--size 180,240] [--batch 2] [--rounds 5] [--out FILE.json]
+  python -m benchmarks.training [--networks vgg16 resnet50] [--dtypes float32 bfloat16] [--size 180x240]
+    [--batch 2] [--rounds 5] [--stages] [--out FILE.json]
 
-All programs run interleaved in one process; figures are medians. Ratios are to max pooling here.
+A step is all that a training does on the device: preprocessing, both passes, update, what is logged. The
+steps of one network and dtype take turns in one process; times are medians, ratios are to max pooling there.
+Peak memory is what the compiler plans for: arguments, results and the largest set of temporaries at once.
 """
 
 from __future__ import annotations
@@ -11,101 +14,106 @@ import argparse
 import json
 import pathlib
 
-import flax.linen as nn
 import jax
-import numpy as np
+import jax.numpy as jnp
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from benchmarks import timing
-from configs.common import base, parameter_groups
-from train.experiment import Experiment, initial_variables, make_experiment
-from train.optimizer import make_optimizer, make_schedule
-from train.parallel import Pmap
-from train.step import TrainState, make_step
+from benchmarks.steps import Case, Step, stage_programs
 
-_REFERENCE = "max"
+POOLS = ("max", "ppool")
+MORE_POOLS = ("ppool:log_side_branch", "ppool:channel", "avg", "flax max")
+"""Further ones, timed in the first network and dtype."""
 
-
-class FlaxMax(nn.Module):
-  """Flax's max pooling as a layer."""
-
-  window_shape: tuple
-  strides: tuple
-  padding: str
-
-  def __call__(self, x):
-    return nn.max_pool(x, self.window_shape, self.strides, self.padding)
-
-
-POOLS = {
-  "max": "max",
-  "ppool": "ppool",
-  "ppool, log alpha": ("ppool", {"alpha": "log_side_branch"}),
-  "ppool, an alpha a channel": ("ppool", {"alpha": "channel"}),
-  "avg": "avg",
-  "flax max": FlaxMax,
-}
-
-
-def training_step(name: str, size: tuple[int, int], batch: int):
-  """A callable that makes one step and waits for it."""
-  config = base()
-  config.data.name = "camvid"
-  experiment = with_pool(make_experiment(config), POOLS[name])
-  variables = initial_variables(experiment, 0)
-  params = variables["params"]
-  config.optimizer.groups = parameter_groups("log_side_branch" if "log" in name else None)
-  schedule = make_schedule(config.schedule, config.steps)
-  tx = make_optimizer(config.optimizer, schedule, params)
-  parallel = Pmap()
-  compiled = parallel.compile_step(
-    make_step(experiment.model, experiment.preprocess, tx, schedule, parallel, normalise="pixel", seed=0)
-  )
-  draw = np.random.default_rng(0)
-  arrays = parallel.place_batch(
-    {
-      "image": draw.integers(0, 256, (batch, *size, 3), np.uint8),
-      "label": draw.integers(0, 11, (batch, *size), np.uint8),
-    }
-  )
-  state = parallel.place_state(
-    TrainState(jax.numpy.zeros((), int), params, variables["batch_stats"], tx.init(params))
-  )
-  kept = [state]
-
-  def run():
-    kept[0], metrics = compiled(kept[0], arrays)
-    jax.block_until_ready((kept[0], metrics))
-
-  return run
-
-
-def with_pool(experiment: Experiment, pool) -> Experiment:
-  model = experiment.model
-  return experiment._replace(model=model.clone(backbone=model.backbone.clone(pool=pool)))
+_PEAK_SIDE = 8192
 
 
 def main() -> None:
-  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-  parser.add_argument("--size", default="180,240", help="height,width")
+  raw = argparse.RawTextHelpFormatter
+  parser = argparse.ArgumentParser("python -m benchmarks.training", description=__doc__, formatter_class=raw)
+  parser.add_argument("--networks", nargs="+", default=["vgg16", "resnet50"])
+  parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
+  parser.add_argument("--size", default="180x240", help="height x width")
   parser.add_argument("--batch", type=int, default=2)
   parser.add_argument("--rounds", type=int, default=5)
+  parser.add_argument("--stages", action="store_true", help="time by stage, too")
   parser.add_argument("--out", type=pathlib.Path)
   arguments = parser.parse_args()
-  size = tuple(int(side) for side in arguments.size.split(","))
-  programs = {name: training_step(name, size, arguments.batch) for name in track(POOLS, "building")}
-  times = timing.interleaved(programs, arguments.rounds, repeats=2)
-  for row in times.values():
-    row["ratio"] = row["ms"] / times[_REFERENCE]["ms"]
-  table = Table("VGG-16 with", "ms a step", "of max", title=f"{arguments.batch} x {arguments.size}, float32")
+  size = tuple(int(side) for side in arguments.size.split("x"))
+  # A compilation that is read from disk takes no time.
+  jax.config.update("jax_enable_compilation_cache", False)
+  report = {"machine": timing.machine(), "size": size, "batch": arguments.batch, "steps": {}, "stages": {}}
+  peaks = {dtype: matrix_peak(dtype) for dtype in arguments.dtypes} if _accelerator() else {}
+  for number, (network, dtype) in enumerate((n, d) for n in arguments.networks for d in arguments.dtypes):
+    pools = (*POOLS, *(MORE_POOLS if number == 0 else ()))
+    cases = [Case(network, pool, dtype, size, arguments.batch) for pool in pools]
+    rows = time_steps(cases, arguments.rounds, peaks.get(dtype))
+    report["steps"] |= rows
+    print_steps(rows)
+    if arguments.stages:
+      stages = {str(case): time_stages(case, arguments.rounds) for case in cases[: len(POOLS)]}
+      report["stages"] |= stages
+      print_stages(stages)
+    if arguments.out:
+      arguments.out.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def time_steps(cases: list[Case], rounds: int, peak: float | None) -> dict[str, dict]:
+  """Rows by case; the first is what the others are compared with."""
+  steps = {str(case): Step(case) for case in track(cases, "compiling")}
+  rows = timing.interleaved(steps, rounds, repeats=2)
+  reference = str(cases[0])
+  for name, step in steps.items():
+    row = rows[name]
+    row |= {
+      "mib": step.measures.memory / 2**20,
+      "compile_s": step.seconds,
+      "gflop": step.measures.flops / 1e9,
+    }
+    row["ratio"] = row["ms"] / rows[reference]["ms"]
+    row["memory_ratio"] = step.measures.memory / steps[reference].measures.memory
+    if peak:
+      row["share_of_peak"] = row["gflop"] / row["ms"] * 1e12 / peak
+  return rows
+
+
+def time_stages(case: Case, rounds: int) -> dict[str, float]:
+  """Milliseconds by stage, forward and backward: the difference to the stage before, medians."""
+  times = timing.interleaved(stage_programs(case), rounds, repeats=2)
+  before, stages = 0.0, {}
   for name, row in times.items():
-    table.add_row(name, f"{row['ms']:.0f}", f"{row['ratio']:.3f}")
+    stages[name], before = row["ms"] - before, row["ms"]
+  return stages
+
+
+def matrix_peak(dtype: str) -> float:
+  """FLOP/s of this device in its best product of two large matrices, measured."""
+  a = jnp.ones((_PEAK_SIDE, _PEAK_SIDE), dtype)
+  product = jax.jit(lambda a: a @ a)
+  times = timing.interleaved({"product": lambda: jax.block_until_ready(product(a))}, 5)
+  return 2 * _PEAK_SIDE**3 / times["product"]["min_ms"] * 1e3
+
+
+def _accelerator() -> bool:
+  return jax.devices()[0].platform != "cpu"
+
+
+def print_steps(rows: dict[str, dict]) -> None:
+  table = Table("step of", "ms", "of max", "MiB", "of max", "compiled in s", "GFLOP/s", "of peak")
+  for name, row in rows.items():
+    share = f"{row['share_of_peak']:.0%}" if "share_of_peak" in row else ""
+    figures = f"{row['ms']:.0f} {row['ratio']:.3f} {row['mib']:.0f} {row['memory_ratio']:.3f}".split()
+    table.add_row(name, *figures, f"{row['compile_s']:.1f}", f"{1e3 * row['gflop'] / row['ms']:.0f}", share)
   Console().print(table)
-  if arguments.out:
-    report = {"machine": timing.machine(), "size": size, "batch": arguments.batch, "steps": times}
-    arguments.out.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def print_stages(stages: dict[str, dict]) -> None:
+  table = Table("stage, forward + backward, ms", *stages)
+  for name in next(iter(stages.values())):
+    table.add_row(name, *(f"{times.get(name, 0):.1f}" for times in stages.values()))
+  Console().print(table)
 
 
 if __name__ == "__main__":

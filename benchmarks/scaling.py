@@ -1,0 +1,72 @@
+"""What one more device costs: collectives and bytes of a training step over 1 to 8 simulated devices.
+
+  python -m benchmarks.scaling [--networks vgg16 resnet50] [--batch 2] [--size 180x240] [--out FILE.json]
+
+Simulated devices share the machine's cores, so their time says nothing; what the compiled step sends does.
+`--batch` is per device: the work of each stays the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+
+_DEVICES = (1, 2, 4, 8)
+
+
+def main() -> None:
+  raw = argparse.RawTextHelpFormatter
+  parser = argparse.ArgumentParser("python -m benchmarks.scaling", description=__doc__, formatter_class=raw)
+  parser.add_argument("--networks", nargs="+", default=["vgg16", "resnet50"])
+  parser.add_argument("--batch", type=int, default=2, help="images a device")
+  parser.add_argument("--size", default="180x240", help="height x width")
+  parser.add_argument("--out", type=pathlib.Path)
+  arguments = parser.parse_args()
+  # Before JAX starts.
+  os.environ["JAX_PLATFORMS"] = "cpu"
+  os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + f" --xla_force_host_platform_device_count={max(_DEVICES)}"
+  )
+  size = tuple(int(side) for side in arguments.size.split("x"))
+  rows = [
+    row
+    for network in arguments.networks
+    for pool in ("max", "ppool")
+    for row in scaling(network, pool, size, arguments.batch)
+  ]
+  if arguments.out:
+    from benchmarks.timing import machine
+
+    report = {"machine": machine(), "size": size, "batch": arguments.batch, "rows": rows}
+    arguments.out.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def scaling(network: str, pool: str, size: tuple[int, int], batch: int):
+  """Yields a row for each number of devices, and prints it."""
+  import jax
+
+  from benchmarks.steps import Case
+  from train.planning.compiled import measures
+  from train.planning.programs import lowered_step
+
+  for count in _DEVICES:
+    config = Case(network, pool, "float32", size, batch * count).config()
+    found = measures(lowered_step(config, jax.devices()[:count], batch * count).compile())
+    sent = {kind: found._asdict() for kind, found in found.collectives.items()}
+    total = sum(kind["bytes"] for kind in sent.values())
+    yield {
+      "network": network, "pool": pool, "devices": count, "memory": found.memory, "flops": found.flops,
+      "collectives": sent,
+    }  # fmt: skip
+    number = sum(kind["count"] for kind in sent.values())
+    print(
+      f"{network} {pool}: {count} devices: {number} collectives, {total / 2**20:.2f} MiB, each device "
+      f"{found.flops / 1e9:.1f} GFLOP, {found.memory / 2**20:.0f} MiB",
+      flush=True,
+    )
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,116 @@
+"""Training steps, and networks up to a stage, as compiled programs to be timed."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from configs.common import base, parameter_groups
+from train.experiment import Experiment, initial_variables, make_experiment
+from train.parallel import Pmap
+from train.planning.compiled import Measures, measures
+from train.run import initial_state, step_of
+
+
+class FlaxMax(nn.Module):
+  """Flax's max pooling as a layer."""
+
+  window_shape: tuple
+  strides: tuple
+  padding: str
+
+  def __call__(self, x):
+    return nn.max_pool(x, self.window_shape, self.strides, self.padding)
+
+
+class Case(NamedTuple):
+  """What is timed: a network of `models.NETWORKS`, a pool, a dtype, images [batch, *size, 3].
+
+  Attributes:
+    pool: of `ppool_jax.POOLS`, an alpha source of "ppool" after a colon, or "flax max".
+  """
+
+  network: str
+  pool: str
+  dtype: str
+  size: tuple[int, int]
+  batch: int
+
+  def __str__(self) -> str:
+    return f"{self.network} {self.pool} {self.dtype}"
+
+  def config(self) -> ml_collections.ConfigDict:
+    """Of a training with CamVid's classes."""
+    pool, _, alpha = self.pool.partition(":")
+    config = base()
+    config.data.name, config.data.crop = "camvid", self.size
+    config.model.name, config.dtype, config.batch = self.network, self.dtype, self.batch
+    config.pool = "max" if pool == "flax max" else pool
+    if alpha:
+      config.pool_kwargs.alpha = alpha
+      config.optimizer.groups = parameter_groups(alpha)
+    return config
+
+  def experiment(self) -> Experiment:
+    experiment = make_experiment(self.config())
+    if self.pool != "flax max":
+      return experiment
+    model = experiment.model
+    return experiment._replace(model=model.clone(backbone=model.backbone.clone(pool=FlaxMax)))
+
+  def images(self) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (self.batch, *self.size, 3), np.uint8)
+
+
+class Step:
+  """The whole step of a training, update and logging included, compiled; called, it makes one and waits.
+
+  Attributes:
+    seconds: that compiling took, without a cache.
+    measures: what the compiler says of it.
+  """
+
+  def __init__(self, case: Case):
+    config, experiment, parallel = case.config(), case.experiment(), Pmap()
+    state, tx, schedule = initial_state(experiment, config)
+    labels = np.random.default_rng(1).integers(0, 11, (case.batch, *case.size), np.uint8)
+    self._batch = parallel.place_batch({"image": case.images(), "label": labels})
+    self._state = parallel.place_state(state)
+    step = parallel.compile_step(step_of(experiment, config, tx, schedule, parallel))
+    started = time.perf_counter()
+    self._compiled = step.lower(self._state, self._batch).compile()
+    self.seconds = time.perf_counter() - started
+    self.measures: Measures = measures(self._compiled)
+
+  def __call__(self) -> None:
+    self._state, metrics = self._compiled(self._state, self._batch)
+    jax.block_until_ready((self._state, metrics))
+
+
+def stage_programs(case: Case) -> dict:
+  """Forward and backward pass of the backbone from the images to each of its features, in their order."""
+  experiment = case.experiment()
+  backbone = experiment.model.backbone
+  variables = {name: tree.get("backbone", {}) for name, tree in initial_variables(experiment, 0).items()}
+  params = variables.pop("params")
+  images = jnp.asarray(experiment.preprocess(case.images()))
+  names = []
+
+  def features(params, images):
+    found = backbone.apply({"params": params, **variables}, images)
+    names[:] = found  # a tree that JAX returns is sorted
+    return found
+
+  def program(name):
+    gradient = jax.grad(lambda *arguments: features(*arguments)[name].astype(jnp.float32).mean())
+    compiled = jax.jit(gradient).lower(params, images).compile()
+    return lambda: jax.block_until_ready(compiled(params, images))
+
+  jax.eval_shape(features, params, images)
+  return {name: program(name) for name in tuple(names)}
