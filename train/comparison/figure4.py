@@ -51,8 +51,10 @@ def draw(examples: Sequence[Example], titles: Sequence[str], table: ClassTable, 
   headings = ["\n".join(textwrap.wrap(text, _COLUMN)) for text in ("image", "ground truth", *titles)]
   head = _LINE * (1 + max(heading.count("\n") for heading in headings)) + _GAP
   entries = _legend(examples, table)
-  columns = max(1, min(len(entries), int(_WIDTH / (_PATCH + _LETTER * max(map(len, entries))))))
-  foot = _LINE * (-(-len(entries) // columns) + 1)
+  room = max(1, int(_WIDTH / (_PATCH + _LETTER * max(map(len, entries)))))
+  lines = -(-len(entries) // room)
+  columns = -(-len(entries) // lines)
+  foot = _LINE * (lines + 1)
   rows = [row for example in examples for row in _rows(example, table, zoom)]
   height = head + sum(_height(panels) + below for panels, _, below in rows) + foot
   figure = Figure(figsize=(_WIDTH, height))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from matplotlib import patheffects
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -36,12 +37,13 @@ def draw(present: Sequence[Gain], absent: Sequence[str], titles: Sequence[str], 
   left_out = len(present) - _FIRST - _LAST if len(present) > _MOST else 0
   bars = [*present[:_FIRST], None, *present[-_LAST:]] if left_out else list(present)
   note = _note(absent, titles, split)
-  figure = Figure(figsize=(_WIDTH, _BAR * len(bars) + 0.62 + 0.1 * note.count("\n")), layout="constrained")
+  figure = Figure(figsize=(_WIDTH, _BAR * len(bars) + 0.8 + 0.1 * note.count("\n")), layout="constrained")
   axes = figure.subplots()
   shown = [(place, row) for place, row in enumerate(bars) if row]
   colours = [_THIN if row.thin else _OTHERS for _, row in shown]
   drawn = axes.barh([place for place, _ in shown], [row.gain for _, row in shown], height=0.72, color=colours)
-  axes.bar_label(drawn, fmt="%+.1f", fontsize=_SMALL, padding=2)
+  white = [patheffects.withStroke(linewidth=2, foreground="white")]  # where the mean's line crosses
+  axes.bar_label(drawn, fmt=_signed, fontsize=_SMALL, padding=2, path_effects=white, zorder=3)
   axes.set_yticks(range(len(bars)), [short_name(row.name) if row else f"({left_out} more)" for row in bars])
   axes.set_ylim(len(bars) - 0.4, -0.6)
   axes.margins(x=0.14)
@@ -50,9 +52,13 @@ def draw(present: Sequence[Gain], absent: Sequence[str], titles: Sequence[str], 
   axes.spines[["top", "right", "left"]].set_visible(False)
   axes.axvline(0, color="0.2", linewidth=0.6)
   mean = mean_gain(present)
-  line = axes.axvline(mean, color="#c23b22", linewidth=0.9, linestyle="--", label=f"mean {mean:+.2f}")
-  axes.set_xlabel(note, fontsize=_SMALL)
-  axes.legend(handles=[*_kinds(present), line], fontsize=_SMALL, frameon=False, loc="lower right")
+  line = axes.axvline(mean, color="#c23b22", linewidth=0.9, linestyle="--", label=f"mean {_signed(mean)}")
+  figure.supxlabel(note, fontsize=_SMALL)
+  # Inside there is no corner that bars never reach.
+  handles = [*_kinds(present), line]
+  figure.legend(
+    handles=handles, fontsize=_SMALL, frameon=False, loc="outside upper center", ncols=len(handles)
+  )
   return figure
 
 
@@ -63,8 +69,12 @@ def _kinds(present: Sequence[Gain]) -> list[Patch]:
   return [Patch(color=_THIN, label="thin classes"), Patch(color=_OTHERS, label="others")]
 
 
+def _signed(points: float) -> str:
+  return f"{points:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
 def _note(absent: Sequence[str], titles: Sequence[str], split: str) -> str:
-  lines = [f"gain in IoU, points: {titles[1]} against {titles[0]}"]
+  lines = ["gain in IoU, points", f"{titles[1]} against {titles[0]}"]
   if absent:
     names = ", ".join(short_name(name) for name in absent[:_NAMED])
     more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""

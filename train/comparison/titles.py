@@ -24,7 +24,7 @@ _SOURCES = {"channel": f"{_ALPHA} per channel", "layer": f"{_ALPHA} per layer"}
 def pool_title(config) -> str:
   """The pooling of a config: its name, alpha and other keywords, and its stages if not all."""
   details = [_detail(key, value) for key, value in config.pool_kwargs.items()]
-  where = [f"in {' and '.join(config.stages)}"] if config.stages else []
+  where = [f"in {', '.join(config.stages)}"] if config.stages else []
   return ", ".join([_POOLS.get(config.pool, config.pool), *details, *where])
 
 
