@@ -51,7 +51,7 @@ def draw(examples: Sequence[Example], titles: Sequence[str], table: ClassTable, 
   headings = ["\n".join(textwrap.wrap(text, _COLUMN)) for text in ("image", "ground truth", *titles)]
   head = _LINE * (1 + max(heading.count("\n") for heading in headings)) + _GAP
   entries = _legend(examples, table)
-  room = max(1, int(_WIDTH / (_PATCH + _LETTER * max(map(len, entries)))))
+  room = max(1, int(_WIDTH / (_PATCH + _LETTER * max(len(entry.get_label()) for entry in entries))))
   lines = -(-len(entries) // room)
   columns = -(-len(entries) // lines)
   foot = _LINE * (lines + 1)
@@ -66,7 +66,7 @@ def draw(examples: Sequence[Example], titles: Sequence[str], table: ClassTable, 
   for panels, box, below in rows:
     _draw_row(figure, height, top, panels, box)
     top += _height(panels) + below
-  figure.legend(handles=list(entries.values()), ncols=columns, bbox_to_anchor=(0.5, 0), **_LEGEND)
+  figure.legend(handles=entries, ncols=columns, bbox_to_anchor=(0.5, 0), **_LEGEND)
   return figure
 
 
@@ -81,18 +81,14 @@ def _rows(
   return [(panels, box, _GAP), ([box.of(panel) for panel in panels], None, _BETWEEN)]
 
 
-def _legend(examples: Sequence[Example], table: ClassTable) -> dict[str, Patch]:
+def _legend(examples: Sequence[Example], table: ClassTable) -> list[Patch]:
   """A patch for each class in the truths and predictions, in the table's order, and for ignored pixels."""
   maps = [labels for example in examples for labels in (example.label, *example.predictions)]
   shown = sorted(set().union(*(np.unique(labels).tolist() for labels in maps)))
-  names = {
-    train_id: "ignored" if train_id == IGNORE else short_name(table.names[train_id]) for train_id in shown
-  }
-  colours = table.palette() / 255
-  return {
-    name: Patch(facecolor=colours[train_id], edgecolor="0.4", linewidth=0.4, label=name)
-    for train_id, name in names.items()
-  }
+  names = ["ignored" if train_id == IGNORE else short_name(table.names[train_id]) for train_id in shown]
+  colours = table.palette()[shown] / 255
+  edge = {"edgecolor": "0.4", "linewidth": 0.4}
+  return [Patch(facecolor=rgb, label=name, **edge) for rgb, name in zip(colours, names, strict=True)]
 
 
 def _draw_row(figure: Figure, height: float, top: float, panels: list[np.ndarray], box: Box | None) -> None:
