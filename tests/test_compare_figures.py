@@ -50,6 +50,16 @@ def test_the_box_is_where_predictions_differ_most():
   assert example().box() is None
 
 
+def test_no_other_box_holds_more():
+  draw = np.random.default_rng(0)
+  label = np.where(draw.random((21, 30)) < 0.2, IGNORE, 0).astype(np.uint8)
+  first, second = draw.integers(0, 2, (2, 21, 30)).astype(np.uint8)
+  box = example(label=label, predictions=(first, second), size=label.shape).box()
+  differ = (first != second) & (label != IGNORE)
+  assert box[2:] == (5, 8)
+  assert box.of(differ).sum() == max(differ[y : y + 5, x : x + 8].sum() for y in range(17) for x in range(23))
+
+
 def test_absent_classes_and_ties():
   """Sky is nowhere; car is predicted only: no gain of either. Equal gains in the table's order."""
   first = np.array([[6, 2, 0, 0], [2, 6, 0, 0], [0] * 4, [0] * 4])
