@@ -241,7 +241,7 @@ def test_the_command(runs, tmp_path, monkeypatch):
   assert "after against before:" in output
   assert (folder / "figure4.png").is_file()
   monkeypatch.setattr("sys.argv", ["compare", str(runs[0]), str(tmp_path / "none"), f"--out={folder}"])
-  with pytest.raises(SystemExit, match="error: .*none: no run there"):
+  with pytest.raises(SystemExit, match=r"error: .*none: no run there"):
     main()
 
 
