@@ -129,10 +129,27 @@ class TestInterruption:
     monkeypatch.setattr(train.data.builder, "encode", interrupted)
     with pytest.raises(KeyboardInterrupt):
       prepare("folder", str(source), str(tmp_path / "data"))
-    assert not files_below(tmp_path / "data")
-    monkeypatch.undo()
+    home = tmp_path / "data" / "folder"
+    assert [path.name for path in home.iterdir()] == ["unfinished"]
+    assert len(list((home / "unfinished").iterdir())) == 6
+    again = []
+    monkeypatch.setattr(train.data.builder, "encode", lambda *args: again.append(args[0].id) or encode(*args))
+    changed = calls[0][0]
+    os.utime(changed.label, (1, 1))  # it may be another file
     prepare("folder", str(source), str(tmp_path / "data"))
-    assert len(examples("folder", "train", tmp_path / "data")) == 6
+    assert [path.name for path in home.iterdir()] == ["1.0.0"]
+    monkeypatch.undo()
+    prepare("folder", str(source), str(tmp_path / "straight"))
+    ids = set()
+    for split in ("train", "val"):
+      found, straight = (examples("folder", split, tmp_path / name) for name in ("data", "straight"))
+      assert found.keys() == straight.keys()
+      for key, example in found.items():
+        np.testing.assert_array_equal(example["label"], straight[key]["label"])
+        np.testing.assert_array_equal(example["image"], straight[key]["image"])
+      ids |= found.keys()
+    done = {pair.id for pair, *_ in calls[:6]}
+    assert sorted(again) == sorted(ids - done | {changed.id})
 
   def test_killed(self, source, tmp_path):
     """What a killed run leaves is removed by the next one."""

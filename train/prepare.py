@@ -33,11 +33,13 @@ def main() -> None:
       else:
         prepare(arguments.name, arguments.source, arguments.dir, arguments.partial)
   except KeyboardInterrupt:
-    sys.exit("interrupted; nothing is left half-made")
+    sys.exit("interrupted; the same command goes on from there")
 
 
 def prepare(name: str, source: str, directory: str, partial: bool = False) -> None:
   """Reads and checks every file, and writes ArrayRecord; a failure leaves nothing half-made.
+
+  What was read before an interruption is not read again.
 
   Args:
     source: folder of the files, in a layout that `train.data.NAME` names.
@@ -109,7 +111,12 @@ def _write(builder) -> None:
   with _alone(home), tempfile.TemporaryDirectory() as downloads:  # there are none, but TFDS wants a folder
     for left in home.glob("incomplete.*"):  # by a run that was killed
       shutil.rmtree(left)
-    builder.download_and_prepare(download_dir=downloads)
+    try:
+      builder.download_and_prepare(download_dir=downloads)
+    except Exception:
+      builder.drafts.remove()
+      raise
+    builder.drafts.remove()  # an interruption leaves them
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
+from train.data.drafts import Drafts
 from train.data.pairs import Found, Pair, encode, fingerprint
 from train.progress import track
 
@@ -25,6 +26,7 @@ class PairBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     COUNTS: examples of each split as published; empty where there is no such number.
     OPTIONAL: the splits of COUNTS that may be absent.
     SIZE: (height, width) of every image, where they are all the same.
+    drafts: what an interrupted preparation left.
 
   Args:
     found: what to prepare; None to read what is prepared.
@@ -39,6 +41,7 @@ class PairBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def __init__(self, *, found: Found | None = None, **kwargs):
     self._found = found
     super().__init__(file_format="array_record", **kwargs)
+    self.drafts = Drafts(pathlib.Path(self.data_dir).parent / "unfinished")
 
   @staticmethod
   def find(source: pathlib.Path) -> Found:
@@ -85,7 +88,7 @@ class PairBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def _generate_examples(self, pairs: list[Pair], split: str):
     for pair in track(pairs, f"{self.name} {split}"):
       try:
-        image, label = encode(pair, self._found.table, self.SIZE)
+        image, label = self.drafts.encoded(encode, pair, self._found.table, self.SIZE)
       except (ValueError, OSError) as error:
         raise WrongFile(str(error)) from error
       yield pair.id, {"id": pair.id, "image": image, "label": label}
