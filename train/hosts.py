@@ -154,7 +154,7 @@ def share(function: Callable, like):
     return found
   # As bytes: sums of which the others are zeros would lose the sign of -0.
   leaves, structure = jax.tree.flatten(found if first() else like)
-  arrays = [np.ascontiguousarray(leaf) for leaf in leaves]
+  arrays = [np.asarray(leaf, order="C") for leaf in leaves]
   told = multihost_utils.broadcast_one_to_all([array.reshape(-1).view(np.uint8) for array in arrays])
   return structure.unflatten(
     np.asarray(x).view(array.dtype).reshape(array.shape) for x, array in zip(told, arrays, strict=True)
