@@ -120,13 +120,11 @@ def full_augmentation(crop: tuple[int, int]):
 
 
 def watch_memory(name: str, source, crop: tuple[int, int], batches: int) -> None:
-  """Prints the largest resident size (Linux) in the second and in the last tenth of the batches."""
+  """Prints the largest resident size (Linux) in each fifth of the batches."""
   stream = training_batches(source, full_augmentation(crop), batch=_BATCH, seed=0, start=0, stop=batches)
   pages = [int(pathlib.Path("/proc/self/statm").read_text().split()[1]) for _ in stream]
-  sizes = np.array(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
-  tenth = batches // 10
-  second, last = sizes[tenth : 2 * tenth].max(), sizes[-tenth:].max()
-  print(f"{name}: at most {second:.0f} MiB in batches {tenth} to {2 * tenth}, {last:.0f} in the last {tenth}")
+  sizes = [part.max() * os.sysconf("SC_PAGE_SIZE") / 2**20 for part in np.array_split(pages, 5)]
+  print(f"{name}: at most {', '.join(f'{size:.0f}' for size in sizes)} MiB in fifths of {batches} batches")
 
 
 def generated(count: int, size: tuple[int, int], kind: str) -> list[tuple[bytes, bytes]]:

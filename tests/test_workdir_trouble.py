@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -159,3 +160,25 @@ def test_a_checkpoint_folder_that_vanished_is_not_made_again(tmp_path):
   with pytest.raises(storage.CannotWrite, match=r"it is not there.*kept: \[\]"):
     checkpoints.save(2, STATE, 0.0)
   assert not (tmp_path / "run").exists()
+
+
+THREADS = """
+import _thread, pathlib, sys, time
+from train.checkpoint import Checkpoints
+Checkpoints(pathlib.Path(sys.argv[1]), keep=1).steps()
+_thread.start_new_thread(lambda: 1 / 0, ())  # ends in sys.unraisablehook
+_thread.start_new_thread(lambda: sys.excepthook(ValueError, ValueError("in a thread"), None), ())
+time.sleep(0.5)
+raise ValueError("in the main one")
+"""
+
+
+def test_threads_of_libraries_fail_quietly(tmp_path):
+  """Tensorstore prints a page for each file that it could not write."""
+  environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "", "PYTHONPATH": str(ROOT)}
+  done = subprocess.run(
+    [sys.executable, "-c", THREADS, tmp_path], env=environment, capture_output=True, text=True, timeout=60
+  )
+  assert "ZeroDivisionError" not in done.stderr
+  assert "in a thread" not in done.stderr
+  assert "ValueError: in the main one" in done.stderr

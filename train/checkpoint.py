@@ -210,13 +210,13 @@ def _is_another(folder: pathlib.Path, opened: os.stat_result) -> bool:
 @functools.cache
 def _keep_threads_quiet() -> None:
   """What fails in threads of orbax and tensorstore comes as an exception, too: hundreds of lines less."""
-  before, main = sys.excepthook, threading.main_thread()
+  main = threading.main_thread()
 
-  def hook(*error):
-    if threading.current_thread() is main:
-      before(*error)
+  def in_main(before):
+    return lambda *error: before(*error) if threading.current_thread() is main else None
 
-  sys.excepthook = hook
+  # Tensorstore tells its errors to one of the two, by where they arise.
+  sys.excepthook, sys.unraisablehook = in_main(sys.excepthook), in_main(sys.unraisablehook)
   absl_logging.get_absl_logger().addFilter(lambda record: "_SignalingThread" not in str(record.msg))
 
 
