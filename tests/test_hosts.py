@@ -4,6 +4,7 @@ import json
 import signal
 import time
 
+import numpy as np
 import pytest
 from host_cases import command, finish, free_port, launch
 from training_cases import program
@@ -93,6 +94,32 @@ def test_a_killed_process_ends_the_others_and_one_process_goes_on(undisturbed, t
   summaries = [json.loads((path / "summary.json").read_text()) for path in (undisturbed[0], tmp_path)]
   assert summaries[0]["miou"] == pytest.approx(summaries[1]["miou"], abs=0.02)
   assert steps_logged(tmp_path) == list(range(1, STEPS + 1))
+
+
+def test_a_rollback_of_all(tmp_path):
+  """The evidence has the batch of all processes; interrupted and started again, the same bits."""
+  guard = {"guard__action": "rollback", "guard__gradient_spike": 1.3, "guard__window": 3, "guard__back": 2}
+  changes = {**guard, "steps": 12, "schedule__rate": 0.05, "guard__limit": 40, "checkpoint__every": 1}
+  told = finish(launch([words(tmp_path / "run", **changes)] * 2, devices=2))
+  assert [status for status, _ in told] == [0, 0], told
+  assert "ROLLBACK: step" in told[0][1]
+  record = (tmp_path / "run" / "rollbacks.json").read_text()
+  first = json.loads(record)[0]
+  evidence = tmp_path / "run" / "evidence" / f"{first['step']}-batch-{first['batch']}"
+  assert np.load(evidence / "batch.npz")["label"].shape == (8, 32, 48)
+  assert steps_logged(tmp_path / "run") == list(range(1, 13))
+
+  processes = launch([words(tmp_path / "again", **changes)] * 2, devices=2)
+  until_logged(tmp_path / "again", first["step"] - 1, processes)
+  processes[1].send_signal(signal.SIGTERM)
+  told = finish(processes)
+  assert [status for status, _ in told] == [0, 0], told
+  assert "interrupted: saved at step" in told[0][1]
+  told = finish(launch([words(tmp_path / "again", **changes)] * 2, devices=2))
+  assert [status for status, _ in told] == [0, 0], told
+  assert (tmp_path / "again" / "rollbacks.json").read_text() == record
+  summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("run", "again")]
+  assert summaries[0]["params_sha256"] == summaries[1]["params_sha256"]
 
 
 def test_processes_that_differ_are_refused(tmp_path):

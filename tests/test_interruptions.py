@@ -10,6 +10,8 @@ import pytest
 from soak import STEPS, assert_same, command, disturb, steps_logged, wait_for
 from training_cases import program, run
 
+from train.interruption import Interruption
+
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
@@ -50,6 +52,24 @@ def test_signals_save_first(undisturbed, tmp_path, number):
   status, output = run(command(tmp_path, "--config.checkpoint.every=0"))
   assert status == 0, output
   assert_same(tmp_path, undisturbed[0])
+
+
+def test_a_wish_outlives_a_rollback():
+  """It is entered again then; what is still wished stays so, and a second signal has its usual effect."""
+  usual = signal.getsignal(signal.SIGTERM)
+  interruption = Interruption()
+  with interruption:
+    assert signal.getsignal(signal.SIGTERM) != usual
+    signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == usual
+  with interruption:
+    assert interruption.wanted
+    assert signal.getsignal(signal.SIGTERM) == usual
+  undisturbed = Interruption()
+  for _ in range(2):
+    with undisturbed:
+      assert signal.getsignal(signal.SIGTERM) != usual
+    assert signal.getsignal(signal.SIGTERM) == usual
 
 
 def test_three_interruptions_and_damage(undisturbed, tmp_path):

@@ -9,14 +9,17 @@ _LOG = logging.getLogger("train")
 
 
 class Interruption:
-  """While it is entered, the first SIGINT or SIGTERM sets `wanted`; a second one has its usual effect."""
+  """While it is entered, the first SIGINT or SIGTERM sets `wanted`; a second one has its usual effect.
+
+  It can be entered again, as after a rollback: a wish that was not granted stays one.
+  """
 
   def __init__(self):
     self.wanted = False
     self._handlers = {}
 
   def __enter__(self) -> Interruption:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in () if self.wanted else (signal.SIGINT, signal.SIGTERM):
       self._handlers[number] = signal.signal(number, self._receive)
     return self
 

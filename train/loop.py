@@ -44,15 +44,16 @@ def train(config, workdir: pathlib.Path) -> dict | None:
       the last good checkpoint is kept.
     ValueError, OSError: bad config, data or workdir; what is wrong is named.
   """
+  interruption = Interruption()
   with storage.explained(workdir):
     while True:
       try:
-        return _train(config, workdir)
+        return _train(config, workdir, interruption)
       except RolledBack as event:
         _LOG.warning("ROLLBACK: %s", event)
 
 
-def _train(config, workdir: pathlib.Path) -> dict | None:
+def _train(config, workdir: pathlib.Path, interruption: Interruption) -> dict | None:
   """As `train`, up to the next rollback."""
   started = time.monotonic()
   keep_compiled(config.compilation_cache)
@@ -96,7 +97,7 @@ def _train(config, workdir: pathlib.Path) -> dict | None:
   results = None
   with (
     Recorder(workdir, config, step) as recorder,
-    Interruption() as interruption,
+    interruption,
     Saver(checkpoints) as saver,
     Saver(best) as best_saver,
   ):
