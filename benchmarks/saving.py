@@ -1,0 +1,81 @@
+"""What a checkpoint costs: how long the loop waits while one is saved, how long it takes to go on from it.
+
+  python -m benchmarks.saving [--networks vgg16 resnet50] [--rounds 7] [--folder DIR] [--out FILE.json]
+
+"Copy" is the state's copy to host memory alone, "stall" all that the loop waits for when one is due,
+"write" what the thread needs beside it, digests and fsync included; "restore" reads, verifies and places a
+state. Medians; the two first take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import statistics
+import tempfile
+import time
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks import timing
+from benchmarks.steps import Case
+from train.checkpoint import Checkpoints
+from train.parallel import Pmap
+from train.run import initial_state
+from train.saver import Saver
+
+_COLUMNS = ("copy", "stall", "write", "restore")
+
+
+def main() -> None:
+  raw = argparse.RawTextHelpFormatter
+  parser = argparse.ArgumentParser("python -m benchmarks.saving", description=__doc__, formatter_class=raw)
+  parser.add_argument("--networks", nargs="+", default=["vgg16", "resnet50"])
+  parser.add_argument("--rounds", type=int, default=7)
+  parser.add_argument("--folder", type=pathlib.Path, help="on the disk that is to be measured")
+  parser.add_argument("--out", type=pathlib.Path)
+  arguments = parser.parse_args()
+  table = Table("seconds", "MiB", *_COLUMNS)
+  rows = {}
+  for network in arguments.networks:
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+      rows[network] = row = measure(network, pathlib.Path(folder), arguments.rounds)
+    table.add_row(network, f"{row['mib']:.0f}", *(f"{row[name]:.3f}" for name in _COLUMNS))
+  Console().print(table)
+  if arguments.out:
+    report = {"machine": timing.machine(), "saving": rows}
+    arguments.out.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def measure(network: str, folder: pathlib.Path, rounds: int) -> dict[str, float]:
+  """Medians in seconds, and the size of the state of a training of `network` with P-pooling."""
+  case = Case(network, "ppool", "float32", (64, 64), batch=1)
+  template, _, _ = initial_state(case.experiment(), case.config())
+  parallel, checkpoints = Pmap(), Checkpoints(folder, keep=1)
+  state = jax.block_until_ready(parallel.place_state(template))
+  times: dict[str, list[float]] = {name: [] for name in _COLUMNS}
+
+  def timed(name, function, *args):
+    started = time.perf_counter()
+    result = jax.block_until_ready(function(*args))
+    times[name].append(time.perf_counter() - started)
+    return result
+
+  with Saver(checkpoints) as saver:
+    for step in track(range(rounds), network):
+      timed("copy", lambda: jax.tree.map(np.array, jax.device_get(state)))
+      timed("stall", saver.save, step, state, 0.0)
+      timed("write", saver.wait)
+  for _ in range(rounds):
+    timed("restore", lambda: parallel.place_state(Checkpoints(folder, keep=1).restore(template)[0]))
+  mib = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(template)) / 2**20
+  return {"mib": mib, **{name: statistics.median(found) for name, found in times.items()}}
+
+
+if __name__ == "__main__":
+  main()
