@@ -11,6 +11,7 @@ from jax.ad_checkpoint import checkpoint_name
 from ppool_jax.pooling.extremes import masked_elements, valid_elements
 from ppool_jax.pooling.lehmer_derivatives import derivatives
 from ppool_jax.pooling.lehmer_weights import largest, shifted, total, weigh
+from ppool_jax.pooling.platforms import by_platform
 from ppool_jax.pooling.scale import scale_to_unit
 from ppool_jax.pooling.windows import Windows
 
@@ -19,19 +20,24 @@ KEPT = "polynomial_pool"
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def lehmer_mean(win: Windows, floor: float, members, shift, alpha) -> jax.Array:
-  """Polynomial pooling of members.
+def lehmer_mean(win: Windows, floor: float, x, shift, alpha) -> jax.Array:
+  """Polynomial pooling of float32 or float64.
 
   Args:
-    win: the windows.
+    win: the windows over x.
     floor: see `polynomial_pool`.
-    members: `win.members(x)`, float32 or float64.
+    x: `[..., *spatial, channels]`, float32 or float64.
     shift: s of Eq. 2 or None, `[..., *out, channels]`.
     alpha: `[..., *out, channels]`.
 
   Returns:
     y, `[..., *out, channels]`.
   """
+  return by_platform(functools.partial(_value, floor), win, x, shift, alpha)
+
+
+def _value(floor, win, x, shift, alpha):
+  members = win.members(x)
   bases = shifted(win, members, shift)
   base_top = largest(win.reduce(jnp.maximum, masked_elements(win, bases, -jnp.inf)))
   weights = weigh(win.elements(bases), valid_elements(win), win.expand(base_top), win.expand(alpha), floor)
@@ -57,11 +63,16 @@ def _weighted_mean(win, elements, weights, total_weight, top, low):
 
 @lehmer_mean.defjvp
 def _lehmer_mean_jvp(win, floor, primals, tangents):
-  members, shift, alpha = primals
-  dmembers, dshift, dalpha = tangents
   y = checkpoint_name(lehmer_mean(win, floor, *primals), KEPT)
-  by_member, by_alpha = derivatives(win, floor, members, shift, alpha, y)
+  return y, by_platform(functools.partial(_tangent, floor), win, primals, y, tangents)
+
+
+def _tangent(floor, win, primals, y, tangents):
+  x, shift, alpha = primals
+  dx, dshift, dalpha = tangents
+  by_member, by_alpha = derivatives(win, floor, win.members(x), shift, alpha, y)
+  dmembers = win.tangents(dx)
   if shift is not None:
     dmembers = [d - win.spread(dshift) for d in dmembers]
   dy = win.total([c * d for c, d in zip(by_member, dmembers, strict=True)]) + by_alpha * dalpha
-  return y, dy if shift is None else dy + dshift
+  return dy if shift is None else dy + dshift

@@ -71,11 +71,11 @@ def polynomial_pool(
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _pool(win: Windows, floor: float, scope: str | None, x, alpha):
   wide = x.astype(compute_dtype(x))
-  members, out_shape = win.members(wide), win.out_shape(x.shape)
-  shift = shift_for(scope, win, wide, members)
+  out_shape = win.out_shape(x.shape)
+  shift = shift_for(scope, win, wide)
   alpha = jnp.broadcast_to(alpha.astype(wide.dtype), out_shape)
   if shift is not None:
     shift = jnp.broadcast_to(shift, out_shape)
     # A NaN in the scope is one in all of its windows, also those without it.
     alpha = alpha + 0 * jax.lax.stop_gradient(shift)
-  return lehmer_mean(win, floor, members, shift, alpha).astype(x.dtype)
+  return lehmer_mean(win, floor, wide, shift, alpha).astype(x.dtype)

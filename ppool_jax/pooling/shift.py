@@ -13,19 +13,18 @@ from ppool_jax.pooling.windows import Windows
 SCOPES = (None, "window", "channel", "example", "tensor")
 
 
-def shift_for(scope: str | None, win: Windows, x, members) -> jax.Array | None:
+def shift_for(scope: str | None, win: Windows, x) -> jax.Array | None:
   """s = min(0, smallest x of the scope); broadcasts to the output. None for no scope.
 
   Args:
     scope: one of SCOPES.
     win: the windows over x.
     x: `[..., *spatial, channels]`.
-    members: `win.members(x)`.
   """
   if scope is None:
     return None
   if scope == "window":
-    smallest = window_min(win, members)
+    smallest = window_min(win, win.members(x))
   else:
     first = {"tensor": 0, "example": x.ndim - len(win.window) - 1, "channel": x.ndim - len(win.window) - 1}
     last = x.ndim - 1 if scope == "channel" else x.ndim

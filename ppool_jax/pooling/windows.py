@@ -28,15 +28,15 @@ from ppool_jax.pooling.geometry import Geometry, resolve
 
 # Windows of up to this many elements are unrolled into slices, which fuse into one loop. Beyond it
 # (global pooling, 13x13 windows) that would take minutes to compile: an axis is reduced instead.
-_MAX_UNROLLED = 25
+MAX_UNROLLED = 25
 _REDUCTIONS = {jnp.add: jnp.sum, jnp.maximum: jnp.max, jnp.minimum: jnp.min}
 
 
 def windows(x_shape, window_shape, strides=None, padding="VALID") -> Windows:
   """The windows over an input of shape `[..., *spatial, channels]`; arguments as of `resolve`."""
   geometry = resolve(x_shape, window_shape, strides, padding)
-  overlapping = _Taps if geometry.size <= _MAX_UNROLLED else _StackedTaps
-  kind = _Tiles if geometry.strides == geometry.window else overlapping
+  overlapping = Taps if geometry.size <= MAX_UNROLLED else _StackedTaps
+  kind = Tiles if geometry.strides == geometry.window else overlapping
   return kind(*(getattr(geometry, field.name) for field in dataclasses.fields(geometry)))
 
 
@@ -52,6 +52,10 @@ class Windows(Geometry):
   def members(self, x: jax.Array) -> list[jax.Array]:
     """The members of `x`; where there is padding, zeros that `valid` tells apart."""
     return self._views(x)
+
+  def tangents(self, dx: jax.Array) -> list[jax.Array]:
+    """The members of a tangent of `x`; the reverse pass puts dx together by its transpose."""
+    return self.members(dx)
 
   def _views(self, x):
     """`members`, for NumPy arrays too: masks must be constants of the program."""
@@ -108,7 +112,7 @@ class Windows(Geometry):
     return functools.reduce(jnp.add, members)
 
 
-class _Taps(Windows):
+class Taps(Windows):
   """Windows of any geometry: a strided slice for each place in the window."""
 
   def _views(self, x):
@@ -121,7 +125,7 @@ class _Taps(Windows):
     return z
 
 
-class _StackedTaps(_Taps):
+class _StackedTaps(Taps):
   """The same for large windows: the slices are stacked along an axis before the spatial ones."""
 
   @property
@@ -148,7 +152,7 @@ class _StackedTaps(_Taps):
     return jnp.sum(members[0], self._axis)
 
 
-class _Tiles(Windows):
+class Tiles(Windows):
   """Windows side by side (stride = window): the input itself is the one member."""
 
   def _views(self, x):
@@ -160,28 +164,28 @@ class _Tiles(Windows):
     return [_pad(x, pads)]
 
   @property
-  def _axes(self) -> tuple[int, ...]:
+  def axes(self) -> tuple[int, ...]:
     """The axes of a folded array that run inside the windows."""
     return tuple(range(-2 * len(self.window), 0, 2))
 
   @property
   def _unrolled(self) -> bool:
-    return self.size <= _MAX_UNROLLED
+    return self.size <= MAX_UNROLLED
 
-  def _fold(self, x):
+  def fold(self, x):
     """`[..., out * window, channels]` to `[..., out, window, channels]` along each spatial axis."""
     pairs = [n for pair in zip(self.out, self.window, strict=True) for n in pair]
     return x.reshape(*x.shape[: -len(self.out) - 1], *pairs, x.shape[-1])
 
   def elements(self, members):
-    folded = [self._fold(x) for x in members]
+    folded = [self.fold(x) for x in members]
     if not self._unrolled:
       return folded
     inside = [[part for i in place for part in (slice(None), i)] for place in np.ndindex(*self.window)]
     return [x[_at(place)] for x in folded for place in inside]
 
   def _insert(self, z):
-    return jnp.expand_dims(z, self._axes)
+    return jnp.expand_dims(z, self.axes)
 
   def spread(self, z):
     lead = z.shape[: -len(self.out) - 1]
@@ -200,10 +204,10 @@ class _Tiles(Windows):
   def reduce(self, reducer, elements):
     if self._unrolled:
       return super().reduce(reducer, elements)
-    return _REDUCTIONS[reducer](elements[0], self._axes)
+    return _REDUCTIONS[reducer](elements[0], self.axes)
 
   def total(self, members):
-    return jnp.sum(self._fold(members[0]), self._axes)
+    return jnp.sum(self.fold(members[0]), self.axes)
 
 
 def _at(spatial_index: Sequence) -> tuple[EllipsisType | slice | int, ...]:

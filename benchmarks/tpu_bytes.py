@@ -1,0 +1,114 @@
+"""Bytes that poolings move on a TPU, over the fewest possible: compiled ahead of time, nothing runs.
+
+  python -m benchmarks.tpu_bytes [--topology v5e:2x2] [--programs ppool ...] [--out FILE.json]
+
+2x2 windows of stride 2, float32. The fewest: x, alpha and y once for the forward pass; x, alpha, dy, dx and
+dalpha besides for both. "Given" has its arrays in the layout that arguments have by default, "free" in that
+which the compiler chooses, as between the layers of a network. Needs libtpu: make env EXTRAS=plan.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import unittest.mock
+
+import jax
+import jax.numpy as jnp
+from jax.experimental.layout import Format, Layout
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks import candidates
+from train.planning.topology import devices_of
+
+SHAPES = ((8, 224, 224, 64), (8, 56, 56, 256))
+_BY_PLATFORM = "ppool_jax.pooling.lehmer.by_platform"
+
+
+def main() -> None:
+  raw = argparse.RawTextHelpFormatter
+  parser = argparse.ArgumentParser("python -m benchmarks.tpu_bytes", description=__doc__, formatter_class=raw)
+  parser.add_argument("--topology", default="v5e:2x2")
+  parser.add_argument("--programs", nargs="+", choices=programs(), default=list(programs()))
+  parser.add_argument("--out", type=pathlib.Path)
+  arguments = parser.parse_args()
+  jax.config.update("jax_platforms", "cpu")
+  sharding = jax.sharding.SingleDeviceSharding(devices_of(arguments.topology)[0])
+  rows = [row(name, shape, sharding) for name in track(arguments.programs, "compiling") for shape in SHAPES]
+  show(rows)
+  if arguments.out:
+    report = {"topology": arguments.topology, "jax": jax.__version__, "rows": rows}
+    arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def programs() -> dict:
+  """By name, `(x, alpha) -> y`."""
+  pools = candidates.library() | candidates.flax_poolings() | candidates.formulations()
+  names = ("slices", "6-D reshape", "reduce_window", "flax max_pool", "flax avg_pool", "max", "avg")
+  return {"ppool": pools["ppool"], "ppool, as on other platforms": _elsewhere(pools["ppool"])} | {
+    name: pools[name] for name in names
+  }
+
+
+def _elsewhere(pool):
+  """P-pooling in the formulation that is not the TPU's."""
+
+  def run(x, alpha):
+    jax.clear_caches()  # what is traced is kept
+    try:
+      with unittest.mock.patch(_BY_PLATFORM, lambda function, win, *operands: function(win, *operands)):
+        return pool(x, alpha)
+    finally:
+      jax.clear_caches()
+
+  return run
+
+
+def row(name: str, shape: tuple[int, ...], sharding) -> dict:
+  """Bytes over the fewest possible, for both layouts and both passes."""
+  places = {"given": sharding, "free": Format(Layout.AUTO, sharding)}
+  return {"name": name, "shape": shape} | {
+    f"{layouts} {passes}": ratio(programs()[name], shape, passes, place)
+    for layouts, place in places.items()
+    for passes in ("forward", "both")
+  }
+
+
+def ratio(function, shape: tuple[int, ...], passes: str, places) -> float:
+  """Bytes that `function(x, alpha)` accesses, as the compiler counts them, over the fewest possible.
+
+  Args:
+    shape: of x, `[N, H, W, C]`.
+    passes: "forward", or "both" with the gradients of x and alpha.
+    places: a device of a TPU as a sharding, or with a layout.
+  """
+  n, h, w, c = shape
+  x, alpha = (jax.ShapeDtypeStruct(s, jnp.float32) for s in (shape, (n, h // 2, w // 2, c)))
+  program, arguments = (function, (x, alpha)) if passes == "forward" else (_both(function), (x, alpha, alpha))
+  compiled = jax.jit(program, in_shardings=places, out_shardings=places).lower(*arguments).compile()
+  x_bytes, y_bytes = 4 * x.size, 4 * alpha.size
+  fewest = {"forward": x_bytes + 2 * y_bytes, "both": 3 * x_bytes + 5 * y_bytes}
+  return compiled.cost_analysis()["bytes accessed"] / fewest[passes]
+
+
+def _both(function):
+  def run(x, alpha, dy):
+    y, back = jax.vjp(function, x, alpha)
+    return y, back(dy)
+
+  return run
+
+
+def show(rows: list[dict]) -> None:
+  columns = ("given forward", "given both", "free forward", "free both")
+  table = Table("", "x", *columns)
+  for found in rows:
+    table.add_row(found["name"], str(list(found["shape"])), *(f"{found[name]:.2f}" for name in columns))
+  Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,69 @@
+"""Windows side by side, as a TPU reaches them best.
+
+A TPU's arrays lie in tiles of 8 x 128 and its compiler stores what it cannot fuse: there, spreading a
+window's statistics over x costs an array of x's size for each. So every place in the window is an array of
+its own, and the parts of dx are put together in one loop. On a CPU that would be slower and need more
+memory. docs/FORMULATIONS.md has the measurements.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ppool_jax.pooling.windows import MAX_UNROLLED, Taps, Tiles, Windows
+
+
+def by_platform(function: Callable, win: Windows, *operands):
+  """`function(win, *operands)`, with windows of the kind that suits the platform it is compiled for."""
+  if not isinstance(win, Tiles) or win.size > MAX_UNROLLED:
+    return function(win, *operands)
+  folded = FoldedTaps(*(getattr(win, field.name) for field in dataclasses.fields(win)))
+  return lax.platform_dependent(
+    *operands, tpu=functools.partial(function, folded), default=functools.partial(function, win)
+  )
+
+
+class FoldedTaps(Taps):
+  """Windows side by side: a slice of the folded input for each place in the window."""
+
+  @property
+  def _tiles(self) -> Tiles:
+    return Tiles(*(getattr(self, field.name) for field in dataclasses.fields(self)))
+
+  def _views(self, x):
+    return self._tiles.elements(self._tiles.members(x))
+
+  def members(self, x):
+    return _members(self, x)
+
+  def tangents(self, dx):
+    """`members` as sums over one place of the window, whose transpose is one loop of selections.
+
+    That of slices is a sum of padded arrays, and each of them would be stored.
+    """
+    (dx,) = self._tiles.members(dx)
+    # The compiler would move the transpose's reshape in front of its loop, and store each part in x's shape.
+    folded = lax.optimization_barrier(self._tiles.fold(dx))
+    return [jnp.sum(jnp.where(place, folded, 0), self._tiles.axes) for place in self._places()]
+
+  def _places(self) -> list[np.ndarray]:
+    """For each place in the window a mask that selects it, broadcasting against a folded array."""
+    masks = np.eye(self.size, dtype=bool).reshape(self.size, *(n for k in self.window for n in (1, k)), 1)
+    return list(masks)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _members(win: FoldedTaps, x):
+  return win._views(x)
+
+
+@_members.defjvp
+def _members_jvp(win, primals, tangents):
+  return _members(win, *primals), win.tangents(*tangents)
