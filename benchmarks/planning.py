@@ -32,9 +32,9 @@ def config_of(network: str, pool: str, dtype: str):
 
 
 def sweep(programs: Programs, dtypes) -> None:
-  """One image a chip on the smallest slice, then on the largest, then the largest batch on the smallest."""
+  """One image a chip on the smallest slice, then the largest batch there, then one a chip on the largest."""
   for (slice_, search), dtype, network, pool in itertools.product(
-    ((SMALLEST, 0), (LARGEST, 0), (SMALLEST, 1)), dtypes, NETWORKS, POOLS
+    ((SMALLEST, 0), (SMALLEST, 1), (LARGEST, 0)), dtypes, NETWORKS, POOLS
   ):
     print(f"{network} {pool} {dtype}", flush=True)
     print(plan_slice(programs, config_of(network, pool, dtype), slice_, 1, search), flush=True)
