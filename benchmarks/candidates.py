@@ -5,6 +5,8 @@ x is `[N, H, W, C]` >= 0 with even H and W; alpha is `[N, H/2, W/2, C]`.
 
 from __future__ import annotations
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -62,6 +64,7 @@ def formulations() -> dict:
     "6-D reshape, remat": jax.checkpoint(_reshape),
     "reduce_window": _reduce_window,
     "im2col": _im2col,
+    "closed form, bare": _bare,
   }
 
 
@@ -106,3 +109,46 @@ def _im2col(x, alpha):
   patches = patches.reshape(n, h // 2, w // 2, c, 4)
   weights = jax.nn.softmax(alpha[..., None] * jnp.log(jnp.maximum(patches, _TINY)))
   return jnp.sum(weights * patches, axis=-1)
+
+
+def _statistics(x, alpha):
+  """Folded taps and their largest, logarithms and weights."""
+  n, h, w, c = x.shape
+  folded = x.reshape(n, h // 2, 2, w // 2, 2, c)
+  taps = [folded[:, :, i, :, j] for i in range(2) for j in range(2)]
+  top = functools.reduce(jnp.maximum, taps)
+  logs = [jnp.log(jnp.maximum(tap / top, _TINY)) for tap in taps]
+  weights = [jnp.exp(alpha * log) for log in logs]
+  return taps, top, logs, weights
+
+
+@jax.custom_vjp
+def _bare(x, alpha):
+  """The closed form without what makes it exact: no ties, no floor, no shift; only in reverse mode."""
+  taps, _, _, weights = _statistics(x, alpha)
+  return sum(w * tap for w, tap in zip(weights, taps, strict=True)) / sum(weights)
+
+
+def _bare_forward(x, alpha):
+  y = _bare(x, alpha)
+  return y, (x, alpha, y)
+
+
+def _bare_reverse(kept, dy):
+  x, alpha, y = kept
+  taps, top, logs, weights = _statistics(x, alpha)
+  scale = dy / sum(weights)
+  parts = [
+    scale * w * (1 + alpha * (1 - y / jnp.maximum(tap, _TINY * top)))
+    for w, tap in zip(weights, taps, strict=True)
+  ]
+  shape = (*y.shape[:2], 2, y.shape[2], 2, y.shape[3])
+  place = 2 * lax.broadcasted_iota(int, shape, 2) + lax.broadcasted_iota(int, shape, 4)
+  dx = jnp.broadcast_to(parts[3][:, :, None, :, None], shape)
+  for i in (2, 1, 0):
+    dx = jnp.where(place == i, parts[i][:, :, None, :, None], dx)
+  dalpha = scale * sum(w * log * (tap - y) for w, log, tap in zip(weights, logs, taps, strict=True))
+  return lax.optimization_barrier(dx).reshape(x.shape), dalpha
+
+
+_bare.defvjp(_bare_forward, _bare_reverse)

@@ -47,7 +47,8 @@ def main() -> None:
 def programs() -> dict:
   """By name, `(x, alpha) -> y`."""
   pools = candidates.library() | candidates.flax_poolings() | candidates.formulations()
-  names = ("slices", "6-D reshape", "reduce_window", "flax max_pool", "flax avg_pool", "max", "avg")
+  formulations = ("closed form, bare", "slices", "6-D reshape", "reduce_window")
+  names = (*formulations, "flax max_pool", "flax avg_pool", "max", "avg")
   return {"ppool": pools["ppool"], "ppool, as on other platforms": _elsewhere(pools["ppool"])} | {
     name: pools[name] for name in names
   }
