@@ -48,7 +48,9 @@ soak: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.pooling --out benchmarks/results/pooling-$(ACCELERATOR).json
-	$(BIN)/python -m benchmarks.training --out benchmarks/results/training-$(ACCELERATOR).json
+	$(BIN)/python -m benchmarks.training --stages --out benchmarks/results/training-$(ACCELERATOR).json
+	$(BIN)/python -m benchmarks.saving --out benchmarks/results/saving-$(ACCELERATOR).json
+	$(BIN)/python -m benchmarks.scaling --out benchmarks/results/scaling.json
 
 lint: $(READY)
 	$(BIN)/ruff check .
