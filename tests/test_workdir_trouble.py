@@ -163,9 +163,17 @@ def test_a_checkpoint_folder_that_vanished_is_not_made_again(tmp_path):
 
 
 THREADS = """
-import _thread, pathlib, sys, time
+import _thread, asyncio, pathlib, sys, time
 from train.checkpoint import Checkpoints
 Checkpoints(pathlib.Path(sys.argv[1]), keep=1).steps()
+async def lost(task):
+  await asyncio.wait([asyncio.create_task(task)])
+async def orbax_writes():
+  raise FileExistsError
+async def another():
+  raise TimeoutError
+asyncio.run(lost(orbax_writes()))
+asyncio.run(lost(another()))
 _thread.start_new_thread(lambda: 1 / 0, ())  # ends in sys.unraisablehook
 _thread.start_new_thread(lambda: sys.excepthook(ValueError, ValueError("in a thread"), None), ())
 time.sleep(0.5)
@@ -181,4 +189,6 @@ def test_threads_of_libraries_fail_quietly(tmp_path):
   )
   assert "ZeroDivisionError" not in done.stderr
   assert "in a thread" not in done.stderr
+  assert "FileExistsError" not in done.stderr
+  assert "TimeoutError" in done.stderr
   assert "ValueError: in the main one" in done.stderr

@@ -218,6 +218,9 @@ def _keep_threads_quiet() -> None:
   # Tensorstore tells its errors to one of the two, by where they arise.
   sys.excepthook, sys.unraisablehook = in_main(sys.excepthook), in_main(sys.unraisablehook)
   absl_logging.get_absl_logger().addFilter(lambda record: "_SignalingThread" not in str(record.msg))
+  # A task that fails after another of its group has: asyncio logs what nobody asked it for.
+  whole = logging.Formatter()
+  logging.getLogger("asyncio").addFilter(lambda record: "orbax" not in whole.format(record))
 
 
 def digest(tree) -> str:
