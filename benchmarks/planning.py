@@ -34,7 +34,7 @@ def config_of(network: str, pool: str, dtype: str):
 def sweep(programs: Programs, dtypes) -> None:
   """One image a chip on the smallest slice, then the largest batch there, then one a chip on the largest."""
   for (slice_, search), dtype, network, pool in itertools.product(
-    ((SMALLEST, 0), (SMALLEST, 1), (LARGEST, 0)), dtypes, NETWORKS, POOLS
+    ((SMALLEST, False), (SMALLEST, True), (LARGEST, False)), dtypes, NETWORKS, POOLS
   ):
     print(f"{network} {pool} {dtype}", flush=True)
     print(plan_slice(programs, config_of(network, pool, dtype), slice_, 1, search), flush=True)
@@ -58,7 +58,8 @@ def table(plans) -> str:
 
 
 _COLUMNS = (
-  "", "GiB a chip", "TFLOP", "GB moved", "all-reduce MB", "ms: computing", "memory", "collectives", "step",
+  "", "GiB a chip", "alive", "TFLOP", "GB moved", "all-reduce MB",
+  "ms: computing", "memory", "collectives", "step",
   *(f"images/s on {count}" for count in CHIP_COUNTS), "largest a chip",
 )  # fmt: skip
 
@@ -69,6 +70,7 @@ def _row(plan: dict) -> tuple:
   return (
     f"{plan['network']}, {plan['dtype']}, {plan['pool']}",
     f"{plan['memory_per_chip'] / GIB:.2f}",
+    f"{plan['alive_per_chip'] / GIB:.2f}",
     f"{plan['flops_per_chip'] / 1e12:.2f}",
     f"{plan['bytes_per_chip'] / 1e9:.1f}",
     f"{sum(c['bytes'] for c in plan['collectives'].values()) / 1e6:.1f}",
@@ -80,7 +82,7 @@ def _row(plan: dict) -> tuple:
 
 def _estimate(plan: dict, chips: int):
   collectives = {kind: Collective(**found) for kind, found in plan["collectives"].items()}
-  program = Measures(0, 0, 0, 0, 0, plan["flops_per_chip"], plan["bytes_per_chip"], collectives)
+  program = Measures(0, 0, 0, 0, 0, 0, plan["flops_per_chip"], plan["bytes_per_chip"], collectives)
   return estimate(program, CHIPS["v5e"], chips)
 
 

@@ -53,7 +53,7 @@ assert not {"ppool_jax", "train", "flax"} & set(sys.modules)
 
 def alone(code, folder, *arguments):
   """The output of a program in `folder` that cannot import this project."""
-  env = {**os.environ, "XLA_FLAGS": "", "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache")}
+  env = {**os.environ, "XLA_FLAGS": ""}
   command = [sys.executable, "-I", "-S", "-c", ALONE + code, *map(str, arguments)]
   done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
   assert done.returncode == 0, done.stderr

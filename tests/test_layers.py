@@ -112,6 +112,15 @@ def test_initial_values():
     np.testing.assert_array_equal(branch[name], value)
 
 
+def test_what_the_reverse_pass_keeps():
+  """Of arrays x and y: neither alpha nor anything of the side branch's."""
+  layer = pp.PolynomialPool(*TILES[:2])
+  variables = layer.init(jax.random.key(1), X)
+  y, back = jax.vjp(layer.apply, variables, X)
+  kept = [leaf.shape for leaf in jax.tree.leaves(back) if leaf.ndim == X.ndim]
+  assert sorted(kept) == sorted([X.shape, y.shape])
+
+
 def test_dpp_alpha_stays_at_most_10():
   """As in the original: a parameter above 10 counts as 10, and still receives its gradient."""
   params = started(make("dpp"))

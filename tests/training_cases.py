@@ -42,7 +42,7 @@ def tiny_config(arg: str = "runlocal", **overrides):
 
 
 def program(arguments: list[str], largest_file: int | None = None, **environment: str) -> subprocess.Popen:
-  """python -m train with one CPU device and the tests' compilation cache.
+  """python -m train with one CPU device.
 
   Args:
     largest_file: bytes; writing more fails, as on a full disk.
@@ -51,8 +51,6 @@ def program(arguments: list[str], largest_file: int | None = None, **environment
     **os.environ,
     "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "",
-    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".jax_cache"),
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
     "PYTHONPATH": str(ROOT),
     **environment,
   }

@@ -35,11 +35,11 @@ def main(command: list[str]) -> None:
   programs = Programs(arguments.out)
   if config.parallel != "jit":
     print(f'The step as parallel="jit" spreads it; the config says "{config.parallel}", the same step')
-  start = 1
+  likely = None
   for topology in arguments.topology:
     batch = arguments.batch_per_chip or share_of(config, topology)
-    plan = plan_slice(programs, config, topology, batch, start if arguments.search else 0)
-    start = plan.largest or 1
+    plan = plan_slice(programs, config, topology, batch, arguments.search, likely)
+    likely = plan.largest
     print(plan, flush=True)
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from ppool_jax.layers.alpha import Constant, SideBranch
 from ppool_jax.pooling import polynomial_pool
+from ppool_jax.pooling.lehmer import keep_y
 
 
 class PolynomialPool(nn.Module):
@@ -40,8 +41,13 @@ class PolynomialPool(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     geometry = (self.window_shape, self.strides, self.padding)
     source = self._source()
-    alpha = source(x, *geometry)
-    y = polynomial_pool(x, alpha, *geometry, floor=self.floor, shift=self.shift)
+
+    def pool(source, x):
+      alpha = source(x, *geometry)
+      return polynomial_pool(x, alpha, *geometry, floor=self.floor, shift=self.shift), alpha
+
+    # The reverse pass asks the source again: alpha, and what a side branch has of its size, are not kept.
+    y, alpha = nn.remat(pool, policy=keep_y)(source, x)
     self._sow_alpha(jnp.broadcast_to(alpha, y.shape))
     ends = getattr(getattr(source, "range_map", None), "ends", (0.0, math.inf))
     if not self.is_initializing():

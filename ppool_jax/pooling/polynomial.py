@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppool_jax.pooling.checks import compute_dtype, floating, parameter
-from ppool_jax.pooling.lehmer import KEPT, lehmer_mean
+from ppool_jax.pooling.lehmer import keep_y, lehmer_mean
 from ppool_jax.pooling.shift import SCOPES, shift_for
 from ppool_jax.pooling.windows import Windows, windows
 
@@ -64,7 +64,6 @@ def polynomial_pool(
     raise ValueError(f"floor: expected a number in (0, 1), got {floor!r}")
   if shift not in SCOPES:
     raise ValueError(f"shift: expected one of {SCOPES}, got {shift!r}")
-  keep_y = jax.checkpoint_policies.save_only_these_names(KEPT)
   return jax.checkpoint(functools.partial(_pool, win, float(floor), shift), policy=keep_y)(x, alpha)
 
 

@@ -22,6 +22,8 @@ class Measures(NamedTuple):
     outputs: bytes of the new state and metrics, `aliased` of them in the arguments' place (donated).
     temporaries: bytes of the largest set of other arrays alive at once.
     code: bytes of the program.
+    alive: bytes of the arrays alive at once, the state's included, as the TPU's compiler reports it; `memory`
+      has the gaps between them besides. Other compilers report something else.
     flops: floating-point operations a step, as the compiler counts them.
     bytes: read and written by all its operations a step, in whatever memory, as the compiler counts them.
     collectives: by kind.
@@ -32,6 +34,7 @@ class Measures(NamedTuple):
   aliased: int
   temporaries: int
   code: int
+  alive: int
   flops: float
   bytes: float
   collectives: dict[str, Collective]
@@ -56,6 +59,7 @@ def measures(compiled, loop: int = 1) -> Measures:
     memory.alias_size_in_bytes,
     memory.temp_size_in_bytes,
     memory.generated_code_size_in_bytes,
+    memory.peak_memory_in_bytes,
     loop * cost["flops"],
     loop * cost["bytes accessed"],
     collectives(compiled.as_text(), loop),

@@ -46,6 +46,7 @@ class Plan(NamedTuple):
       **found,
       "fits": True,
       "memory_per_chip": self.program.memory,
+      "alive_per_chip": self.program.alive,
       "flops_per_chip": self.program.flops,
       "bytes_per_chip": self.program.bytes,
       "collectives": collectives,
@@ -65,7 +66,8 @@ class Plan(NamedTuple):
     parts = f"{_mb(p.arguments)} state and batch, {_mb(p.temporaries)} temporaries, {_mb(p.code)} program"
     rate = self.batch * self.chips / t.step
     return [
-      f"  memory       {p.memory / GIB:.2f} of {self.chip.memory / GIB:.0f} GiB a chip: {parts}",
+      f"  memory       {p.memory / GIB:.2f} of {self.chip.memory / GIB:.0f} GiB a chip: {parts}; "
+      f"{_mb(p.alive)} alive at once",
       f"  a step       {p.flops / 1e9:,.1f} GFLOP and {p.bytes / 1e9:.1f} GB moved, a chip",
       f"  collectives  {kinds}",
       f"  estimate     {_ms(t.step)} a step, {rate:,.0f} images/s: the larger of {_ms(t.compute)} computing "

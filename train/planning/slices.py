@@ -23,14 +23,21 @@ def prepare_jax() -> None:
   jax.config.update("jax_enable_compilation_cache", False)
 
 
-def plan_slice(programs: Programs, config, topology: str, batch: int, search: int = 0) -> Plan:
+# From one image to the limit, memory grows to this part of a straight line or more: a search begins beyond.
+_LEAST_GROWTH = 1 / 8
+
+
+def plan_slice(
+  programs: Programs, config, topology: str, batch: int, search: bool = False, likely: int | None = None
+) -> Plan:
   """The plan of one slice, kept in `programs`. Shows what it compiles.
 
   Args:
     config: of the training; its own batch does not matter.
     topology: such as "v5e:4x8".
     batch: images a chip, a multiple of `config.accumulate`.
-    search: images a chip where the search for the largest batch begins; 0: no search.
+    search: for the largest batch.
+    likely: images a chip that it may be, such as the answer for another slice of the chip.
 
   Raises:
     ValueError: no such slice, or a batch that does not divide into its parts.
@@ -44,11 +51,11 @@ def plan_slice(programs: Programs, config, topology: str, batch: int, search: in
       measured[images] = _shown(programs, config, topology, images)
     return measured[images] and measured[images].memory
 
-  memory_of(batch)
-  largest = None
+  first, largest = memory_of(batch), None
   if search:
-    limit, start = chip_of(topology).memory, max(1, search // parts)
-    largest = parts * largest_that_fits(lambda count: memory_of(parts * count), limit, start)
+    beyond = chip_of(topology).memory * batch / first / _LEAST_GROWTH if first else batch
+    start = max(1, int(likely or beyond) // parts)
+    largest = parts * largest_that_fits(lambda count: memory_of(parts * count) is not None, start)
   plan = Plan(topology, chips, batch, measured[batch], largest)
   programs.keep(config, plan.as_dict())
   return plan
