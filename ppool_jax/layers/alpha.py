@@ -85,12 +85,18 @@ class SideBranch(nn.Module):
     point_kernel = self.param("pointwise", nn.initializers.zeros, channels)
     bias = self.param("bias", nn.initializers.constant(start), channels)
 
-    x = (jax.lax.stop_gradient(x) if self.detach else x).astype(jnp.float32)
-    if self.normalise:
-      x = x / (1 + _magnitude(x, len(window_shape)))
-    hidden = depthwise(x * self.input_scale, depth_kernel.astype(jnp.float32), strides, padding)
-    hidden = jnp.where(hidden >= 0, hidden, slope * hidden)
-    return self.range_map(hidden * point_kernel + bias)
+    def branch(x, depth_kernel, slope, point_kernel, bias):
+      x = x.astype(jnp.float32)
+      # Scaling the kernel and the result is the same as scaling x, and stores no second x.
+      hidden = depthwise(x, depth_kernel.astype(jnp.float32) * self.input_scale, strides, padding)
+      if self.normalise:
+        hidden = hidden / (1 + _magnitude(x, len(window_shape)))
+      hidden = jnp.where(hidden >= 0, hidden, slope * hidden)
+      return self.range_map(hidden * point_kernel + bias)
+
+    x = jax.lax.stop_gradient(x) if self.detach else x
+    # The reverse pass keeps x, which the pool keeps too, and nothing of what lies between x and alpha.
+    return jax.checkpoint(branch)(x, depth_kernel, slope, point_kernel, bias)
 
 
 def _magnitude(x: jax.Array, spatial: int) -> jax.Array:

@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from ppool_jax.layers.alpha import Constant, SideBranch
-from ppool_jax.pooling import polynomial_pool
-from ppool_jax.pooling.lehmer import keep_y
+from ppool_jax.pooling.checks import floating
+from ppool_jax.pooling.platforms import joined
+from ppool_jax.pooling.polynomial import pool_joined
+from ppool_jax.pooling.windows import windows
 
 
 class PolynomialPool(nn.Module):
@@ -41,13 +43,10 @@ class PolynomialPool(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     geometry = (self.window_shape, self.strides, self.padding)
     source = self._source()
-
-    def pool(source, x):
-      alpha = source(x, *geometry)
-      return polynomial_pool(x, alpha, *geometry, floor=self.floor, shift=self.shift), alpha
-
-    # The reverse pass asks the source again: alpha, and what a side branch has of its size, are not kept.
-    y, alpha = nn.remat(pool, policy=keep_y)(source, x)
+    x = floating("x", x)
+    x = joined(windows(x.shape, *geometry), x)
+    alpha = source(x, *geometry)
+    y = pool_joined(x, alpha, *geometry, floor=self.floor, shift=self.shift)
     self._sow_alpha(jnp.broadcast_to(alpha, y.shape))
     ends = getattr(getattr(source, "range_map", None), "ends", (0.0, math.inf))
     if not self.is_initializing():

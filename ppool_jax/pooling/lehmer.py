@@ -15,10 +15,8 @@ from ppool_jax.pooling.platforms import by_platform
 from ppool_jax.pooling.scale import scale_to_unit
 from ppool_jax.pooling.windows import Windows
 
-_KEPT = "polynomial_pool"
-
-keep_y = jax.checkpoint_policies.save_only_these_names(_KEPT)
-"""For `jax.checkpoint`: of what is computed, the reverse pass keeps y alone."""
+# The name under which the reverse pass keeps y.
+KEPT = "polynomial_pool"
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -65,7 +63,7 @@ def _weighted_mean(win, elements, weights, total_weight, top, low):
 
 @lehmer_mean.defjvp
 def _lehmer_mean_jvp(win, floor, primals, tangents):
-  y = checkpoint_name(lehmer_mean(win, floor, *primals), _KEPT)
+  y = checkpoint_name(lehmer_mean(win, floor, *primals), KEPT)
   return y, by_platform(functools.partial(_tangent, floor), win, primals, y, tangents)
 
 

@@ -22,12 +22,38 @@ from ppool_jax.pooling.windows import MAX_UNROLLED, Taps, Tiles, Windows
 
 def by_platform(function: Callable, win: Windows, *operands):
   """`function(win, *operands)`, with windows of the kind that suits the platform it is compiled for."""
-  if not isinstance(win, Tiles) or win.size > MAX_UNROLLED:
+  if not _folds(win):
     return function(win, *operands)
   folded = FoldedTaps(*(getattr(win, field.name) for field in dataclasses.fields(win)))
   return lax.platform_dependent(
     *operands, tpu=functools.partial(function, folded), default=functools.partial(function, win)
   )
+
+
+def _folds(win: Windows) -> bool:
+  return isinstance(win, Tiles) and win.size <= MAX_UNROLLED
+
+
+def joined(win: Windows, x: jax.Array) -> jax.Array:
+  """x as all that reads its windows should share it: on a TPU their parts of dx then meet in one loop.
+
+  Its compiler would move the reshape to x's shape in front of that loop, and store each part in that shape.
+  """
+  return _joined(win, x) if _folds(win) else x
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _joined(win: Tiles, x):
+  return x
+
+
+@_joined.defjvp
+def _joined_jvp(win, primals, tangents):
+  def on_tpu(dx):
+    folded, unfold = win.cover(dx)
+    return unfold(lax.optimization_barrier(folded))
+
+  return *primals, lax.platform_dependent(*tangents, tpu=on_tpu, default=lambda dx: dx)
 
 
 class FoldedTaps(Taps):
@@ -49,8 +75,7 @@ class FoldedTaps(Taps):
     That of slices is a sum of padded arrays, and each of them would be stored.
     """
     (dx,) = self._tiles.members(dx)
-    # The compiler would move the transpose's reshape in front of its loop, and store each part in x's shape.
-    folded = lax.optimization_barrier(self._tiles.fold(dx))
+    folded = self._tiles.fold(dx)
     return [jnp.sum(jnp.where(place, folded, 0), self._tiles.axes) for place in self._places()]
 
   def _places(self) -> list[np.ndarray]:

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppool_jax.pooling.checks import compute_dtype, floating, parameter
-from ppool_jax.pooling.lehmer import keep_y, lehmer_mean
+from ppool_jax.pooling.lehmer import KEPT, lehmer_mean
+from ppool_jax.pooling.platforms import joined
 from ppool_jax.pooling.shift import SCOPES, shift_for
 from ppool_jax.pooling.windows import Windows, windows
 
@@ -58,12 +59,19 @@ def polynomial_pool(
     TypeError, ValueError: for bad arguments, with the argument, its value and what was expected.
   """
   x = floating("x", x)
+  x = joined(windows(x.shape, window_shape, strides, padding), x)
+  return pool_joined(x, alpha, window_shape, strides, padding, floor=floor, shift=shift)
+
+
+def pool_joined(x, alpha, window_shape, strides, padding, *, floor, shift) -> jax.Array:
+  """`polynomial_pool` of an x that shares its derivative with where alpha comes from, and is `joined`."""
   win = windows(x.shape, window_shape, strides, padding)
   alpha = parameter("alpha", alpha, win.out_shape(x.shape), low=0.0)
   if not isinstance(floor, float | np.floating) or not 0 < floor < 1:
     raise ValueError(f"floor: expected a number in (0, 1), got {floor!r}")
   if shift not in SCOPES:
     raise ValueError(f"shift: expected one of {SCOPES}, got {shift!r}")
+  keep_y = jax.checkpoint_policies.save_only_these_names(KEPT)
   return jax.checkpoint(functools.partial(_pool, win, float(floor), shift), policy=keep_y)(x, alpha)
 
 

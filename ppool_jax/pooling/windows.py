@@ -177,6 +177,15 @@ class Tiles(Windows):
     pairs = [n for pair in zip(self.out, self.window, strict=True) for n in pair]
     return x.reshape(*x.shape[: -len(self.out) - 1], *pairs, x.shape[-1])
 
+  def cover(self, x):
+    """All of `x` folded, what lies in no window and zeros to complete the last included; and the way back."""
+    axes = list(zip(self.padding, self.spatial, self.window, strict=True))
+    pads = [(low, -(low + size) % k) for (low, _), size, k in axes]
+    pairs = [n for (low, _), size, k in axes for n in (-(-(low + size) // k), k)]
+    whole = _pad(x, pads)
+    folded = whole.reshape(*x.shape[: -len(axes) - 1], *pairs, x.shape[-1])
+    return folded, lambda folded: _pad(folded.reshape(whole.shape), [(-low, -high) for low, high in pads])
+
   def elements(self, members):
     folded = [self.fold(x) for x in members]
     if not self._unrolled:

@@ -1,16 +1,19 @@
-"""P-pooling as it is compiled for a TPU: run on a CPU against the CPU's own formulation, and compiled."""
+"""Poolings as they are compiled for a TPU: run on a CPU against the CPU's own formulation, and compiled."""
 
 import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.experimental.layout import Format, Layout
 
+import ppool_jax as pp
 from benchmarks import tpu_bytes
 from ppool_jax import polynomial_pool
 from ppool_jax.pooling import platforms
+from ppool_jax.pooling.depthwise import depthwise
 from train.planning.topology import devices_of
 
 GEOMETRIES = {
@@ -32,7 +35,7 @@ def on_tpu(monkeypatch):
     jax.clear_caches()
     with monkeypatch.context() as patch:
       patch.setattr(platforms.lax, "platform_dependent", lambda *operands, tpu, default: tpu(*operands))
-      result = function(*args)
+      result = jax.jit(function)(*args)
     jax.clear_caches()
     return result
 
@@ -66,14 +69,57 @@ def test_the_same_function(on_tpu, name, shift):
   shape, window, padding = GEOMETRIES[name]
   operands = data(shape, window, padding)
   program = functools.partial(everything, window, padding, shift)
-  jax.tree.map(close, on_tpu(program, *operands), program(*operands))
+  jax.tree.map(close, on_tpu(program, *operands), jax.jit(program)(*operands))
+
+
+BASELINES = {
+  "max": pp.max_pool,
+  "avg": pp.avg_pool,
+  "soft": pp.soft_pool,
+  "lp": lambda x, *geometry: pp.lp_pool(jnp.abs(x), 3.0, *geometry),
+  "mixed": lambda x, *geometry: pp.mixed_pool(x, 0.3, *geometry),
+  "gated": lambda x, *geometry: pp.gated_pool(x, jnp.cos(x[0, :2, :2]), *geometry),
+  "dpp": lambda x, *geometry: pp.detail_preserving_pool(x, 1.0, 0.5, *geometry),
+}
+
+
+@pytest.mark.parametrize("padding", ["VALID", "SAME"])
+@pytest.mark.parametrize("name", BASELINES)
+def test_baselines(on_tpu, name, padding):
+  """A side that divides and one that does not."""
+  x = np.float32(np.random.default_rng(0).normal(size=(2, 5, 6, 3)))
+
+  def both(x):
+    y, back = jax.vjp(lambda x: BASELINES[name](x, (2, 2), (2, 2), padding), x)
+    return y, *back(jnp.cos(jnp.arange(y.size)).reshape(y.shape))
+
+  jax.tree.map(close, on_tpu(both, x), jax.jit(both)(x))
+
+
+@pytest.mark.parametrize("width", [6, 7])
+def test_a_layer(on_tpu, width):
+  """A source that reads more than the windows: its derivative is not lost in what is left over."""
+
+  class Neighbours(nn.Module):
+    @nn.compact
+    def __call__(self, x, window_shape, strides, padding):
+      wide = depthwise(x, self.param("kernel", nn.initializers.ones, (3, 3, 3)), (2, 2), [(0, 1), (0, 1)])
+      return nn.softplus(wide) + pp.SideBranch(initial=2.0, name="branch")(x, window_shape, strides, padding)
+
+  layer = pp.PolynomialPool((2, 2), (2, 2), alpha=Neighbours)
+  x = np.float32(np.random.default_rng(0).normal(size=(2, 6, width, 3)))
+  variables = layer.init(jax.random.key(0), x)
+  both = jax.value_and_grad(lambda v, x: (layer.apply(v, x) ** 2).sum(), (0, 1))
+  found, expected = on_tpu(both, variables, x), jax.jit(both)(variables, x)
+  assert width == 6 or jnp.any(expected[1][1][:, :, -1])
+  jax.tree.map(close, found, expected)
 
 
 def test_vmap(on_tpu):
   shape, window, padding = GEOMETRIES["2x2"]
   operands = data(shape, window, padding)
   program = jax.vmap(functools.partial(everything, window, padding, None))
-  jax.tree.map(close, on_tpu(program, *operands), program(*operands))
+  jax.tree.map(close, on_tpu(program, *operands), jax.jit(program)(*operands))
 
 
 def test_other_windows_have_one_formulation(on_tpu):
@@ -84,7 +130,17 @@ def test_other_windows_have_one_formulation(on_tpu):
     np.testing.assert_array_equal(on_tpu(pool, x), pool(x))
 
 
-def test_bytes_on_a_tpu():
+@pytest.fixture
+def kept_out_of_the_cache():
+  """JAX writes programs for absent devices to its cache, and warns when it reads them."""
+  name = "jax_persistent_cache_min_compile_time_secs"
+  before = getattr(jax.config, name)
+  jax.config.update(name, 1e9)
+  yield
+  jax.config.update(name, before)
+
+
+def test_bytes_on_a_tpu(kept_out_of_the_cache):
   """Compiled for a v5e, with layouts of the compiler's choice: over the fewest possible, 1.0 and 3.8.
 
   The other platforms' formulation moves 8.5 in both passes.
