@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from ppool_jax.pooling.checks import compute_dtype
-from ppool_jax.pooling.platforms import by_platform, joined
 from ppool_jax.pooling.windows import Windows
 
 
@@ -25,23 +24,14 @@ def apply(pool: Callable, win: Windows, x: jax.Array, *parameters) -> jax.Array:
   Returns:
     `[..., *out, channels]` in x's dtype.
   """
-  return apply_to_joined(pool, win, joined(win, x), *parameters)
-
-
-def apply_to_joined(pool: Callable, win: Windows, x: jax.Array, *parameters) -> jax.Array:
-  """The same where x shares its derivative with another function of it, which `joined` it."""
   return jax.checkpoint(functools.partial(_run, pool, win))(x, *parameters)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _run(pool, win, x, *parameters):
   dtype = compute_dtype(x)
-  wide = [array.astype(dtype) for array in (x, *parameters)]
-  return by_platform(functools.partial(_of_members, pool), win, *wide).astype(x.dtype)
-
-
-def _of_members(pool, win, x, *parameters):
-  return pool(win, win.members(x), *parameters)
+  y = pool(win, win.members(x.astype(dtype)), *(p.astype(dtype) for p in parameters))
+  return y.astype(x.dtype)
 
 
 def with_derivatives(value: Callable, derivatives: Callable) -> Callable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 
 from ppool_jax.pooling.checks import floating
-from ppool_jax.pooling.closed_form import apply_to_joined
+from ppool_jax.pooling.closed_form import apply
 from ppool_jax.pooling.windows import windows
 
 
@@ -29,7 +29,7 @@ def depthwise(x, kernel, strides=None, padding="VALID") -> jax.Array:
   x, kernel = floating("x", x), floating("kernel", kernel)
   if kernel.shape[-1] not in (1, x.shape[-1]):
     raise ValueError(f"kernel: expected [*window, {x.shape[-1]}] or [*window, 1], got {kernel.shape}")
-  return apply_to_joined(_dot, windows(x.shape, kernel.shape[:-1], strides, padding), x, kernel)
+  return apply(_dot, windows(x.shape, kernel.shape[:-1], strides, padding), x, kernel)
 
 
 def _dot(win, members, kernel):
