@@ -27,6 +27,10 @@ GEOMETRIES = {
 close = functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6)
 
 
+def for_tpu(*operands, default, **by_platform):
+  return by_platform.get("tpu", default)(*operands)
+
+
 @pytest.fixture
 def on_tpu(monkeypatch):
   """Calls a function with what would be compiled for a TPU."""
@@ -34,7 +38,7 @@ def on_tpu(monkeypatch):
   def call(function, *args):
     jax.clear_caches()
     with monkeypatch.context() as patch:
-      patch.setattr(platforms.lax, "platform_dependent", lambda *operands, tpu, default: tpu(*operands))
+      patch.setattr(platforms.lax, "platform_dependent", for_tpu)
       result = jax.jit(function)(*args)
     jax.clear_caches()
     return result

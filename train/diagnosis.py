@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
+from jax.extend.core import get_opaque_trace_state
 
 from train.data.classes import IGNORE
 from train.step import dropout_key, make_loss
@@ -60,10 +61,12 @@ class Diagnosis:
 
   def _watched(self, *arguments):
     self._layers, looks = [], []
+    trace = get_opaque_trace_state()
 
     def watch(call, args, kwargs, context):
       output = call(*args, **kwargs)
-      if context.method_name == "__call__":
+      # What lies within a transformation of its own, as in `nn.remat`, is looked at where it comes out.
+      if context.method_name == "__call__" and get_opaque_trace_state() == trace:
         self._layers.append("/".join(context.module.path) or "logits")
         looks.append(_look(output))
       return output

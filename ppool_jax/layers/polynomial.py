@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from ppool_jax.layers.alpha import Constant, SideBranch
+from ppool_jax.layers.recomputed import recomputed_on_cpu
 from ppool_jax.pooling.checks import floating
 from ppool_jax.pooling.platforms import joined
 from ppool_jax.pooling.polynomial import pool_joined
@@ -23,6 +24,7 @@ class PolynomialPool(nn.Module):
   as `intermediates/.../<this layer's name>/alpha`, a tuple with one map a call (under a further
   "alpha" if the source sows values of its own). The ends of the source's range go to the collection
   "alpha_range" likewise. Parameters of the source live under `<this layer's name>/alpha`.
+  The reverse pass keeps x, alpha and y; in a CPU's program x alone, and computes alpha again.
 
   Attributes:
     window_shape, strides, padding: as of `polynomial_pool`.
@@ -45,9 +47,15 @@ class PolynomialPool(nn.Module):
     source = self._source()
     x = floating("x", x)
     x = joined(windows(x.shape, *geometry), x)
-    alpha = source(x, *geometry)
-    y = pool_joined(x, alpha, *geometry, floor=self.floor, shift=self.shift)
-    self._sow_alpha(jnp.broadcast_to(alpha, y.shape))
+
+    @recomputed_on_cpu
+    def pool(source, x):
+      alpha = source(x, *geometry)
+      y = pool_joined(x, alpha, *geometry, floor=self.floor, shift=self.shift)
+      return y, jnp.broadcast_to(alpha, y.shape)
+
+    y, alpha = pool(source, x)
+    self._sow_alpha(alpha)
     ends = getattr(getattr(source, "range_map", None), "ends", (0.0, math.inf))
     if not self.is_initializing():
       self.sow("alpha_range", "ends", jnp.array(ends), reduce_fn=lambda _, last: last, init_fn=tuple)
