@@ -1,21 +1,17 @@
 """Tiny CamVid folders in both layouts, and where the real one is."""
 
-import os
 import pathlib
 
 import numpy as np
 import pytest
+from assets import ASSETS
 from PIL import Image
 
 from train.data.datasets import open_prepared
 from train.prepare import prepare
 
 ROOT = pathlib.Path(__file__).parents[1]
-ASSETS = os.environ.get("PPOOL_ASSETS")
-REAL = pathlib.Path(ASSETS or "", "camvid")
-needs_camvid = pytest.mark.skipif(
-  not ASSETS or not REAL.is_dir(), reason="PPOOL_ASSETS names no folder with camvid/"
-)
+REAL = ASSETS / "camvid"
 SIZE = (12, 16)
 
 # The publisher's label_colors.txt, and the 11 classes that SegNet counts them as.

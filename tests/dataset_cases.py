@@ -1,7 +1,6 @@
-"""Tiny data sets in the publishers' layouts, and where the genuine samples are."""
+"""Tiny data sets in the publishers' layouts."""
 
 import io
-import os
 import pathlib
 import tarfile
 import zipfile
@@ -17,14 +16,7 @@ from train.data.voc_classes import VOC
 from train.prepare import prepare
 
 ROOT = pathlib.Path(__file__).parents[1]
-ASSETS = pathlib.Path(os.environ.get("PPOOL_ASSETS") or "/nonexistent")
 SIZE = (12, 16)
-
-
-def needs(folder):
-  return pytest.mark.skipif(
-    not (ASSETS / folder).is_dir(), reason=f"PPOOL_ASSETS names no folder with {folder}/"
-  )
 
 
 def pixels(seed, size=SIZE):

@@ -7,10 +7,9 @@ import shutil
 import numpy as np
 import pytest
 import scipy.io
+from assets import ASSETS, needs
 from dataset_cases import (
-  ASSETS,
   examples,
-  needs,
   raw_label,
   refuses,
   save,

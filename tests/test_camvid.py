@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from assets import needs
 from camvid_cases import (
   PUBLISHED,
   REAL,
@@ -11,7 +12,6 @@ from camvid_cases import (
   assert_not_prepared,
   examples,
   in_train_ids,
-  needs_camvid,
   pixels,
   raw_label,
   save,
@@ -236,7 +236,7 @@ def real_folder(tmp_path_factory):
   return folder
 
 
-@needs_camvid
+@needs("camvid")
 class TestRealCamvid:
   def test_counts(self, real_folder):
     assert [len(open_prepared("camvid", split, str(real_folder))) for split in ("train", "val")] == [367, 101]

@@ -6,7 +6,8 @@ again, as sets of pixels.
 
 import numpy as np
 import pytest
-from dataset_cases import ASSETS, needs, save_maps
+from assets import ASSETS, needs
+from dataset_cases import save_maps
 from official_cases import disturbed, label, numbers
 
 from train.evaluate import evaluate_files

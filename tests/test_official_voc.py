@@ -5,7 +5,8 @@ The definition of VOCdevkit 2012's VOCevalseg.m again.
 
 import numpy as np
 import pytest
-from dataset_cases import ASSETS, needs, save_maps, voc_palette, write_lines
+from assets import ASSETS, needs
+from dataset_cases import save_maps, voc_palette, write_lines
 from official_cases import disturbed, label, numbers
 
 from train.evaluate import evaluate_files

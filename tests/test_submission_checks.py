@@ -9,7 +9,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from dataset_cases import ASSETS, needs, pixels, save, write_lines
+from assets import ASSETS, needs
+from dataset_cases import pixels, save, write_lines
 from PIL import Image
 from submission_cases import COMP5, COMP6, FRAMES, LABEL_IDS, PALETTE, decoded, png
 

@@ -4,12 +4,11 @@ import re
 
 import numpy as np
 import pytest
+from assets import ASSETS, needs
 from dataset_cases import (
-  ASSETS,
   SIZE,
   VOC_VALUES,
   examples,
-  needs,
   pixels,
   raw_label,
   refuses,

@@ -1,12 +1,10 @@
 """The real VGG-16 against independent computations, on photographs."""
 
-import os
-import pathlib
-
 import h5py
 import jax
 import numpy as np
 import pytest
+from assets import ASSETS, needs
 from PIL import Image
 from weight_cases import CHANNELS, PHOTOS, STAGES, keras_layer
 
@@ -14,36 +12,32 @@ from ppool_jax.models import backbone
 from ppool_jax.weights import load
 from ppool_jax.weights.preprocess import CAFFE
 
-
-@pytest.fixture(scope="module")
-def real():
-  """The file of the VGG team's weights."""
-  if "PPOOL_ASSETS" not in os.environ:
-    pytest.skip("PPOOL_ASSETS is not set: it names the folder of real weights and photographs")
-  return pathlib.Path(os.environ["PPOOL_ASSETS"], "weights", "vgg16_notop_keras_layout.h5")
+REAL = ASSETS / "weights" / "vgg16_notop_keras_layout.h5"
+"""The VGG team's weights."""
+pytestmark = [needs("weights/vgg16_notop_keras_layout.h5"), needs("imagenet_samples")]
 
 
 @pytest.fixture(scope="module")
-def photographs(real):
+def photographs():
   """uint8 [4, 96, 128, 3]: the middles of four photographs."""
   crops = []
   for name in PHOTOS:
-    image = Image.open(real.parents[1] / "imagenet_samples" / f"{name}.jpg").convert("RGB")
+    image = Image.open(ASSETS / "imagenet_samples" / f"{name}.jpg").convert("RGB")
     left, top = (image.width - 128) // 2, (image.height - 96) // 2
     crops.append(np.asarray(image.crop((left, top, left + 128, top + 96))))
   return np.stack(crops)
 
 
 @pytest.fixture(scope="module")
-def features(real, photographs):
+def features(photographs):
   """Every feature of the photographs, through `load` and the model with max pooling."""
-  variables, preprocess = load("vgg16", real)
+  variables, preprocess = load("vgg16", REAL)
   return jax.jit(backbone("vgg16", pool="max").apply)(variables, preprocess(photographs))
 
 
-def raw(real):
+def raw():
   """{"conv1_1": (kernel, bias), ...}, read without the package."""
-  with h5py.File(real) as file:
+  with h5py.File(REAL) as file:
     layers = {name: file[keras_layer(name)] for name in CHANNELS}
     return {
       name: [group[f"{keras_layer(name)}_{kind}_1:0"][()] for kind in "Wb"] for name, group in layers.items()
@@ -59,9 +53,9 @@ def assert_close(actual, expected, name, bound=1e-4):
   assert difference < bound, name
 
 
-def test_real_file(real):
+def test_real_file():
   """13 layers, nested and shaped as the model's parameters are."""
-  variables, preprocess = load("vgg16", real)
+  variables, preprocess = load("vgg16", REAL)
   assert len(variables["params"]) == 13
   kernel, bias = variables["params"]["conv1_1"]["kernel"], variables["params"]["conv1_1"]["bias"]
   # As published in printouts of the original.
@@ -74,12 +68,12 @@ def test_real_file(real):
   assert preprocess == CAFFE
 
 
-def test_features_of_photographs_against_torch(real, photographs, features):
+def test_features_of_photographs_against_torch(photographs, features):
   """PyTorch's convolutions and pools on the file's arrays give the same conv1..conv5 and pool1..pool5."""
   torch = pytest.importorskip("torch")
   functional = torch.nn.functional
   bgr = photographs[..., [2, 1, 0]].astype(np.float32) - np.array([103.939, 116.779, 123.68], np.float32)
-  x, layers = torch.from_numpy(bgr.transpose(0, 3, 1, 2)), raw(real)
+  x, layers = torch.from_numpy(bgr.transpose(0, 3, 1, 2)), raw()
   for stage, names in STAGES.items():
     for name in names:
       kernel, bias = map(torch.from_numpy, layers[name])
@@ -108,12 +102,12 @@ def numpy_pool(x, stride):
   return windows[::stride, ::stride].max((-2, -1))
 
 
-def test_features_of_a_crop_against_numpy(real, photographs):
+def test_features_of_a_crop_against_numpy(photographs):
   """The same without PyTorch, in float64, on 48 x 64 pixels."""
   crop = photographs[0, :48, :64]
-  variables, preprocess = load("vgg16", real)
+  variables, preprocess = load("vgg16", REAL)
   features = jax.jit(backbone("vgg16", pool="max").apply)(variables, preprocess(crop[None]))
-  x, layers = crop[..., ::-1] - np.array([103.939, 116.779, 123.68]), raw(real)
+  x, layers = crop[..., ::-1] - np.array([103.939, 116.779, 123.68]), raw()
   for stage, names in STAGES.items():
     for name in names:
       x = numpy_conv(x, *layers[name])
@@ -122,9 +116,9 @@ def test_features_of_a_crop_against_numpy(real, photographs):
     assert_close(features[f"pool{stage}"][0], x, f"pool{stage}")
 
 
-def test_p_pooling_starts_near_max_pooling(real, photographs, features):
+def test_p_pooling_starts_near_max_pooling(photographs, features):
   """At its initial alpha, 20, P-pooling leaves what pre-trained convolutions see almost unchanged."""
-  variables, preprocess = load("vgg16", real)
+  variables, preprocess = load("vgg16", REAL)
   model = backbone("vgg16", pool=("ppool", {}))
   images = preprocess(photographs)
   pools = jax.jit(lambda key: {k: v for k, v in model.init(key, images[:1])["params"].items() if "pool" in k})
