@@ -1,8 +1,9 @@
 """Bytes that poolings move on a TPU, over the fewest possible: compiled ahead of time, nothing runs.
 
-  python -m benchmarks.tpu_bytes [--topology v5e:2x2] [--programs ppool ...] [--out FILE.json]
+  python -m benchmarks.tpu_bytes [--topology v5e:2x2] [--programs ppool ...] [--dtype bfloat16]
+    [--out FILE.json]
 
-2x2 windows of stride 2, float32. The fewest: x, alpha and y once for the forward pass; x, alpha, dy, dx and
+2x2 windows of stride 2. The fewest: x, alpha and y once for the forward pass; x, alpha, dy, dx and
 dalpha besides for both. "Given" has its arrays in the layout that arguments have by default, "free" in that
 which the compiler chooses, as between the layers of a network. Needs libtpu: make env EXTRAS=plan.
 """
@@ -33,14 +34,18 @@ def main() -> None:
   parser = argparse.ArgumentParser("python -m benchmarks.tpu_bytes", description=__doc__, formatter_class=raw)
   parser.add_argument("--topology", default="v5e:2x2")
   parser.add_argument("--programs", nargs="+", choices=programs(), default=list(programs()))
+  parser.add_argument(
+    "--dtype", choices=("float32", "bfloat16"), default="float32", help="of x, not of alpha"
+  )
   parser.add_argument("--out", type=pathlib.Path)
   arguments = parser.parse_args()
   jax.config.update("jax_platforms", "cpu")
   sharding = jax.sharding.SingleDeviceSharding(devices_of(arguments.topology)[0])
-  rows = [row(name, shape, sharding) for name in track(arguments.programs, "compiling") for shape in SHAPES]
+  names, dtype = track(arguments.programs, "compiling"), arguments.dtype
+  rows = [row(name, shape, dtype, sharding) for name in names for shape in SHAPES]
   show(rows)
   if arguments.out:
-    report = {"topology": arguments.topology, "jax": jax.__version__, "rows": rows}
+    report = {"topology": arguments.topology, "jax": jax.__version__, "dtype": dtype, "rows": rows}
     arguments.out.write_text(json.dumps(report, indent=1) + "\n")
 
 
@@ -68,31 +73,37 @@ def _elsewhere(pool):
   return run
 
 
-def row(name: str, shape: tuple[int, ...], sharding) -> dict:
+def row(name: str, shape: tuple[int, ...], dtype: str, sharding) -> dict:
   """Bytes over the fewest possible, for both layouts and both passes."""
   places = {"given": sharding, "free": Format(Layout.AUTO, sharding)}
   return {"name": name, "shape": shape} | {
-    f"{layouts} {passes}": ratio(programs()[name], shape, passes, place)
+    f"{layouts} {passes}": ratio(programs()[name], shape, dtype, passes, place)
     for layouts, place in places.items()
     for passes in ("forward", "both")
   }
 
 
-def ratio(function, shape: tuple[int, ...], passes: str, places) -> float:
+def ratio(function, shape: tuple[int, ...], dtype: str, passes: str, places) -> float:
   """Bytes that `function(x, alpha)` accesses, as the compiler counts them, over the fewest possible.
 
   Args:
     shape: of x, `[N, H, W, C]`.
+    dtype: of x and y; alpha is float32.
     passes: "forward", or "both" with the gradients of x and alpha.
     places: a device of a TPU as a sharding, or with a layout.
   """
   n, h, w, c = shape
-  x, alpha = (jax.ShapeDtypeStruct(s, jnp.float32) for s in (shape, (n, h // 2, w // 2, c)))
-  program, arguments = (function, (x, alpha)) if passes == "forward" else (_both(function), (x, alpha, alpha))
+  x, y = (jax.ShapeDtypeStruct(s, dtype) for s in (shape, (n, h // 2, w // 2, c)))
+  alpha = jax.ShapeDtypeStruct(y.shape, jnp.float32)
+  program, arguments = (function, (x, alpha)) if passes == "forward" else (_both(function), (x, alpha, y))
   compiled = jax.jit(program, in_shardings=places, out_shardings=places).lower(*arguments).compile()
-  x_bytes, y_bytes = 4 * x.size, 4 * alpha.size
-  fewest = {"forward": x_bytes + 2 * y_bytes, "both": 3 * x_bytes + 5 * y_bytes}
+  forward = _bytes(x, alpha, y)
+  fewest = {"forward": forward, "both": forward + _bytes(x, alpha, y, x, alpha)}
   return compiled.cost_analysis()["bytes accessed"] / fewest[passes]
+
+
+def _bytes(*arrays) -> int:
+  return sum(array.size * array.dtype.itemsize for array in arrays)
 
 
 def _both(function):

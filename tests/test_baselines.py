@@ -253,3 +253,20 @@ def test_depthwise_against_lax(args):
     x, kernel[:, :, None], strides, padding, dimension_numbers=NHWC, feature_group_count=5
   )
   np.testing.assert_allclose(depthwise(x, kernel, strides, padding), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("window", "strides"), [((3, 3), (1, 1)), ((2, 2), (2, 2)), ((6, 6), (6, 6))])
+def test_depthwise_computes_in_the_asked_dtype(window, strides):
+  """Of 16-bit x: nothing is rounded before the result, nor a term of dx before their sum."""
+  rng = np.random.default_rng(10)
+  x, kernel = rng.normal(size=(2, 12, 12, 3)).astype(jnp.bfloat16), np.float32(rng.normal(size=(*window, 3)))
+
+  def both(x):
+    y, back = jax.vjp(lambda x: depthwise(x, kernel, strides, dtype=jnp.float32), x)
+    return y, *back(jnp.sin(y))
+
+  (y, dx), (expected, expected_dx) = both(x), both(np.float32(x))
+  np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-6)
+  assert dx.dtype == x.dtype
+  np.testing.assert_array_equal(dx, expected_dx.astype(x.dtype))
+  assert depthwise(x, kernel, strides).dtype == x.dtype

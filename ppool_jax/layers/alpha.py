@@ -86,9 +86,9 @@ class SideBranch(nn.Module):
     bias = self.param("bias", nn.initializers.constant(start), channels)
 
     def branch(x, depth_kernel, slope, point_kernel, bias):
-      x = x.astype(jnp.float32)
-      # Scaling the kernel and the result is the same as scaling x, and stores no second x.
-      hidden = depthwise(x, depth_kernel.astype(jnp.float32) * self.input_scale, strides, padding)
+      # Scaling the kernel is the same as scaling x, and stores no second x.
+      kernel = depth_kernel.astype(jnp.float32) * self.input_scale
+      hidden = depthwise(x, kernel, strides, padding, jnp.float32)
       if self.normalise:
         hidden = hidden / (1 + _magnitude(x, len(window_shape)))
       hidden = jnp.where(hidden >= 0, hidden, slope * hidden)
@@ -102,7 +102,7 @@ class SideBranch(nn.Module):
 def _magnitude(x: jax.Array, spatial: int) -> jax.Array:
   """Largest magnitude of each example and channel; a scale, so no gradient flows through it."""
   axes = tuple(range(x.ndim - 1 - spatial, x.ndim - 1))
-  return jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=axes, keepdims=True))
+  return jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=axes, keepdims=True)).astype(jnp.float32)
 
 
 def parameter_shape(per: str, x: jax.Array) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ def apply(pool: Callable, win: Windows, x: jax.Array, *parameters) -> jax.Array:
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _run(pool, win, x, *parameters):
   dtype = compute_dtype(x)
-  y = pool(win, win.members(x.astype(dtype)), *(p.astype(dtype) for p in parameters))
+  y = pool(win, win.members(x, dtype), *(p.astype(dtype) for p in parameters))
   return y.astype(x.dtype)
 
 

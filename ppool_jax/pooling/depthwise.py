@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 
-from ppool_jax.pooling.checks import floating
-from ppool_jax.pooling.closed_form import apply
-from ppool_jax.pooling.windows import windows
+from ppool_jax.pooling.checks import compute_dtype, floating
+from ppool_jax.pooling.windows import Windows, windows
 
 
-def depthwise(x, kernel, strides=None, padding="VALID") -> jax.Array:
+def depthwise(x, kernel, strides=None, padding="VALID", dtype=None) -> jax.Array:
   """Depthwise convolution (correlation), one kernel for each channel, zeros in the padding.
 
   A sum over the windows' elements: on CPU 26 times faster than XLA's grouped convolution, and it
@@ -19,9 +20,10 @@ def depthwise(x, kernel, strides=None, padding="VALID") -> jax.Array:
     x: `[..., *spatial, channels]`, floating.
     kernel: `[*window, channels]` or `[*window, 1]`, floating.
     strides, padding: as of `max_pool`.
+    dtype: to compute in and of the result; None: float32 and x's for 16-bit x, otherwise x's.
 
   Returns:
-    `[..., *out, channels]` in x's dtype, computed in float32 for 16-bit x.
+    `[..., *out, channels]`. The reverse pass keeps x and the kernel.
 
   Raises:
     TypeError, ValueError: for bad arguments, with the argument, its value and what was expected.
@@ -29,9 +31,12 @@ def depthwise(x, kernel, strides=None, padding="VALID") -> jax.Array:
   x, kernel = floating("x", x), floating("kernel", kernel)
   if kernel.shape[-1] not in (1, x.shape[-1]):
     raise ValueError(f"kernel: expected [*window, {x.shape[-1]}] or [*window, 1], got {kernel.shape}")
-  return apply(_dot, windows(x.shape, kernel.shape[:-1], strides, padding), x, kernel)
+  win = windows(x.shape, kernel.shape[:-1], strides, padding)
+  dot = functools.partial(_dot, win, dtype or compute_dtype(x))
+  return jax.checkpoint(dot)(x, kernel).astype(dtype or x.dtype)
 
 
-def _dot(win, members, kernel):
-  pairs = zip(win.places(kernel), win.elements(members), strict=True)
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _dot(win: Windows, dtype, x, kernel):
+  pairs = zip(win.places(kernel.astype(dtype)), win.elements_of(x, dtype), strict=True)
   return win.sum([k * x for k, x in pairs])

@@ -41,7 +41,7 @@ def max_pool(x, window_shape, strides=None, padding="VALID") -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _max_pool(win: Windows, x):
-  return window_max(win, win.members(x))
+  return window_max(win, win.members(x, x.dtype))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))

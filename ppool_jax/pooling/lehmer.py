@@ -21,23 +21,23 @@ KEPT = "polynomial_pool"
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def lehmer_mean(win: Windows, floor: float, x, shift, alpha) -> jax.Array:
-  """Polynomial pooling of float32 or float64.
+  """Polynomial pooling, computed in float32 or float64.
 
   Args:
     win: the windows over x.
     floor: see `polynomial_pool`.
-    x: `[..., *spatial, channels]`, float32 or float64.
+    x: `[..., *spatial, channels]`, floating.
     shift: s of Eq. 2 or None, `[..., *out, channels]`.
-    alpha: `[..., *out, channels]`.
+    alpha: `[..., *out, channels]`, of the dtype to compute in, as is s.
 
   Returns:
-    y, `[..., *out, channels]`.
+    y, `[..., *out, channels]`, of alpha's dtype.
   """
   return by_platform(functools.partial(_value, floor), win, x, shift, alpha)
 
 
 def _value(floor, win, x, shift, alpha):
-  members = win.members(x)
+  members = win.members(x, alpha.dtype)
   bases = shifted(win, members, shift)
   base_top = largest(win.reduce(jnp.maximum, masked_elements(win, bases, -jnp.inf)))
   weights = weigh(win.elements(bases), valid_elements(win), win.expand(base_top), win.expand(alpha), floor)
@@ -70,8 +70,8 @@ def _lehmer_mean_jvp(win, floor, primals, tangents):
 def _tangent(floor, win, primals, y, tangents):
   x, shift, alpha = primals
   dx, dshift, dalpha = tangents
-  by_member, by_alpha = derivatives(win, floor, win.members(x), shift, alpha, y)
-  dmembers = win.tangents(dx)
+  by_member, by_alpha = derivatives(win, floor, win.members(x, alpha.dtype), shift, alpha, y)
+  dmembers = win.tangents(dx, alpha.dtype)
   if shift is not None:
     dmembers = [d - win.spread(dshift) for d in dmembers]
   dy = win.total([c * d for c, d in zip(by_member, dmembers, strict=True)]) + by_alpha * dalpha

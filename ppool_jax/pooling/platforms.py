@@ -64,19 +64,24 @@ class FoldedTaps(Taps):
     return Tiles(*(getattr(self, field.name) for field in dataclasses.fields(self)))
 
   def _views(self, x):
-    return self._tiles.elements(self._tiles.members(x))
+    return self._tiles.elements(self._tiles._views(x))
 
-  def members(self, x):
-    return _members(self, x)
+  def members(self, x, dtype):
+    """Cast last: an x that is cast first would be stored, and dx in float32."""
+    return [member.astype(dtype) for member in _members(self, x)]
 
-  def tangents(self, dx):
+  def tangents(self, dx, dtype):
+    return [tangent.astype(dtype) for tangent in self._tangents(dx)]
+
+  def _tangents(self, dx):
     """`members` as sums over one place of the window, whose transpose is one loop of selections.
 
     That of slices is a sum of padded arrays, and each of them would be stored.
     """
-    (dx,) = self._tiles.members(dx)
+    (dx,) = self._tiles._views(dx)
     folded = self._tiles.fold(dx)
-    return [jnp.sum(jnp.where(place, folded, 0), self._tiles.axes) for place in self._places()]
+    axes = [axis % folded.ndim for axis in self._tiles.axes]
+    return [lax.reduce_sum(jnp.where(place, folded, 0), axes) for place in self._places()]
 
   def _places(self) -> list[np.ndarray]:
     """For each place in the window a mask that selects it, broadcasting against a folded array."""
@@ -91,4 +96,4 @@ def _members(win: FoldedTaps, x):
 
 @_members.defjvp
 def _members_jvp(win, primals, tangents):
-  return _members(win, *primals), win.tangents(*tangents)
+  return _members(win, *primals), win._tangents(*tangents)

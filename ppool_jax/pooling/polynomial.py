@@ -77,12 +77,12 @@ def pool_joined(x, alpha, window_shape, strides, padding, *, floor, shift) -> ja
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _pool(win: Windows, floor: float, scope: str | None, x, alpha):
-  wide = x.astype(compute_dtype(x))
+  dtype = compute_dtype(x)
   out_shape = win.out_shape(x.shape)
-  shift = shift_for(scope, win, wide)
-  alpha = jnp.broadcast_to(alpha.astype(wide.dtype), out_shape)
+  shift = shift_for(scope, win, x.astype(dtype))
+  alpha = jnp.broadcast_to(alpha.astype(dtype), out_shape)
   if shift is not None:
     shift = jnp.broadcast_to(shift, out_shape)
     # A NaN in the scope is one in all of its windows, also those without it.
     alpha = alpha + 0 * jax.lax.stop_gradient(shift)
-  return lehmer_mean(win, floor, wide, shift, alpha).astype(x.dtype)
+  return lehmer_mean(win, floor, x, shift, alpha).astype(x.dtype)

@@ -24,7 +24,7 @@ def shift_for(scope: str | None, win: Windows, x) -> jax.Array | None:
   if scope is None:
     return None
   if scope == "window":
-    smallest = window_min(win, win.members(x))
+    smallest = window_min(win, win.members(x, x.dtype))
   else:
     first = {"tensor": 0, "example": x.ndim - len(win.window) - 1, "channel": x.ndim - len(win.window) - 1}
     last = x.ndim - 1 if scope == "channel" else x.ndim

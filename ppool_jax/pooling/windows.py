@@ -49,13 +49,17 @@ class Windows(Geometry):
       return None
     return self._views(self._ones())
 
-  def members(self, x: jax.Array) -> list[jax.Array]:
-    """The members of `x`; where there is padding, zeros that `valid` tells apart."""
-    return self._views(x)
+  def members(self, x: jax.Array, dtype) -> list[jax.Array]:
+    """The members of `x` as `dtype`; where there is padding, zeros that `valid` tells apart."""
+    return self._views(x.astype(dtype))
 
-  def tangents(self, dx: jax.Array) -> list[jax.Array]:
+  def tangents(self, dx: jax.Array, dtype) -> list[jax.Array]:
     """The members of a tangent of `x`; the reverse pass puts dx together by its transpose."""
-    return self.members(dx)
+    return self.members(dx, dtype)
+
+  def elements_of(self, x: jax.Array, dtype) -> list[jax.Array]:
+    """The windows' elements of `x` as `dtype`."""
+    return self.elements(self.members(x, dtype))
 
   def _views(self, x):
     """`members`, for NumPy arrays too: masks must be constants of the program."""
@@ -185,6 +189,10 @@ class Tiles(Windows):
     whole = _pad(x, pads)
     folded = whole.reshape(*x.shape[: -len(axes) - 1], *pairs, x.shape[-1])
     return folded, lambda folded: _pad(folded.reshape(whole.shape), [(-low, -high) for low, high in pads])
+
+  def elements_of(self, x, dtype):
+    # A TPU would store an x that is cast first. Where windows overlap this would round the terms of dx.
+    return [element.astype(dtype) for element in self.elements(self._views(x))]
 
   def elements(self, members):
     folded = [self.fold(x) for x in members]
