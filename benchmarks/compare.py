@@ -56,14 +56,32 @@ def compare(before: dict, after: dict) -> list[tuple[str, float | None, float | 
 
 
 def figures(tree, prefix: str = "") -> dict[str, float]:
-  """The numbers of a tree by their paths, "steps.vgg16 max float32.ms"."""
+  """The numbers of a tree by their paths, "steps.vgg16 max float32.ms".
+
+  A row of a list goes by what it is of, "rows.vgg16 max 8.memory": files may differ in their rows and order.
+  """
   if isinstance(tree, int | float) and not isinstance(tree, bool):
     return {prefix: tree}
-  items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
   found = {}
-  for key, value in items:
+  for key, value in _items(tree):
     found |= figures(value, f"{prefix}.{key}" if prefix else str(key))
   return found
+
+
+IDENTITY = ("name", "network", "pool", "devices", "shape")
+"""What tells the rows of a list apart, in the files of all benchmarks."""
+
+
+def _items(tree):
+  if isinstance(tree, dict):
+    return tree.items()
+  return (
+    [(_row_name(row) or number, row) for number, row in enumerate(tree)] if isinstance(tree, list) else ()
+  )
+
+
+def _row_name(row) -> str:
+  return " ".join(str(row[key]) for key in IDENTITY if key in row) if isinstance(row, dict) else ""
 
 
 def _both(old: dict, new: dict) -> dict:

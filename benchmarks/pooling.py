@@ -8,7 +8,6 @@ All programs run interleaved in one process; figures are medians. Ratios are to 
 from __future__ import annotations
 
 import argparse
-import json
 import pathlib
 
 import jax
@@ -131,8 +130,7 @@ def main() -> None:
   show(rows, f"{list(shape)} {args.dtype}, 2x2 stride 2, on {machine['device']} x {machine['cores']}")
   if args.out:
     result = {"machine": machine, "shape": shape, "dtype": args.dtype, "rounds": args.rounds, "rows": rows}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    timing.keep(result, args.out)
     print(f"wrote {args.out}")
 
 

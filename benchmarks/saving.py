@@ -10,7 +10,6 @@ state. Medians; the two first take turns.
 from __future__ import annotations
 
 import argparse
-import json
 import pathlib
 import statistics
 import tempfile
@@ -48,8 +47,7 @@ def main() -> None:
     table.add_row(network, f"{row['mib']:.0f}", *(f"{row[name]:.3f}" for name in _COLUMNS))
   Console().print(table)
   if arguments.out:
-    report = {"machine": timing.machine(), "saving": rows}
-    arguments.out.write_text(json.dumps(report, indent=2) + "\n")
+    timing.keep({"machine": timing.machine(), "saving": rows}, arguments.out)
 
 
 def measure(network: str, folder: pathlib.Path, rounds: int) -> dict[str, float]:

@@ -9,7 +9,6 @@ Simulated devices share the machine's cores, so their time says nothing; what th
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import pathlib
 
@@ -37,10 +36,10 @@ def main() -> None:
     for row in scaling(network, pool, size, arguments.batch)
   ]
   if arguments.out:
-    from benchmarks.timing import machine
+    from benchmarks import timing
 
-    report = {"machine": machine(), "size": size, "batch": arguments.batch, "rows": rows}
-    arguments.out.write_text(json.dumps(report, indent=2) + "\n")
+    report = {"machine": timing.machine(), "size": size, "batch": arguments.batch, "rows": rows}
+    timing.keep(report, arguments.out)
 
 
 def scaling(network: str, pool: str, size: tuple[int, int], batch: int):

@@ -69,7 +69,7 @@ class Case(NamedTuple):
 
 
 class Step:
-  """The whole step of a training, update and logging included, compiled; called, it makes one and waits.
+  """The whole step of a training, update and logging included, on one device; called, it makes one and waits.
 
   Attributes:
     seconds: that compiling took, without a cache.
@@ -77,7 +77,8 @@ class Step:
   """
 
   def __init__(self, case: Case):
-    config, experiment, parallel = case.config(), case.experiment(), Pmap()
+    config, experiment = case.config(), case.experiment()
+    parallel = Pmap(jax.local_devices()[:1])
     state, tx, schedule = initial_state(experiment, config)
     labels = np.random.default_rng(1).integers(0, 11, (case.batch, *case.size), np.uint8)
     self._batch = parallel.place_batch({"image": case.images(), "label": labels})

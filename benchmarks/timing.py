@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import platform
 import statistics
 import subprocess
@@ -11,6 +12,8 @@ from collections.abc import Callable
 
 import jax
 from rich.progress import track
+
+from train.experiment import write_json
 
 
 def interleaved(programs: dict[str, Callable], rounds: int, repeats: int = 3) -> dict[str, dict]:
@@ -60,6 +63,12 @@ def machine() -> dict[str, str | int]:
     "python": platform.python_version(),
     "jax": jax.__version__,
   }
+
+
+def keep(report: dict, path: pathlib.Path) -> None:
+  """Writes a result file, and its folder if there is none."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  write_json(path, report)
 
 
 def _cpu_model() -> str:

@@ -11,7 +11,6 @@ which the compiler chooses, as between the layers of a network. Needs libtpu: ma
 from __future__ import annotations
 
 import argparse
-import json
 import pathlib
 import unittest.mock
 
@@ -22,7 +21,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import candidates
+from benchmarks import candidates, timing
 from train.planning.topology import devices_of
 
 SHAPES = ((8, 224, 224, 64), (8, 56, 56, 256))
@@ -46,7 +45,7 @@ def main() -> None:
   show(rows)
   if arguments.out:
     report = {"topology": arguments.topology, "jax": jax.__version__, "dtype": dtype, "rows": rows}
-    arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+    timing.keep(report, arguments.out)
 
 
 def programs() -> dict:

@@ -11,7 +11,6 @@ Peak memory is what the compiler plans for: arguments, results and the largest s
 from __future__ import annotations
 
 import argparse
-import json
 import pathlib
 
 import jax
@@ -59,7 +58,7 @@ def main() -> None:
       report["stages"] |= stages
       print_stages(stages)
     if arguments.out:
-      arguments.out.write_text(json.dumps(report, indent=2) + "\n")
+      timing.keep(report, arguments.out)
 
 
 def time_steps(cases: list[Case], rounds: int, peak: float | None) -> dict[str, dict]:

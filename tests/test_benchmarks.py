@@ -13,6 +13,18 @@ def test_figures_by_path():
   assert figures(tree) == {"a.b": 1, "a.c.0": 2.5, "a.c.1.d": 3}
 
 
+def test_rows_are_compared_by_what_they_are_of():
+  rows = [
+    {"network": "vgg16", "pool": pool, "devices": n, "mib": n} for pool in ("max", "avg") for n in (1, 2)
+  ]
+  assert figures({"rows": rows})["rows.vgg16 avg 2.mib"] == 2
+  shapes = [{"name": "copy", "shape": [side, 4], "ms": side} for side in (3, 7)]
+  before, after = {"rows": shapes}, {"rows": [{"name": "new", "ms": 1}, *shapes[::-1]]}
+  changes = {name: change for name, _, _, change in compare(before, after)}
+  assert changes["rows.copy [7, 4].ms"] == 1
+  assert changes["rows.new.ms"] is None
+
+
 def test_two_files_are_compared_figure_by_figure():
   assert compare(BEFORE, AFTER) == [
     ("steps.max.ms", 10.0, 10.0, 1.0),

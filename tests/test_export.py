@@ -169,7 +169,8 @@ def test_views_and_probabilities_of_images_of_one_size(workdir, tmp_path):
   with pytest.raises(ValueError, match="need images of one size: --fixed HxW"):
     export(tmp_path / "run", tmp_path / "out")
   options = {"output": "probabilities", "platforms": ("cpu",), "fixed": (30, 44)}
-  about = export(tmp_path / "run", tmp_path / "out", **options)
+  about = export(tmp_path / "run", **options)
+  (tmp_path / "run/export").rename(tmp_path / "out")
   assert about["agreement"]["equal"] > 0.999  # Predictor's, with the same views
   assert about["sizes"] == "30x44"
   model = jax_export.deserialize(bytearray((tmp_path / "out/model.jaxexport").read_bytes()))
@@ -223,8 +224,11 @@ def test_other_predictions_than_the_checkpoints_are_refused(served, workdir, tmp
   assert [path.name for path in tmp_path.iterdir()] == ["damaged"]
 
 
-def test_a_model_for_other_platforms_is_not_compared(workdir, tmp_path, capsys):
-  assert export(workdir, tmp_path, platforms=("tpu",))["agreement"] is None
+def test_a_model_for_other_platforms_is_not_compared(workdir, tmp_path, capsys, monkeypatch):
+  """And an empty folder, here the working directory, is filled, not replaced."""
+  monkeypatch.chdir(tmp_path)
+  assert export(workdir, ".", platforms=("tpu",))["agreement"] is None
+  assert "model.jaxexport" in os.listdir()
   assert "not compared with the checkpoint" in capsys.readouterr().out
   assert json.loads((tmp_path / "model.json").read_text())["platforms"] == ["tpu"]
 

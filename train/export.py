@@ -29,7 +29,7 @@ def main() -> None:
   raw = argparse.RawDescriptionHelpFormatter
   parser = argparse.ArgumentParser("python -m train.export", description=__doc__, formatter_class=raw)
   parser.add_argument("--workdir", required=True, type=pathlib.Path, help="of the training")
-  parser.add_argument("--out", required=True, type=pathlib.Path, help="folder to write, new or empty")
+  parser.add_argument("--out", type=pathlib.Path, help="new or empty folder (default: WORKDIR/export)")
   parser.add_argument("--step", type=int, help="checkpoint to use (default: the newest)")
   output = "what it returns: uint8 [b, h, w] or float32 [b, h, w, classes] (default: classes)"
   parser.add_argument("--output", choices=OUTPUTS, default="classes", help=output)
@@ -44,7 +44,7 @@ def main() -> None:
 
 def export(
   workdir: pathlib.Path,
-  out: pathlib.Path,
+  out: pathlib.Path | None = None,
   step: int | None = None,
   output: str = "classes",
   platforms: tuple[str, ...] = PLATFORMS,
@@ -58,7 +58,7 @@ def export(
 
   Args:
     workdir: of the training.
-    out: the folder; it may exist if it is empty.
+    out: the folder; it may exist if it is empty. None: "export" in the workdir.
     step: the checkpoint; None: the newest.
     output: "classes", uint8 `[b, h, w]`, or "probabilities", float32 `[b, h, w, K]`.
     platforms: names that JAX has for them.
@@ -71,23 +71,32 @@ def export(
     FileNotFoundError, ValueError: no run, no such checkpoint, an `out` that holds something; several scales
       or windows without a fixed size; predictions that are not the checkpoint's.
   """
-  out = pathlib.Path(out)
+  out = pathlib.Path(workdir, "export") if out is None else pathlib.Path(out)
   if out.exists() and (not out.is_dir() or any(out.iterdir())):
     raise ValueError(f"--out {out}: expected a new or an empty folder, but it holds something")
   run = open_run(workdir, step)
   run.config.eval.buckets = 0
   exported = lower(run, output, platforms, fixed)
-  draft = out.with_name(f"{out.name}.part-{os.getpid()}")
+  folder = out.resolve()
+  draft = folder.with_name(f"{folder.name}.part-{os.getpid()}")
   draft.mkdir(parents=True)
   try:
     write(draft, run, exported)
     about = {**describe(run, exported, output), "agreement": agreement(draft, run, exported, fixed)}
     write_json(draft / "model.json", about)
-    draft.replace(out)
+    _publish(draft, folder)
   finally:
     shutil.rmtree(draft, ignore_errors=True)
   print(f"{out}: step {run.step} for {', '.join(platforms)}; {_agreed(about['agreement'])}")
   return about
+
+
+def _publish(draft: pathlib.Path, folder: pathlib.Path) -> None:
+  if folder.exists():
+    # It may be a mount or somebody's working directory, which a renamed folder would not become.
+    shutil.copytree(draft, folder, dirs_exist_ok=True)
+  else:
+    draft.replace(folder)
 
 
 def lower(

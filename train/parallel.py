@@ -17,12 +17,17 @@ _AXIS = "batch"
 
 
 class Pmap:
-  """`jax.pmap` over the devices of all processes, the state replicated."""
+  """`jax.pmap` over the devices of all processes, the state replicated.
+
+  Args:
+    devices: of this process, for a step over fewer; None: all of this run's.
+  """
 
   axis_name = _AXIS
 
-  def __init__(self):
-    self.devices = jax.local_devices()
+  def __init__(self, devices=None):
+    self.devices = jax.local_devices() if devices is None else devices
+    self._step_devices = devices
     self._replicated = _sharding(self.devices)
 
   def sum(self, x):
@@ -38,7 +43,8 @@ class Pmap:
 
     It is compiled once: a batch of another shape is a TypeError, not a silent minute.
     """
-    return jax.pmap(_once(step), _AXIS, in_axes=(None, 0), out_axes=(None, None), donate_argnums=(0,))
+    axes = {"in_axes": (None, 0), "out_axes": (None, None)}
+    return jax.pmap(_once(step), _AXIS, **axes, devices=self._step_devices, donate_argnums=(0,))
 
   def compile_map(self, function):
     """`function(variables, images) -> outputs`, an output for each example."""

@@ -55,6 +55,9 @@ class Programs:
 
   def __init__(self, path: pathlib.Path | None = None):
     self._path = path
+    if path:
+      # A folder that cannot be made is better found out before the first compilation.
+      path.parent.mkdir(parents=True, exist_ok=True)
     kept = json.loads(path.read_text()) if path and path.is_file() else {}
     self.plans, self._programs = kept.get("plans", {}), kept.get("programs", {})
 
