@@ -13,7 +13,7 @@ from collections.abc import Callable
 import jax
 from rich.progress import track
 
-from train.experiment import write_json
+from train.json_files import write_json
 
 
 def interleaved(programs: dict[str, Callable], rounds: int, repeats: int = 3) -> dict[str, dict]:

@@ -14,7 +14,8 @@ def base() -> ml_collections.ConfigDict:
   config.parallel = "pmap"  # or "jit"
   config.dtype = "float32"  # of the computation; or "bfloat16"
   config.accumulate = 1  # parts of a device's share of the batch, one after another
-  config.hosts = "auto"  # how processes find each other: of train.hosts.KINDS
+  config.hosts = "auto"  # how processes find each other: of train.joining.KINDS, or "HOST:PORT,COUNT,INDEX"
+  config.hosts_wait = 300  # seconds for all of them to come
   config.compilation_cache = ".jax_cache"  # folder for compiled programs, unless JAX has one; none: ""
   config.deterministic = False  # on a GPU: the same bits in every run
 

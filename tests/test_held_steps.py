@@ -73,7 +73,7 @@ def evidence(workdir, name):
 def test_stop(stream, tmp_path):
   config = tiny_config(**TINY)
   stream(label_out_of_range(3))
-  says = r"step 4: loss is nan; first not finite: loss; evidence: .*/4-batch-3\. The newest checkpoint"
+  says = r"step 4: loss is nan; first not finite: loss; evidence: .*/4-batch-3\. Go on by --change"
   with pytest.raises(TrainingDiverged, match=says):
     train(config, tmp_path)
   report, batch = evidence(tmp_path, "4-batch-3")
@@ -90,6 +90,14 @@ def test_stop(stream, tmp_path):
   assert layers.index("backbone/conv1_1") < layers.index("backbone/pool1") < layers.index("head/classifier")
   with pytest.raises(TrainingDiverged, match="step 4: loss is nan"):
     train(config, tmp_path)
+  # What the message advises.
+  config.guard.action, config.guard.spike, config.schedule.rate = "skip", 9.0, 1e-4
+  with pytest.raises(ValueError, match=r"another config \(guard.action was 'stop', now 'skip'; .*--change"):
+    train(config, tmp_path)
+  assert train(config, tmp_path, change=True)["skipped"] == 1
+  (changed,) = json.loads((tmp_path / "changes.json").read_text())
+  assert changed["step"] == 3
+  assert "guard.action was 'stop', now 'skip'" in changed["changes"]
 
 
 @pytest.mark.parametrize("parallel", ["pmap", "jit"])

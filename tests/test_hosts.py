@@ -2,14 +2,16 @@
 
 import json
 import signal
+import socket
 import time
 
+import jax
 import numpy as np
 import pytest
 from host_cases import command, finish, free_port, launch
-from training_cases import program
+from training_cases import furthest, program
 
-from train import hosts
+from train import hosts, joining
 from train.checkpoint import params_sha256
 from train.log import read_metrics
 from train.run import open_run
@@ -82,17 +84,20 @@ def test_sigterm_of_any_process_saves_on_all(undisturbed, tmp_path):
 
 
 def test_a_killed_process_ends_the_others_and_one_process_goes_on(undisturbed, tmp_path):
-  """With a checkpoint by the clock; another number of processes and devices continues, to rounding."""
+  """With a checkpoint by the clock; others, and another backend, continue, to rounding."""
   processes = launch([words(tmp_path, checkpoint__seconds=0.01)] * 2, devices=2)
   until_logged(tmp_path, 6, processes)
   processes[1].kill()
   told = finish(processes, limit=100)
   assert told[0][0] != 0
-  status, output = finish([program(words(tmp_path, checkpoint__seconds=0.01))])[0]
+  status, output = finish([program(words(tmp_path, checkpoint__seconds=0.01, parallel="jit"))])[0]
   assert status == 0, output
   assert "going on from step" in output
-  summaries = [json.loads((path / "summary.json").read_text()) for path in (undisturbed[0], tmp_path)]
-  assert summaries[0]["miou"] == pytest.approx(summaries[1]["miou"], abs=0.02)
+  assert "CHANGED at step" in output
+  assert "parallel was 'pmap', now 'jit'" in output
+  one, other = (open_run(path).variables["params"] for path in (undisturbed[0], tmp_path))
+  size = max(np.abs(leaf).max() for leaf in jax.tree.leaves(one))
+  assert furthest(one, other) < 1e-4 * size
   assert steps_logged(tmp_path) == list(range(1, STEPS + 1))
 
 
@@ -129,8 +134,30 @@ def test_processes_that_differ_are_refused(tmp_path):
     assert "the processes differ" in output
     assert "config.schedule.rate: 0.5 in process 1, 0.003 in process 0" in output
     assert "config.seed: 1 in process 1, 0 in process 0" in output
-    assert "initial parameters" in output
   assert not (tmp_path / "config.json").exists()
+
+
+def test_a_step_that_is_held_stops_all(tmp_path):
+  changes = {"schedule__rate": 1e30, "schedule__warmup": 0, "steps": 5}
+  for index, (status, output) in enumerate(finish(launch([words(tmp_path, **changes)] * 2, devices=2))):
+    assert status == 1, index
+    assert "first not finite: " in output
+    assert "Go on by --change" in output
+
+
+def test_a_process_that_never_comes(tmp_path):
+  changes = {"hosts": f"127.0.0.1:{free_port()},2,0", "hosts_wait": 2}
+  status, output = finish([program(words(tmp_path / "run", **changes))])[0]
+  assert status == 1, output
+  assert "error: process 0 of 2 waited 2 s for the others at 127.0.0.1:" in output
+  assert not (tmp_path / "run").exists()
+
+
+def test_a_port_in_use():
+  with socket.create_server(("", 0)) as taken:
+    port = taken.getsockname()[1]
+    with pytest.raises(ValueError, match=f"port {port} cannot be listened at .* choose another"):
+      joining.join(f"127.0.0.1:{port},2,0")
 
 
 def test_what_the_first_process_cannot_do_ends_all(tmp_path):
@@ -172,22 +199,26 @@ def test_what_the_environment_shows(monkeypatch, environment, kind):
     monkeypatch.delenv(name, raising=False)
   for name, value in environment.items():
     monkeypatch.setenv(name, value)
-  assert hosts.detected() == kind
+  assert joining.detected() == kind
 
 
 @pytest.mark.parametrize("values", [("host", "2", "0"), ("host:1", "", "0"), ("host:1", "2", "2")])
 def test_an_environment_that_does_not_fit(monkeypatch, values):
   for name, value in zip(NAMES, values, strict=True):
     monkeypatch.setenv(name, value)
-  with pytest.raises(ValueError, match=f"HOST:PORT, a number and an index, got .*JAX_PROCESS_ID={values[2]}"):
-    hosts.join("explicit")
+  with pytest.raises(
+    ValueError, match=f"HOST:PORT, a number and an index below it, got .*JAX_PROCESS_ID={values[2]}"
+  ):
+    joining.join("explicit")
 
 
 def test_errors():
   with pytest.raises(ValueError, match=r"hosts: expected one of auto, alone, .* got 'mpi'"):
-    hosts.join("mpi")
+    joining.join("mpi")
+  with pytest.raises(ValueError, match=r"an index below it, got 'a:1,2,2'"):
+    joining.join("a:1,2,2")
   with pytest.raises(ValueError, match="hosts: slurm: this process cannot join the others"):
-    hosts.join("slurm")
+    joining.join("slurm")
 
 
 def test_one_process_needs_no_others():

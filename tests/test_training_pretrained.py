@@ -15,8 +15,9 @@ from train.data.loader import training_batches
 from train.data.transforms import augmentation
 from train.experiment import initial_variables, make_experiment, open_split
 from train.parallel import Jit, Pmap
-from train.run import claim, initial_state
+from train.run import initial_state
 from train.step import make_step
+from train.workdir import claim
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 flat = flax.traverse_util.flatten_dict

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import pathlib
@@ -17,6 +16,10 @@ from train.errors import report_errors
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, with :key=value,... for get_config.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; the same command again goes on there.")
 
+_CHANGE = flags.DEFINE_bool(
+  "change", False, "Go on with another config from the newest checkpoint; recorded in WORKDIR/changes.json."
+)
+
 
 def main(arguments: list[str]) -> None:
   if len(arguments) > 1:
@@ -26,25 +29,16 @@ def main(arguments: list[str]) -> None:
   if config.deterministic:
     # Read when the backend starts, which importing JAX does not do.
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
-  from train import hosts
+  from train import hosts, joining, workdir as workdirs
 
-  with report_errors(), hosts.joined(config.hosts), report_errors():
-    if finished := hosts.on_first(_finished, workdir):
+  with report_errors(), joining.joined(config.hosts, config.hosts_wait), report_errors():
+    if finished := hosts.on_first(workdirs.finished, workdir, config, _CHANGE.value):
       print(finished)
       return
     logging.getLogger("train").setLevel(logging.INFO if hosts.first() else logging.WARNING)
     from train.loop import train
 
-    train(config, workdir)
-
-
-def _finished(workdir: pathlib.Path) -> str:
-  """What a finished run is, or nothing."""
-  path = workdir / "summary.json"
-  if not path.is_file():
-    return ""
-  summary = json.loads(path.read_text())
-  return f"{workdir} is finished: step {summary['step']}, mIoU {summary['miou']:.4f}"
+    train(config, workdir, _CHANGE.value)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from train.guard import TrainingDiverged, make_guard
 from train.rollbacks import Rollbacks, RolledBack
 
 _LOG = logging.getLogger("train")
-_ADVICE = "Try a lower schedule.rate, a warm-up (schedule.warmup) or optimizer.clip_norm"
+_ADVICE = "Go on by --change with a lower schedule.rate, a warm-up (schedule.warmup), optimizer.clip_norm"
 
 
 class Held(NamedTuple):
@@ -68,9 +68,11 @@ class Alarm:
     text = f"step {held.step}: {why}; {where}; evidence: {folder}"
     count = skipped if self._guard.action == "skip" else len(self._rollbacks) + 1
     if self._guard.action == "stop":
-      raise TrainingDiverged(f"{text}. The newest checkpoint is of before. {_ADVICE}, or guard.action")
+      raise TrainingDiverged(f"{text}. {_ADVICE} or another guard.action")
     if count > self._config.limit:
-      raise TrainingDiverged(f"{text}. More than guard.limit={self._config.limit} such steps. {_ADVICE}")
+      raise TrainingDiverged(
+        f"{text}. More than guard.limit={self._config.limit} such steps. {_ADVICE}, and go on by --change"
+      )
     if self._guard.action == "skip":
       _LOG.warning("STEP %d IS SKIPPED: %s", held.step, text)
       return state

@@ -106,7 +106,7 @@ class Checkpoints:
     if self._opened and _is_another(there, self._opened):
       raise NotADirectoryError(f"{there} vanished, and was made again")
     if shutil.disk_usage(there).free < needed + storage.LITTLE:
-      raise OSError(f"the disk is full: it takes {needed:,} bytes and some more")
+      raise OSError(f"the disk is full: it takes {needed:,} bytes and some more; free some space")
 
   def _not_saved(self, step: int, error: Exception) -> str:
     """Removes what there is of `step`; returns what to say, and what is left to go on from."""
@@ -118,7 +118,7 @@ class Checkpoints:
     for empty in (self._directory, self._directory.parent) if made_again else ():
       with contextlib.suppress(OSError):
         empty.rmdir()
-    why = storage.fault(self._directory) or f"{str(error)[:500]}; free some space"
+    why = storage.fault(self._directory) or str(error)[:500]
     there = self._directory.is_dir()
     kept = (
       sorted(int(path.name) for path in self._directory.iterdir() if path.name.isdigit()) if there else []
@@ -179,6 +179,10 @@ class Checkpoints:
     state = flax.serialization.to_state_dict(template)
     wanted = flax.traverse_util.flatten_dict(state, sep="/", keep_empty_nodes=True)
     found = flax.traverse_util.flatten_dict(tree, sep="/")
+    # What the guard keeps depends on what it guards against, which may change: it begins anew.
+    guard = {key: value for key, value in wanted.items() if key.startswith("guard/")}
+    same = {key: found[key] for key in guard if getattr(found.get(key), "shape", None) == guard[key].shape}
+    found = {key: value for key, value in found.items() if not key.startswith("guard/")} | guard | same
     for key in sorted(wanted.keys() | found.keys()):
       shapes = [getattr(flat.get(key), "shape", None) for flat in (found, wanted)]
       if shapes[0] != shapes[1]:
@@ -200,6 +204,15 @@ class Checkpoints:
   def close(self) -> None:
     if "_manager" in vars(self):
       self._manager.close()
+
+
+def restore_first(folders: list[Checkpoints], template, step: int | None = None, set_aside: bool = False):
+  """As `Checkpoints.restore`, from the first folder that has a good one, or that of `step`."""
+  if step is not None:
+    there = [folder for folder in folders if step in folder.steps()]
+    return (there or folders)[0].restore(template, step)
+  found = (folder.restore(template, set_aside=set_aside) for folder in folders)
+  return next(filter(None, found), None)
 
 
 def _is_another(folder: pathlib.Path, opened: os.stat_result) -> bool:

@@ -20,7 +20,7 @@ from train.errors import report_errors
 from train.evaluate import about_run, evaluation_stem
 from train.extremes import image_score
 from train.pictures import write_figure
-from train.predictor import joint_predictions
+from train.predictor import Predictor, joint_predictions
 from train.results import write_files
 from train.scores import Scores
 
@@ -119,8 +119,9 @@ def _stored(workdir: pathlib.Path, run, split: str) -> np.ndarray | None:
 def _predict(pair: Pair, source, shown) -> list[Scores]:
   """Predicts, counts and shows the examples of `source` to `shown`."""
   scores = [Scores(pair.table) for _ in pair.runs]
-  networks = [(run.experiment, run.variables) for run in pair.runs]
-  for example, found in joint_predictions(networks, source, pair.runs[0].config):
+  config = pair.runs[0].config
+  networks = [(Predictor(run.experiment, config), run.variables) for run in pair.runs]
+  for example, found in joint_predictions(networks, source, config):
     label = example["label"]
     counts = [image_score(score.add(label, labels)) for score, labels in zip(scores, found, strict=True)]
     shown.add(Example(str(example["id"]), example["image"], label, tuple(found), tuple(counts)))

@@ -13,6 +13,8 @@ def report_errors() -> Iterator[None]:
   """Prints an expected error and exits with 1; `PPOOL_TRACEBACK=1` shows where it came from."""
   try:
     yield
+  except KeyboardInterrupt:
+    sys.exit("stopped at once; what had been saved is kept")
   except (ValueError, TypeError, KeyError, OSError, ImportError, ArithmeticError) as error:
     if os.environ.get("PPOOL_TRACEBACK"):
       raise

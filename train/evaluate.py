@@ -145,7 +145,9 @@ def _judge(pairs, table, stem, about: dict, boundary: float, pictures: int, leni
   return results
 
 
-def evaluate(experiment: Experiment, variables, source, config) -> np.ndarray:
+def evaluate(
+  experiment: Experiment, variables, source, config, predictor: Predictor | None = None
+) -> np.ndarray:
   """The confusion matrix of the whole set, int64 `[K, K]`, each image once at its own size.
 
   Every process counts its share of the images.
@@ -153,6 +155,7 @@ def evaluate(experiment: Experiment, variables, source, config) -> np.ndarray:
   Args:
     source: random access to labelled examples.
     config: with parallel and eval.
+    predictor: as of `predictions`.
 
   Raises:
     ValueError: every pixel is ignored.
@@ -161,7 +164,7 @@ def evaluate(experiment: Experiment, variables, source, config) -> np.ndarray:
 
   def count() -> list:
     share = Part(source, range(jax.process_index(), len(source), jax.process_count()))
-    for example, prediction in predictions(experiment, variables, share, config):
+    for example, prediction in predictions(experiment, variables, share, config, predictor):
       scores.add(example["label"], prediction)
     return scores.confusion.tolist()
 

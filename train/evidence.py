@@ -11,7 +11,7 @@ from jax.experimental import multihost_utils
 
 from train import hosts
 from train.checkpoint import params_sha256
-from train.experiment import write_json
+from train.json_files import write_json
 
 
 def keep(folder: pathlib.Path, batch: dict, state, report: dict) -> None:

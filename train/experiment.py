@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import pathlib
 from typing import NamedTuple
 
 import flax
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ppool_jax import models, weights
 from ppool_jax.weights.preprocess import TORCHVISION
@@ -108,16 +105,3 @@ def open_split(config, split: str):
   if len(source) == 0:
     raise ValueError(f"{config.data.name}: the split {split!r} is empty")
   return source
-
-
-def write_json(path: pathlib.Path, content: dict) -> None:
-  """Written beside and renamed: a reader never sees half a file."""
-  draft = path.with_suffix(".tmp")
-  draft.write_text(json.dumps(content, indent=2, default=_plain) + "\n")
-  draft.replace(path)
-
-
-def _plain(value):
-  if isinstance(value, np.generic):
-    return value.item()
-  raise TypeError(f"{value!r} is not JSON")

@@ -16,9 +16,9 @@ import jax.numpy as jnp
 from jax import export as jax_export
 
 from train.errors import report_errors
-from train.experiment import write_json
 from train.export_files import agreement, describe, write
 from train.inference import classifier, probabilities, view_of
+from train.json_files import write_json
 from train.run import Run, open_run
 
 OUTPUTS = ("classes", "probabilities")

@@ -15,7 +15,7 @@ from jax import export as jax_export
 
 from train import export_example
 from train.checkpoint import params_sha256
-from train.experiment import write_json
+from train.json_files import write_json
 from train.predictor import Predictor
 from train.run import Run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import pathlib
@@ -9,32 +10,33 @@ import time
 
 import jax
 
-from train import hosts, storage
+from train import hosts, storage, workdir as workdirs
 from train.alarm import Alarm
-from train.checkpoint import Checkpoints, params_sha256
+from train.checkpoint import params_sha256
 from train.data.loader import training_batches
 from train.data.transforms import augmentation
 from train.evaluate import evaluate, print_table, summarise
-from train.experiment import make_experiment, open_split, write_json
 from train.interruption import Interruption
-from train.parallel import backend
-from train.predictor import keep_compiled
+from train.json_files import write_json
+from train.predictor import Predictor
 from train.recorder import Recorder
 from train.rollbacks import Rollbacks, RolledBack
-from train.run import claim, code_sha256, flat, initial_state, step_of, variables_of
+from train.run import folders_of, initial_state, step_of, variables_of
 from train.saver import Saver
+from train.start import Described, check_configs, check_inputs, check_numbers, describe, restored
 from train.wishes import Wishes
 
 _LOG = logging.getLogger("train")
 
 
-def train(config, workdir: pathlib.Path) -> dict | None:
+def train(config, workdir: pathlib.Path, change: bool = False) -> dict | None:
   """Trains what `config` describes, from where the workdir's newest good checkpoint is.
 
   Args:
     config: as `configs/` make them; a copy is kept in the workdir.
     workdir: folder of the run: config.json, weights.json, checkpoints/, best/, metrics.jsonl,
       tensorboard/ and, at the end, summary.json.
+    change: whether `config` may differ in more than `train.workdir.HOW` from what the workdir was begun with.
 
   Returns:
     The contents of summary.json, or None if the run was interrupted (and saved).
@@ -44,36 +46,36 @@ def train(config, workdir: pathlib.Path) -> dict | None:
       the last good checkpoint is kept.
     ValueError, OSError: bad config, data or workdir; what is wrong is named.
   """
+  check_numbers(config)
+  check_configs(config)
+  described = describe(config)
   interruption = Interruption()
-  with storage.explained(workdir):
+  with storage.explained(workdir), contextlib.ExitStack() as stack:
+    hosts.together(lambda: hosts.first() and stack.enter_context(workdirs.locked(workdir)))
     while True:
       try:
-        return _train(config, workdir, interruption)
+        return _train(config, described, workdir, change, interruption)
       except RolledBack as event:
         _LOG.warning("ROLLBACK: %s", event)
 
 
-def _train(config, workdir: pathlib.Path, interruption: Interruption) -> dict | None:
+def _train(
+  config, described: Described, workdir: pathlib.Path, change: bool, interruption: Interruption
+) -> dict | None:
   """As `train`, up to the next rollback."""
   started = time.monotonic()
-  keep_compiled(config.compilation_cache)
-  parallel = backend(config.parallel, config.batch, config.accumulate)
-  experiment = make_experiment(config)
-  training, validation = open_split(config, config.data.split), open_split(config, config.data.eval_split)
+  parallel, experiment, training, validation = described
 
   # 1. The state: the newest good checkpoint, or pre-trained and random parameters.
   state, tx, schedule = initial_state(experiment, config)
-  check_hosts(config, state, training)
-  hosts.on_first(claim, workdir, config, experiment)
-  checkpoints = Checkpoints(workdir / "checkpoints", config.checkpoint.keep)
-  best = Checkpoints(workdir / "best", keep=1)
+  check_inputs(state, training)
+  changed = hosts.on_first(workdirs.changes, workdir, config, change)
+  checkpoints, best = folders = folders_of(workdir, config)
   rollbacks = Rollbacks(workdir)
-  rollbacks.finish([checkpoints, best])
-  earlier = 0.0
-  if restored := hosts.share(lambda: checkpoints.restore(state, set_aside=True), like=(state, earlier)):
-    state, earlier = restored
-    _LOG.info("going on from step %d", int(state.step))
-  step = int(state.step)
+  rollbacks.finish(folders)
+  state, earlier = restored(workdir, folders, state, rollbacks)
+  if (step := int(state.step)) > config.steps:
+    raise ValueError(f"steps: expected at least the {step} that {workdir} has, got {config.steps}")
   state = parallel.place_state(state)
 
   # 2. The step and the batches: both are functions of (seed, step), so the step places them.
@@ -92,6 +94,8 @@ def _train(config, workdir: pathlib.Path, interruption: Interruption) -> dict | 
   )
   batches = rollbacks.stream(load, step, config.steps)
   alarm = Alarm(workdir, config, experiment, tx, parallel, rollbacks)
+  predictor = Predictor(experiment, config)
+  hosts.on_first(workdirs.claim, workdir, config, experiment, step, changed)
 
   # 3. The loop. A resumed run begins with the evaluation that a kill may have prevented.
   results = None
@@ -101,14 +105,20 @@ def _train(config, workdir: pathlib.Path, interruption: Interruption) -> dict | 
     Saver(checkpoints) as saver,
     Saver(best) as best_saver,
   ):
-    wishes = Wishes(interruption, config.checkpoint.seconds)
+    wishes = Wishes(interruption, config.checkpoint.seconds, recorder.failed)
+    kept = max(hosts.on_first(best.steps), default=0)
     while True:
-      if evaluation_due(config, step) and (step == config.steps or not recorder.evaluated(step)):
+      lost = recorder.is_best(step) and kept != step
+      if evaluation_due(config, step) and (step == config.steps or lost or not recorder.evaluated(step)):
         variables = parallel.local(variables_of(state))
-        results = summarise(evaluate(experiment, variables, validation, config), experiment.table)
+        confusion = evaluate(experiment, variables, validation, config, predictor)
+        results = summarise(confusion, experiment.table)
         recorder.evaluation(step, results)
-        if results["miou"] >= recorder.best_miou:
+        if results["miou"] >= recorder.miou(kept):
           hosts.on_first(best_saver.save, step, state, earlier + time.monotonic() - started)
+          kept = step
+        if any(hosts.gather(interruption.wanted)):
+          recorder.granted.add("stop")  # saved already
       if step == config.steps or "stop" in recorder.granted:
         break
       batch = recorder.waiting(batches)
@@ -121,12 +131,15 @@ def _train(config, workdir: pathlib.Path, interruption: Interruption) -> dict | 
         if held := recorder.flush():
           state = alarm(held, state, recorder.totals["skipped"])
         hosts.on_first(saver.save, step, state, earlier + time.monotonic() - started)
+        if "fail" in recorder.granted:
+          recorder.complain()
         recorder.granted.discard("save")
         wishes.saved()
     hosts.on_first(saver.wait)
     hosts.on_first(best_saver.wait)
-  checkpoints.close()
-  best.close()
+    recorder.complain()
+  for folder in folders:
+    folder.close()
   if step < config.steps:
     _LOG.info("interrupted: saved at step %d; the same command goes on from there", step)
     return None
@@ -154,14 +167,3 @@ def checkpoint_due(config, step: int) -> bool:
   """At the end, before an evaluation, and every so many steps; by time it is a wish."""
   every = config.checkpoint.every
   return evaluation_due(config, step) or bool(every and step % every == 0)
-
-
-def check_hosts(config, state, training) -> None:
-  """Refuses processes that differ in what a training is a function of.
-
-  Raises:
-    ValueError: names what differs, and where.
-  """
-  facts = {f"config.{name}": repr(value) for name, value in flat(config.to_dict()).items()}
-  facts |= {"code": code_sha256(), "jax": jax.__version__, "initial parameters": params_sha256(state.params)}
-  hosts.check_same({**facts, "training images": str(len(training))})

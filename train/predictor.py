@@ -74,9 +74,16 @@ class Predictor:
     return count + -count % len(self._parallel.devices)
 
 
-def predictions(experiment: Experiment, variables, source, config) -> Iterator[tuple[dict, np.ndarray]]:
-  """Every example of a random-access source with its predicted classes uint8 `[H, W]`, once, in any order."""
-  for example, (labels,) in joint_predictions([(experiment, variables)], source, config):
+def predictions(
+  experiment: Experiment, variables, source, config, predictor: Predictor | None = None
+) -> Iterator[tuple[dict, np.ndarray]]:
+  """Every example of a random-access source with its predicted classes uint8 `[H, W]`, once, in any order.
+
+  Args:
+    predictor: of the experiment and config, where there is one already: it compiles nothing twice.
+  """
+  predictor = predictor or Predictor(experiment, config)
+  for example, (labels,) in joint_predictions([(predictor, variables)], source, config):
     yield example, labels
 
 
@@ -84,21 +91,19 @@ def joint_predictions(networks, source, config) -> Iterator[tuple[dict, list[np.
   """As `predictions`, of several networks: every example is read once, with a prediction of each.
 
   Args:
-    networks: (experiment, variables) of each.
-    config: with parallel and eval, of all.
+    networks: (predictor, variables) of each.
+    config: with eval, of all.
   """
-  predictors = [Predictor(experiment, config) for experiment, _ in networks]
   meter = Meter(len(source), "evaluation", "images")
   try:
     for examples in batches_by_size(source, config.eval.batch, config.eval.buckets):
       images = [example["image"] for example in examples]
-      pairs = zip(predictors, networks, strict=True)
-      found = [predict.each(variables, images) for predict, (_, variables) in pairs]
+      found = [predict.each(variables, images) for predict, variables in networks]
       yield from ((example, list(labels)) for example, *labels in zip(examples, *found, strict=True))
       meter.advance(len(examples))
   finally:
     meter.close()
-  sizes = len(predictors[0].sizes)
+  sizes = len(networks[0][0].sizes)
   _LOG.info("evaluation: sizes of images, each with a program of its own: %d", sizes)
 
 

@@ -53,6 +53,7 @@ class Recorder:
     self._pending = None
     self.granted: set[str] = set()
     self._started, self._waited = time.monotonic(), 0.0
+    self._trouble: OSError | None = None
 
   def __enter__(self) -> Recorder:
     return self
@@ -62,12 +63,29 @@ class Recorder:
       self._meter.close()
       self._log.close()
 
-  @property
-  def best_miou(self) -> float:
-    return max(self._evaluations.values(), default=-math.inf)
+  def failed(self) -> bool:
+    """Whether the log could not be written; all processes learn of it by a wish."""
+    return self._trouble is not None
+
+  def complain(self) -> None:
+    """Raises what the log could not be written for, if it could not, in all processes."""
+
+    def fail():
+      if self._trouble:
+        raise self._trouble
+
+    hosts.on_first(fail)
 
   def evaluated(self, step: int) -> bool:
     return step in self._evaluations
+
+  def miou(self, step: int) -> float:
+    """Of the evaluation at `step`; -inf where there was none."""
+    return self._evaluations.get(step, -math.inf)
+
+  def is_best(self, step: int) -> bool:
+    """Whether no other evaluation so far is better than that of `step`."""
+    return self.evaluated(step) and self.miou(step) == max(self._evaluations.values())
 
   def waiting(self, batches: Iterator) -> dict:
     """The next batch; the time it took to come is counted."""
@@ -108,15 +126,21 @@ class Recorder:
     if self._log and (step % self._every == 0 or step == self._steps or incidents):
       elapsed = time.monotonic() - self._started
       rates = {"images_per_second": self._meter.rate, "waiting": self._waited / elapsed}
-      self._log.write(step, {**values, **incidents, **rates})
+      self._keep(step, {**values, **incidents, **rates})
       told = "".join(f"  {name} {self.totals[name]}" for name in incidents)
       _LOG.info("step %d  loss %.4f  waiting %.1f %%%s", step, values["loss"], 100 * rates["waiting"], told)
+
+  def _keep(self, step: int, values: dict[str, float]) -> None:
+    try:
+      self._log.write(step, values)
+    except OSError as error:  # alone, this process would leave the others waiting
+      self._trouble = error
 
   def evaluation(self, step: int, results: dict) -> None:
     """Logs the results of an evaluation, once a step."""
     if self._log and step not in self._evaluations:
       scores = {f"eval/{name}": value for name, value in results.items() if isinstance(value, float)}
-      self._log.write(step, scores)
+      self._keep(step, scores)
     self._evaluations[step] = results["miou"]
     _LOG.info("step %d  mIoU %.4f", step, results["miou"])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import pathlib
 import tempfile
 
@@ -14,6 +13,7 @@ from train.errors import report_errors
 from train.evaluate import make_predict
 from train.experiment import open_split
 from train.html import embedded, page, table
+from train.json_files import read_json
 from train.log import read_metrics
 from train.pictures import coloured, side_by_side, stacked
 
@@ -72,7 +72,7 @@ def _summary(workdir: pathlib.Path) -> dict:
   path = workdir / "summary.json"
   if not path.is_file():
     raise FileNotFoundError(f"{workdir}: not a finished run: expected {path}")
-  return json.loads(path.read_text())
+  return read_json(path)
 
 
 def _results(summaries: dict) -> tuple[list, list]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from train.data.classes import ClassTable
-from train.experiment import write_json
+from train.json_files import write_json
 
 NUMBERS = (
   "miou",

@@ -7,13 +7,12 @@ happened stands in WORKDIR/rollbacks.json, so that a run which is interrupted do
 
 from __future__ import annotations
 
-import json
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from train import hosts
-from train.experiment import write_json
+from train.json_files import read_json, write_json
 
 
 class RolledBack(Exception):
@@ -89,7 +88,7 @@ class Rollbacks:
       yield from load(start=first, stop=first + end - begin)
 
   def _read(self) -> list[dict]:
-    return json.loads(self._path.read_text()) if self._path.is_file() else []
+    return read_json(self._path) if self._path.is_file() else []
 
   def _write(self) -> None:
     write_json(self._path, [one._asdict() for one in self._all])

@@ -1,9 +1,7 @@
-"""A workdir: the files of a run, and reading a run back."""
+"""What a run is made of, and reading one back from its workdir."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import pathlib
 from typing import Any, NamedTuple
 
@@ -11,9 +9,10 @@ import jax
 import ml_collections
 
 from ppool_jax import weights
-from train.checkpoint import Checkpoints
-from train.experiment import Experiment, initial_variables, make_experiment, write_json
+from train.checkpoint import Checkpoints, restore_first
+from train.experiment import Experiment, initial_variables, make_experiment
 from train.guard import make_guard
+from train.json_files import read_json
 from train.optimizer import make_optimizer, make_schedule
 from train.step import TrainState, make_step
 
@@ -37,18 +36,24 @@ def open_run(workdir: pathlib.Path, step: int | None = None) -> Run:
   workdir = pathlib.Path(workdir)
   if not (workdir / "config.json").is_file():
     raise FileNotFoundError(f"{workdir}: no run there: expected the config.json that python -m train leaves")
-  config = ml_collections.ConfigDict(json.loads((workdir / "config.json").read_text()))
-  stored = json.loads((workdir / "weights.json").read_text())
+  config = ml_collections.ConfigDict(read_json(workdir / "config.json"))
+  stored = read_json(workdir / "weights.json")
   preprocess = weights.Preprocess.from_dict(stored["preprocess"])
   experiment = make_experiment(config, weights.Pretrained({}, preprocess, stored["options"]))
   template = jax.eval_shape(lambda: initial_state(experiment, config)[0])
-  checkpoints = Checkpoints(workdir / "checkpoints", config.checkpoint.keep)
-  restored = checkpoints.restore(template, step)
-  checkpoints.close()
+  folders = folders_of(workdir, config)
+  restored = restore_first(folders, template, step)
+  for folder in folders:
+    folder.close()
   if restored is None:
     raise FileNotFoundError(f"{workdir}: no checkpoint there yet")
   state = restored[0]
   return Run(config, experiment, int(state.step), variables_of(state))
+
+
+def folders_of(workdir: pathlib.Path, config) -> list[Checkpoints]:
+  """A run's last checkpoints, and that of its best evaluation."""
+  return [Checkpoints(workdir / "checkpoints", config.checkpoint.keep), Checkpoints(workdir / "best", keep=1)]
 
 
 def initial_state(experiment: Experiment, config) -> tuple:
@@ -80,49 +85,3 @@ def step_of(experiment: Experiment, config, tx, schedule, parallel):
 def variables_of(state: TrainState) -> dict:
   """What the model is applied with."""
   return {"params": state.params, "batch_stats": state.batch_stats}
-
-
-def claim(workdir: pathlib.Path, config, experiment: Experiment) -> None:
-  """Writes config.json and weights.json, or checks that `workdir` is of the same config.
-
-  Raises:
-    ValueError: the workdir belongs to another config; the fields that differ are named.
-    OSError: it cannot be written.
-  """
-  try:
-    workdir.mkdir(parents=True, exist_ok=True)
-    wanted = json.loads(json.dumps(config.to_dict()))
-    path = workdir / "config.json"
-    if path.is_file():
-      _check_same(workdir, json.loads(path.read_text()), wanted)
-      return
-    _, preprocess, options = experiment.weights
-    write_json(workdir / "weights.json", {"preprocess": preprocess.as_dict(), "options": dict(options)})
-    write_json(path, wanted)
-  except OSError as error:
-    raise OSError(f"workdir {workdir} cannot be written: {error}") from error
-
-
-def _check_same(workdir: pathlib.Path, old: dict, new: dict) -> None:
-  old, new = flat(old), flat(new)
-  differ = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-  if differ:
-    changes = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in differ)
-    raise ValueError(f"{workdir} belongs to another config ({changes}): choose another --workdir")
-
-
-def flat(tree: dict, prefix: str = "") -> dict:
-  """The fields of a config by their full names, "schedule.rate"."""
-  fields = {}
-  for key, value in tree.items():
-    fields.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
-  return fields
-
-
-def code_sha256() -> str:
-  """SHA-256 over this project's modules: what a training runs, committed or not."""
-  root = pathlib.Path(__file__).parents[1]
-  sha = hashlib.sha256()
-  for path in sorted(path for part in ("ppool_jax", "train") for path in (root / part).rglob("*.py")):
-    sha.update(str(path.relative_to(root)).encode() + path.read_bytes())
-  return sha.hexdigest()

@@ -11,8 +11,9 @@ import time
 import jax
 import numpy as np
 
-from train.experiment import make_experiment, write_json
+from train.experiment import make_experiment
 from train.interruption import Interruption
+from train.json_files import write_json
 from train.optimizer import make_optimizer, make_schedule
 from train.parallel import Jit
 from train.planning.compiled import Collective, Measures, measures

@@ -11,7 +11,8 @@ import numpy as np
 
 from train.data.part import Part
 from train.evaluate_options import VIEWS
-from train.experiment import open_split, write_json
+from train.experiment import open_split
+from train.json_files import write_json
 from train.predictor import predictions
 from train.run import Run, open_run
 from train.submission.archives import drafted, write_tar, write_zip
