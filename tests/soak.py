@@ -109,10 +109,12 @@ def disturb(workdir: pathlib.Path, count: int, seed: int, steps: int = STEPS, te
 
 
 def assert_same(workdir: pathlib.Path, undisturbed: pathlib.Path) -> None:
-  """The bits of the parameters, the score, and every step's line exactly once."""
+  """The bits of the parameters, the score, the best checkpoint, and every step's line exactly once."""
   one, other = (json.loads((path / "summary.json").read_text()) for path in (workdir, undisturbed))
   for key in ("step", "params_sha256", "miou"):
     assert one[key] == other[key], f"{key} is {one[key]}, undisturbed {other[key]}"
+  best = [sorted(child.name for child in (path / "best").iterdir()) for path in (workdir, undisturbed)]
+  assert best[0] == best[1], f"best/ has {best[0]}, undisturbed {best[1]}"
   logs = [
     [(line["step"], line.get("loss"), line.get("gradient_norm"), line.get("eval/miou")) for line in lines]
     for lines in map(read_metrics, (workdir, undisturbed))

@@ -170,14 +170,14 @@ def test_what_the_first_process_cannot_do_ends_all(tmp_path):
 
 
 def test_slurm(tmp_path):
-  """What srun tells its processes, on this machine."""
+  """What srun tells its four processes, on this machine."""
   number = 60000 + free_port() % 4000
-  common = {"SLURM_JOB_ID": str(number), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
+  common = {"SLURM_JOB_ID": str(number), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "4"}
   processes = [
-    program(words(tmp_path, steps=2), SLURM_PROCID=str(i), SLURM_LOCALID=str(i), **common) for i in range(2)
+    program(words(tmp_path, steps=2), SLURM_PROCID=str(i), SLURM_LOCALID=str(i), **common) for i in range(4)
   ]
   told = finish(processes)
-  assert [status for status, _ in told] == [0, 0], told
+  assert [status for status, _ in told] == [0] * 4, told
   assert steps_logged(tmp_path) == [1, 2]
   assert "loss" not in told[1][1]
 

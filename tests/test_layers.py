@@ -174,6 +174,7 @@ def test_pool_factory_errors(pool, error, words):
   ("layer", "error", "words"),
   [
     (pp.PolynomialPool(*TILES, alpha=pp.SideBranch()), TypeError, "alpha:|factory|instance of SideBranch"),
+    (pp.PolynomialPool(*TILES, alpha="pool3"), TypeError, "alpha:|factory|got 'pool3'"),
     (pp.PolynomialPool(*TILES, alpha=-1.0), ValueError, "alpha:|[0, inf]|-1.0"),
     (pp.PolynomialPool(*TILES, alpha=float("nan")), ValueError, "alpha:|[0, inf]|nan"),
     (pp.MixedPool(*TILES, per="pixel"), ValueError, "per:|channel|'pixel'"),

@@ -1,6 +1,6 @@
 """A run's checkpoint as a folder that predicts without this project, on CPU, GPU and TPU.
 
-python -m train.export --workdir DIR --out DIR [--output probabilities] [--fixed 512x1024]
+python -m train.export --workdir DIR [--out DIR] [--output probabilities] [--fixed 512x1024]
 """
 
 from __future__ import annotations

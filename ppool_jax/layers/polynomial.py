@@ -73,10 +73,11 @@ class PolynomialPool(nn.Module):
     self.scope.put_variable("intermediates", "alpha", sown)
 
   def _source(self) -> nn.Module:
-    if isinstance(self.alpha, nn.Module):
+    if isinstance(self.alpha, nn.Module | str):
+      got = repr(self.alpha) if isinstance(self.alpha, str) else f"an instance of {type(self.alpha).__name__}"
       raise TypeError(
         f"alpha: expected a number or a factory such as SideBranch or functools.partial(SideBranch, "
-        f"initial=5.0), got an instance of {type(self.alpha).__name__}"
+        f"initial=5.0), got {got}"
       )
     if callable(self.alpha):
       return self.alpha(name="alpha")
