@@ -1,15 +1,15 @@
 """Several processes as on several hosts: agreeing, being interrupted, ending together."""
 
 import json
+import re
 import signal
 import socket
 import time
 
-import jax
 import numpy as np
 import pytest
 from host_cases import command, finish, free_port, launch
-from training_cases import furthest, program
+from training_cases import program
 
 from train import hosts, joining
 from train.checkpoint import params_sha256
@@ -95,9 +95,15 @@ def test_a_killed_process_ends_the_others_and_one_process_goes_on(undisturbed, t
   assert "going on from step" in output
   assert "CHANGED at step" in output
   assert "parallel was 'pmap', now 'jit'" in output
-  one, other = (open_run(path).variables["params"] for path in (undisturbed[0], tmp_path))
-  size = max(np.abs(leaf).max() for leaf in jax.tree.leaves(one))
-  assert furthest(one, other) < 1e-4 * size
+  going_on = int(re.search(r"going on from step (\d+)", output).group(1))
+  one, other = (
+    {line["step"]: line["loss"] for line in read_metrics(path) if "loss" in line}
+    for path in (undisturbed[0], tmp_path)
+  )
+  for step in range(going_on + 1, going_on + 4):
+    assert other[step] == pytest.approx(one[step], rel=1e-4), "to rounding, which grows from step to step"
+  summaries = [json.loads((path / "summary.json").read_text()) for path in (undisturbed[0], tmp_path)]
+  assert summaries[0]["miou"] == pytest.approx(summaries[1]["miou"], abs=0.02)
   assert steps_logged(tmp_path) == list(range(1, STEPS + 1))
 
 
@@ -141,7 +147,7 @@ def test_a_step_that_is_held_stops_all(tmp_path):
   changes = {"schedule__rate": 1e30, "schedule__warmup": 0, "steps": 5}
   for index, (status, output) in enumerate(finish(launch([words(tmp_path, **changes)] * 2, devices=2))):
     assert status == 1, index
-    assert "first not finite: " in output
+    assert re.search(r"error: step 1: .*; evidence: .*1-batch-0\.", output), output
     assert "Go on by --change" in output
 
 
