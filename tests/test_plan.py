@@ -1,8 +1,10 @@
 """Planning: what is read from a compiled step, the estimate, the search, and real programs for TPU slices."""
 
+import importlib.metadata
 import importlib.util
 import json
 import math
+import os
 import re
 import sys
 
@@ -19,7 +21,7 @@ from train.plan import main
 from train.planning.chips import CHIPS, GIB, chip_of
 from train.planning.compiled import Collective, Measures, collectives, measures
 from train.planning.estimate import estimate
-from train.planning.programs import Programs, lowered_step
+from train.planning.programs import Programs, check, lowered_step
 from train.planning.report import Plan
 from train.planning.search import largest_that_fits
 from train.planning.slices import plan_slice, share_of
@@ -144,7 +146,7 @@ def test_the_report():
   for part in (
     "8 chips, batch 16 (2 a chip)",
     "2.00 of 16 GiB",
-    "3.0 MB alive at once",
+    "3.0 MB alive at once, on-chip memory included",
     "197.0 GFLOP and 8.2 GB moved",
     "3 all-reduce 80.0 MB",
     "10.70 ms a step, 1,495 images/s",
@@ -223,6 +225,54 @@ def test_bad_arguments(flags, message, monkeypatch):
     main(sys.argv[1:])
 
 
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    ({"batch": 0}, "batch: expected at least 1, got 0"),
+    ({"batch": -8}, "batch: expected at least 1, got -8"),
+    ({"accumulate": 0}, "accumulate: expected at least 1, got 0"),
+    ({"model__norm": "local"}, 'a plan compiles the step as parallel="jit" spreads it, and only "pmap" can'),
+    ({"model__norm": "group"}, "norm: expected one of sync, local, frozen, got 'group'"),
+    ({"pool": "biggest"}, "pool: expected one of max, avg"),
+    ({"dtype": "float99"}, "dtype: expected one of float32, bfloat16, got 'float99'"),
+    ({"loss__normalise": "batch"}, "loss.normalise: expected one of pixel, image"),
+  ],
+)
+def test_a_config_is_refused_before_compiling(changes, message):
+  with pytest.raises(ValueError, match=re.escape(message)):
+    check(tiny_config("pool=max", **changes))
+
+
+@loads_a_config
+def test_the_command_line_checks_the_config():
+  status, shown = run(
+    ["train.plan", CONFIG, "--topology", "v5e:2x4", "--config.batch=0", "--config.model.width=0.25"]
+  )
+  assert status == 1
+  assert shown.startswith("error: batch: expected at least 1, got 0"), shown
+  assert "compiling" not in shown
+
+
+def test_files_that_are_refused(tmp_path, monkeypatch):
+  """A path that cannot be written, and a file of something else, which stays what it is."""
+  for path, message in ((tmp_path, "it is a folder"), (tmp_path / "no/plan.json", "there is no folder")):
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))}: .*{message}"):
+      Programs(path)
+  assert not list(tmp_path.iterdir())
+  path = tmp_path / "plan.json"
+  for content in ("", "not JSON", "[1]", "{}", '{"plans": {}}', '{"plans": [], "programs": {}}',
+                  '{"plans": {}, "programs": {}, "rows": []}', b"\xff"):  # fmt: skip
+    path.write_bytes(raw := content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=re.escape(f"{path}: expected")):
+      Programs(path)
+    assert path.read_bytes() == raw
+  path.write_text('{"plans": {"a": {}}, "programs": {}}')
+  assert Programs(path).plans == {"a": {}}
+  monkeypatch.setattr(os, "access", lambda *_: False)
+  with pytest.raises(ValueError, match="is not writable"):
+    Programs(path)
+
+
 def test_without_libtpu(monkeypatch):
   monkeypatch.setitem(sys.modules, "libtpu", None)
   with pytest.raises(ImportError, match="make env EXTRAS=plan"):
@@ -260,6 +310,8 @@ def test_a_plan(tmp_path):
   assert "Error" not in shown, shown
   kept = json.loads(out.read_text())
   (plan,), (program,) = kept["plans"].values(), kept["programs"].values()
+  assert program["libtpu"] == plan["libtpu"] == importlib.metadata.version("libtpu")
+  assert program["machine"].keys() == {"device", "platform", "cores", "python", "jax"}
   config = load(f"{ROOT}/configs/quickstart.py")
   config.update_from_flattened_dict({"model.width": 0.25, "data.crop": (32, 32), "batch": 12})
   here = measures(lowered_step(config, jax.devices(), 8).compile())

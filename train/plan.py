@@ -3,7 +3,8 @@
 Compiles the training step of a config for TPU slices, on any machine, and prints what it needs there:
 memory, operations, bytes moved and collectives of a chip, an estimate of the time from the chip's published
 peaks, and the largest global batch that fits. Nothing runs and no data is read. --config.FIELD=VALUE changes
-a field of the config, as in python -m train. Needs libtpu: make env EXTRAS=plan.
+a field of the config, as in python -m train; configs/common.py lists them all, with defaults and meaning.
+Needs libtpu: make env EXTRAS=plan.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ml_collections import config_flags
 from train.config import check_overrides
 from train.errors import report_errors
 from train.planning.chips import chip_of
-from train.planning.programs import Programs
+from train.planning.programs import Programs, check
 from train.planning.slices import plan_slice, prepare_jax, share_of
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, with :key=value,... for get_config.")
@@ -31,8 +32,9 @@ def main(command: list[str]) -> None:
     chip_of(topology)
   if arguments.batch_per_chip is not None and arguments.batch_per_chip < 1:
     raise ValueError(f"--batch-per-chip: expected a positive number, got {arguments.batch_per_chip}")
-  prepare_jax()
   programs = Programs(arguments.out)
+  prepare_jax()
+  check(config)
   if config.parallel != "jit":
     print(f'The step as parallel="jit" spreads it; the config says "{config.parallel}", the same step')
   likely = None

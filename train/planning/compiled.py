@@ -22,8 +22,9 @@ class Measures(NamedTuple):
     outputs: bytes of the new state and metrics, `aliased` of them in the arguments' place (donated).
     temporaries: bytes of the largest set of other arrays alive at once.
     code: bytes of the program.
-    alive: bytes of the arrays alive at once, the state's included, as the TPU's compiler reports it; `memory`
-      has the gaps between them besides. Other compilers report something else.
+    alive: bytes of the arrays alive at once, the state's included, as the TPU's compiler reports it. It
+      evidently counts those in on-chip memory (VMEM), too: in small programs it exceeds `memory`, which is of
+      the HBM alone and has the gaps between arrays besides. Other compilers report something else.
     flops: floating-point operations a step, as the compiler counts them.
     bytes: read and written by all its operations a step, in whatever memory, as the compiler counts them.
     collectives: by kind.
@@ -41,7 +42,7 @@ class Measures(NamedTuple):
 
   @property
   def memory(self) -> int:
-    """Bytes in all."""
+    """Bytes in all, of a TPU's HBM."""
     return self.arguments + self.outputs - self.aliased + self.temporaries + self.code
 
 

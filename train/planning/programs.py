@@ -17,6 +17,8 @@ from train.json_files import write_json
 from train.optimizer import make_optimizer, make_schedule
 from train.parallel import Jit
 from train.planning.compiled import Collective, Measures, measures
+from train.planning.machine import machine
+from train.planning.result_files import check_out, read_json
 from train.planning.topology import devices_of
 from train.run import initial_state, step_of
 from train.wishes import Wishes
@@ -32,16 +34,39 @@ def lowered_step(config, devices, batch: int) -> jax.stages.Lowered:
     devices: of this machine, or of `devices_of`.
     batch: over all devices, a multiple of their number.
   """
-  experiment, parallel = make_experiment(config), Jit(devices)
-  state = jax.eval_shape(lambda: initial_state(experiment, config)[0])
-  schedule = make_schedule(config.schedule, config.steps)
-  tx = make_optimizer(config.optimizer, schedule, state.params)
+  parallel = Jit(devices)
+  step, state = _step_and_state(config, parallel)
   height, width = config.data.crop
   shapes = {"image": (batch, height, width, 3), "label": (batch, height, width)}
   arrays = {name: jax.ShapeDtypeStruct(shape, np.uint8) for name, shape in shapes.items()}
   arrays["wishes"] = Wishes(Interruption(), 0.0).of(batch)
-  step = step_of(experiment, config, tx, schedule, parallel)
   return parallel.compile_step(step).lower(*parallel.shapes(state, arrays))
+
+
+def _step_and_state(config, parallel: Jit):
+  """The step, and the shapes of its state."""
+  experiment = make_experiment(config)
+  state = jax.eval_shape(lambda: initial_state(experiment, config)[0])
+  schedule = make_schedule(config.schedule, config.steps)
+  tx = make_optimizer(config.optimizer, schedule, state.params)
+  return step_of(experiment, config, tx, schedule, parallel), state
+
+
+def check(config) -> None:
+  """Refuses a config that `python -m train` or this backend would: in seconds, nothing is compiled.
+
+  Raises:
+    ValueError: batch or accumulate below 1, "local" batch norm, a name that there is not.
+  """
+  for name in ("batch", "accumulate"):
+    if config[name] < 1:
+      raise ValueError(f"{name}: expected at least 1, got {config[name]}")
+  if config.model.norm == "local":
+    raise ValueError(
+      'model.norm: expected "sync" or "frozen", got "local": a plan compiles the step as parallel="jit" '
+      'spreads it, and only "pmap" can do "local"'
+    )
+  _step_and_state(config, Jit(jax.devices()))
 
 
 class Programs:
@@ -52,20 +77,19 @@ class Programs:
 
   Args:
     path: a JSON file, read and written, so that a plan of hours goes on where it was; None: keep nothing.
+
+  Raises:
+    ValueError: a path that cannot be written, or a file of something else, which is left as it is.
   """
 
   def __init__(self, path: pathlib.Path | None = None):
     self._path = path
-    if path:
-      # A folder that cannot be made is better found out before the first compilation.
-      path.parent.mkdir(parents=True, exist_ok=True)
-    kept = json.loads(path.read_text()) if path and path.is_file() else {}
-    self.plans, self._programs = kept.get("plans", {}), kept.get("programs", {})
+    self.plans, self._programs = _kept(path) if path else ({}, {})
 
   def keep(self, config, plan: dict) -> None:
     """Keeps a plan in the file, in the place of an earlier one of the same config, slice and batch."""
     name = _digest([config.to_dict(), plan["topology"], plan["batch"]])
-    self.plans[name] = {**_described(config), **plan}
+    self.plans[name] = {**_described(config), **_versions(), **plan}
     self._save()
 
   def _save(self) -> None:
@@ -77,13 +101,32 @@ class Programs:
     devices = devices_of(topology)
     lowered = lowered_step(config, devices, batch * len(devices))
     # The text that is compiled is the name: nothing outlives a change of the config or the code.
-    versions = {name: importlib.metadata.version(name) for name in ("jax", "libtpu")}
-    name = _digest([lowered.as_text(), topology, versions])
+    name = _digest([lowered.as_text(), topology, _versions()])
     if name not in self._programs:
       described = {**_described(config), "topology": topology, "batch_per_chip": batch}
-      self._programs[name] = {**described, **versions, **_compile(lowered, config.accumulate)}
+      made_with = {**_versions(), "machine": machine()}
+      self._programs[name] = {**described, **made_with, **_compile(lowered, config.accumulate)}
       self._save()
     return _read(self._programs[name]["measures"])
+
+
+def _kept(path: pathlib.Path) -> tuple[dict, dict]:
+  """(plans, programs) of the file at `path`; none where there is no file."""
+  check_out(path)
+  if not path.exists():
+    return {}, {}
+  content = read_json(path)
+  parts = content.get("plans"), content.get("programs")
+  if len(content) != 2 or not all(isinstance(part, dict) for part in parts):
+    raise ValueError(
+      f'{path}: expected the "plans" and "programs" of an earlier command and nothing else, '
+      f"got {', '.join(map(repr, content)) or 'nothing'}; it is left as it is"
+    )
+  return parts
+
+
+def _versions() -> dict[str, str]:
+  return {name: importlib.metadata.version(name) for name in ("jax", "libtpu")}
 
 
 def _digest(content: list) -> str:

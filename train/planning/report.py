@@ -67,7 +67,7 @@ class Plan(NamedTuple):
     rate = self.batch * self.chips / t.step
     return [
       f"  memory       {p.memory / GIB:.2f} of {self.chip.memory / GIB:.0f} GiB a chip: {parts}; "
-      f"{_mb(p.alive)} alive at once",
+      f"{_mb(p.alive)} alive at once, on-chip memory included",
       f"  a step       {p.flops / 1e9:,.1f} GFLOP and {p.bytes / 1e9:.1f} GB moved, a chip",
       f"  collectives  {kinds}",
       f"  estimate     {_ms(t.step)} a step, {rate:,.0f} images/s: the larger of {_ms(t.compute)} computing "
