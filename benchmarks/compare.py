@@ -8,89 +8,144 @@ Times of different machines, or of one at different loads, say little; ratios wi
 from __future__ import annotations
 
 import argparse
-import json
+import collections
 import pathlib
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import arguments
 from train.errors import report_errors
+from train.planning.result_files import read_json
 
 
 def main() -> None:
-  raw = argparse.RawTextHelpFormatter
-  parser = argparse.ArgumentParser("python -m benchmarks.compare", description=__doc__, formatter_class=raw)
+  parser = arguments.parser("compare", __doc__)
   parser.add_argument("before", type=pathlib.Path)
   parser.add_argument("after", type=pathlib.Path)
-  parser.add_argument("--above", type=float, default=1.0, help="only figures that changed by this factor")
-  arguments = parser.parse_args()
-  with report_errors():
-    before, after = (json.loads(path.read_text()) for path in (arguments.before, arguments.after))
-    print_comparison(before, after, arguments.above)
+  parser.add_argument("--above", type=_factor, default=1.0, help="only figures that changed by this factor")
+  args = parser.parse_args()
+  print_comparison(read_json(args.before), read_json(args.after), args.above)
+
+
+def _factor(text: str) -> float:
+  try:
+    if (factor := float(text)) >= 1:
+      return factor
+  except ValueError:
+    pass
+  raise argparse.ArgumentTypeError(f"expected a factor of at least 1, got {text!r}")
 
 
 def print_comparison(before: dict, after: dict, above: float) -> None:
-  """Prints what differs of the machines, then every figure with its change."""
-  for name, (old, new) in _both(before.get("machine", {}), after.get("machine", {})).items():
-    if old != new:
-      print(f"machine.{name}: {old} before, {new} after")
-  table = Table("figure", "before", "after", "after / before")
+  """Prints what differs beside the figures, then every figure that changed by the factor `above`.
+
+  So does one whose change is no factor: from or to zero, to the other sign, NaN, or missing.
+  """
+  for line in differences(before, after):
+    print(line)
+  table = Table()
+  for column in ("figure", "before", "after", "after / before"):
+    table.add_column(column, overflow="fold")
   for name, old, new, change in compare(before, after):
-    if change is None or max(change, 1 / change if change else float("inf")) >= above:
-      table.add_row(name, *(_text(x) for x in (old, new)), "" if change is None else f"{change:.3f}")
+    little = change is not None and change > 0 and max(change, 1 / change) < above
+    if not little:
+      table.add_row(name, *map(_text, (old, new)), "" if change is None else f"{change:.3f}")
   Console().print(table)
 
 
 def compare(before: dict, after: dict) -> list[tuple[str, float | None, float | None, float | None]]:
-  """(name, before, after, ratio) of every number in either file; None is what is missing.
+  """(name, before, after, ratio) of every figure in either file; None is what is missing, or no ratio."""
+  return [(name, old, new, _ratio(old, new)) for name, (old, new) in _both(figures, before, after).items()]
 
-  The machine is left out.
+
+def _ratio(old: float | None, new: float | None) -> float | None:
+  if old == new:
+    return 1.0
+  return new / old if old and new is not None else None
+
+
+def differences(before: dict, after: dict) -> list[str]:
+  """A line for each text or part of a machine's description that differs; one for those of many rows.
+
+  Of a row that is missing the table says so.
   """
-  flat = [
-    figures({key: value for key, value in report.items() if key != "machine"}) for report in (before, after)
+  rows = [{name.rpartition(".")[0] for name in _leaves(tree)} for tree in (before, after)]
+  found = collections.defaultdict(list)
+  for name, (old, new) in _both(facts, before, after).items():
+    row, _, field = name.rpartition(".")
+    of_machine = row.endswith("machine")
+    if old != new and (of_machine or all(row in names for names in rows)):
+      change = ", ".join(f"{_text(x)} {when}" for x, when in ((old, "before"), (new, "after")))
+      found["machine." * of_machine + field, change].append(name)
+  return [
+    f"{names[0] if len(names) == 1 else f'{field} of {len(names)} rows'}: {change}"
+    for (field, change), names in found.items()
   ]
-  rows = []
-  for name, (old, new) in _both(*flat).items():
-    rows.append((name, old, new, new / old if old and new is not None else None))
-  return rows
 
 
-def figures(tree, prefix: str = "") -> dict[str, float]:
-  """The numbers of a tree by their paths, "steps.vgg16 max float32.ms".
+def figures(tree: dict) -> dict[str, float]:
+  """The numbers of a tree by their paths, "steps.vgg16 max float32.ms", without a machine's description.
 
-  A row of a list goes by what it is of, "rows.vgg16 max 8.memory": files may differ in their rows and order.
+  A row of a list, or a plan, goes by what it is of, "rows.vgg16 max 8.memory": files may differ in their
+  rows and order, and the key of a plan in the code.
   """
-  if isinstance(tree, int | float) and not isinstance(tree, bool):
+  return {name: leaf for name, leaf in _leaves(tree).items() if _is_figure(name, leaf)}
+
+
+def facts(tree: dict) -> dict:
+  """The other leaves by their paths."""
+  return {name: leaf for name, leaf in _leaves(tree).items() if not _is_figure(name, leaf)}
+
+
+def _is_figure(name: str, leaf) -> bool:
+  return _is_number(leaf) and "machine" not in name.split(".")
+
+
+def _is_number(leaf) -> bool:
+  return isinstance(leaf, int | float) and not isinstance(leaf, bool)
+
+
+def _leaves(tree, prefix: str = "") -> dict:
+  if not isinstance(tree, dict | list):
     return {prefix: tree}
   found = {}
   for key, value in _items(tree):
-    found |= figures(value, f"{prefix}.{key}" if prefix else str(key))
+    found |= _leaves(value, f"{prefix}.{key}" if prefix else key)
   return found
 
 
-IDENTITY = ("name", "network", "pool", "devices", "shape")
-"""What tells the rows of a list apart, in the files of all benchmarks."""
+IDENTITY = ("name", "network", "pool", "dtype", "topology", "batch", "batch_per_chip", "devices", "shape")
+"""What tells rows apart, in the files of all benchmarks."""
 
 
 def _items(tree):
-  if isinstance(tree, dict):
-    return tree.items()
-  return (
-    [(_row_name(row) or number, row) for number, row in enumerate(tree)] if isinstance(tree, list) else ()
-  )
+  """(name, value) of a dict or list; a name that two rows have is numbered, so that none is lost."""
+  listed, seen = isinstance(tree, list), collections.Counter()
+  for key, row in enumerate(tree) if listed else tree.items():
+    # A plan is kept under a digest.
+    plan = isinstance(row, dict) and {"network", "topology"} <= row.keys()
+    name = (_row_name(row) if listed or plan else "") or str(key)
+    seen[name] += 1
+    yield name if seen[name] == 1 else f"{name} ({seen[name]})", row
 
 
 def _row_name(row) -> str:
   return " ".join(str(row[key]) for key in IDENTITY if key in row) if isinstance(row, dict) else ""
 
 
-def _both(old: dict, new: dict) -> dict:
-  return {key: (old.get(key), new.get(key)) for key in {**old, **new}}
+def _both(part, before: dict, after: dict) -> dict:
+  """name -> (before, after) of a part of both files."""
+  old, new = part(before), part(after)
+  return {name: (old.get(name), new.get(name)) for name in {**old, **new}}
 
 
-def _text(value: float | None) -> str:
-  return "missing" if value is None else f"{value:,.4g}"
+def _text(value) -> str:
+  if value is None:
+    return "missing"
+  return f"{value:,.4g}" if _is_number(value) else str(value)
 
 
 if __name__ == "__main__":
-  main()
+  with report_errors():
+    main()

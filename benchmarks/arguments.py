@@ -1,0 +1,58 @@
+"""The benchmarks' command lines: a bad argument is told in a line, before anything is measured."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+from train.planning.result_files import check_out
+
+
+def parser(name: str, description: str) -> argparse.ArgumentParser:
+  """Of the benchmark `name`, described by its docstring."""
+  raw = argparse.RawTextHelpFormatter
+  return argparse.ArgumentParser(f"python -m benchmarks.{name}", description=description, formatter_class=raw)
+
+
+def positive(text: str) -> int:
+  """A whole number of at least 1."""
+  if not text.isascii() or not text.isdigit() or int(text) < 1:
+    raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+  return int(text)
+
+
+def size(text: str) -> tuple[int, int]:
+  """(height, width) of "180x240"."""
+  try:
+    height, width = map(positive, text.split("x"))
+  except (ValueError, argparse.ArgumentTypeError):
+    raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH such as 180x240, got {text!r}") from None
+  return height, width
+
+
+def shape(text: str) -> tuple[int, int, int, int]:
+  """[N, H, W, C] of "2,224,224,64"; H and W are even, as 2x2 windows of stride 2 are to cover all."""
+  try:
+    n, h, w, c = map(positive, text.split(","))
+  except (ValueError, argparse.ArgumentTypeError):
+    raise argparse.ArgumentTypeError(f"expected N,H,W,C such as 2,224,224,64, got {text!r}") from None
+  if h % 2 or w % 2:
+    raise argparse.ArgumentTypeError(f"expected an even height and width, got {text!r}")
+  return n, h, w, c
+
+
+def folder(text: str) -> pathlib.Path:
+  """A folder that is there."""
+  if not (path := pathlib.Path(text)).is_dir():
+    raise argparse.ArgumentTypeError(f"expected a folder that is there, got {text!r}")
+  return path
+
+
+def out_file(text: str) -> pathlib.Path:
+  """A file that can be written; its folder is there."""
+  path = pathlib.Path(text)
+  try:
+    check_out(path)
+  except ValueError as error:
+    raise argparse.ArgumentTypeError(str(error)) from None
+  return path
