@@ -10,11 +10,11 @@ minutes; what the file has is not compiled again, and --table only prints it in 
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import pathlib
 
+from benchmarks import arguments
 from configs import paper
+from train.errors import report_errors
 from train.planning.chips import CHIPS, GIB
 from train.planning.compiled import Collective, Measures
 from train.planning.estimate import estimate
@@ -41,20 +41,27 @@ def sweep(programs: Programs, dtypes) -> None:
 
 
 def table(plans) -> str:
-  """Of the plans for the smallest slice, in Markdown.
+  """Of the plans for the smallest slice, in Markdown, and on which configs the largest slice was compared.
 
   Raises:
-    ValueError: a chip's program is another on the largest slice.
+    ValueError: a chip's program is another on the largest slice, or a plan is not of this sweep.
   """
-  order = {name: i for i, name in enumerate((*NETWORKS, *DTYPES, *POOLS))}
-  by_slice = {slice_: {} for slice_ in (SMALLEST, LARGEST)}
-  for plan in plans:
-    names = plan["network"], plan["dtype"], plan["pool"]
-    by_slice[plan["topology"]][tuple(order[name] for name in names)] = plan
-  for key, large in by_slice[LARGEST].items():
-    _check_same(by_slice[SMALLEST][key], large)
-  rows = [_row(plan) for _, plan in sorted(by_slice[SMALLEST].items())]
-  return "\n".join(map(_line, (_COLUMNS, ["---"] * len(_COLUMNS), *rows)))
+  small, large = (_plans_for(slice_, plans) for slice_ in (SMALLEST, LARGEST))
+  if len(small) + len(large) < len(plans):
+    raise ValueError(f"expected plans of this sweep for {SMALLEST} and {LARGEST} alone, but there are others")
+  lines = map(_line, (_COLUMNS, ["---"] * len(_COLUMNS), *map(_row, small.values())))
+  return "\n".join((*lines, "", _check_same(small, large)))
+
+
+def _plans_for(slice_: str, plans) -> dict[str, dict]:
+  """By config, in the table's order."""
+  of = {_name(plan): plan for plan in plans if plan["topology"] == slice_}
+  order = (", ".join(names) for names in itertools.product(NETWORKS, DTYPES, POOLS))
+  return {name: of[name] for name in order if name in of}
+
+
+def _name(plan: dict) -> str:
+  return f"{plan['network']}, {plan['dtype']}, {plan['pool']}"
 
 
 _COLUMNS = (
@@ -68,7 +75,7 @@ def _row(plan: dict) -> tuple:
   at = {count: _estimate(plan, count) for count in CHIP_COUNTS}
   most = at[max(CHIP_COUNTS)]
   return (
-    f"{plan['network']}, {plan['dtype']}, {plan['pool']}",
+    _name(plan),
     f"{plan['memory_per_chip'] / GIB:.2f}",
     f"{plan['alive_per_chip'] / GIB:.2f}",
     f"{plan['flops_per_chip'] / 1e12:.2f}",
@@ -86,10 +93,16 @@ def _estimate(plan: dict, chips: int):
   return estimate(program, CHIPS["v5e"], chips)
 
 
-def _check_same(small: dict, large: dict) -> None:
-  for field in ("flops_per_chip", "bytes_per_chip", "collectives"):
-    if small[field] != large[field]:
-      raise ValueError(f"{field}: expected the same on both slices, got {small[field]} and {large[field]}")
+def _check_same(small: dict[str, dict], large: dict[str, dict]) -> str:
+  """Says for which configs a chip's program was compiled for both slices, and is the same."""
+  both = [name for name in large if name in small]
+  for name, field in itertools.product(both, ("flops_per_chip", "bytes_per_chip", "collectives")):
+    a, b = small[name][field], large[name][field]
+    if a != b:
+      raise ValueError(f"{name}: {field}: expected the same on {SMALLEST} and {LARGEST}, got {a} and {b}")
+  if not both:
+    return f"No plan for {LARGEST}: that a chip's program is the same there was not checked."
+  return f"A chip's program is the same on {LARGEST}: checked for {'; '.join(both)}."
 
 
 def _line(cells) -> str:
@@ -97,17 +110,20 @@ def _line(cells) -> str:
 
 
 def main() -> None:
-  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+  parser = arguments.parser("planning", __doc__)
   parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
-  parser.add_argument("--out", type=pathlib.Path)
+  parser.add_argument("--out", type=arguments.out_file)
   parser.add_argument("--table", action="store_true", help="print what the file has, in Markdown")
-  arguments = parser.parse_args()
+  args = parser.parse_args()
+  if args.table and not (args.out and args.out.is_file()):
+    parser.error(f"--table: expected the file of an earlier sweep by --out, got {args.out}")
+  programs = Programs(args.out)
   prepare_jax()
-  programs = Programs(arguments.out)
-  if not arguments.table:
-    sweep(programs, arguments.dtypes)
+  if not args.table:
+    sweep(programs, args.dtypes)
   print(table(programs.plans.values()))
 
 
 if __name__ == "__main__":
-  main()
+  with report_errors():
+    main()
