@@ -143,6 +143,14 @@ def test_unknown_overrides(flag, message):
   check_overrides([config, "--config.schedule.rate=1", "--config.optimizer.groups.alpha.lr=2", "--workdir=x"])
 
 
+@pytest.mark.parametrize("program", ["train", "train.plan"])
+def test_help_says_where_the_fields_are(program):
+  status, shown = run([program, "--help"])
+  assert status == 0, shown
+  assert f"python -m {program} --config=" in shown
+  assert "configs/common.py lists them all" in shown
+
+
 def test_the_program_refuses_in_one_line():
   file = "--config=configs/quickstart.py"
   for flags, message in (

@@ -1,4 +1,9 @@
-"""python -m train --config=configs/NAME.py:key=value,... --workdir=DIR [--config.field=value]"""
+"""python -m train --config=configs/NAME.py:key=value,... --workdir=DIR [--config.field=value]
+
+Trains what a config describes; the same command goes on where it was. --config.field=value changes any field:
+configs/common.py lists them all, with defaults and meaning. The keys after the colon are those that
+get_config of the file takes.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +47,9 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
+  if "--help" in sys.argv:
+    # absl would show the same and exit with 1.
+    app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)
   flags.mark_flags_as_required(["config", "workdir"])
   with report_errors():
     check_overrides(sys.argv[1:])
