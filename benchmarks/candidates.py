@@ -10,6 +10,7 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 import ppool_jax
@@ -20,7 +21,7 @@ _TINY = 1e-6
 
 def library() -> dict:
   """The poolings of this library."""
-  mask = jnp.full((2, 2), 0.1)
+  mask = np.full((2, 2), 0.1, np.float32)  # of NumPy: naming the poolings starts no device
   return {
     "ppool": lambda x, a: ppool_jax.polynomial_pool(x, a, *_WINDOW),
     "ppool, scalar alpha": lambda x, a: ppool_jax.polynomial_pool(x, a[0, 0, 0, 0], *_WINDOW),

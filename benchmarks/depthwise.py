@@ -8,8 +8,11 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from benchmarks.timing import interleaved, machine
+from benchmarks import arguments
+from benchmarks.timing import interleaved
 from ppool_jax.models.network import Depthwise
+from train.errors import report_errors
+from train.planning.machine import machine
 
 _SHAPE = (2, 38, 38, 728)  # Xception's middle flow on images of 608
 
@@ -27,6 +30,7 @@ def shifted(kernel, x, dilation: int):
 
 
 def main() -> None:
+  arguments.parser("depthwise", __doc__).parse_args()
   x = jax.random.normal(jax.random.key(0), _SHAPE)
   kernel = jax.random.normal(jax.random.key(1), (3, 3, _SHAPE[-1]))
   print(f"{machine()['device']}, x = {list(_SHAPE)}, medians in milliseconds")
@@ -44,4 +48,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-  main()
+  with report_errors():
+    main()

@@ -10,7 +10,6 @@ median over the rounds, so that what else the machine does falls on both.
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import pathlib
@@ -20,10 +19,12 @@ import ml_collections
 import numpy as np
 from PIL import Image
 
-from benchmarks.timing import machine
+from benchmarks import arguments
 from train.data.loader import training_batches
 from train.data.prepared import decoded
 from train.data.transforms import augmentation
+from train.errors import report_errors
+from train.planning.machine import machine
 
 _BATCH = 4
 
@@ -61,28 +62,29 @@ class Corner:
 
 
 def main() -> None:
-  parser = argparse.ArgumentParser(prog="python -m benchmarks.input", description=__doc__.split("\n")[0])
-  parser.add_argument("--assets", type=pathlib.Path, help="folder with voc12_subset")
-  parser.add_argument("--batches", type=int, default=12, help="a round; of VOC's, five times as many")
-  parser.add_argument("--rounds", type=int, default=7)
-  parser.add_argument("--memory", type=int, default=0, help="batches over which memory is watched")
-  arguments = parser.parse_args()
-  sets = {
-    "cityscapes": (Encoded(generated(8, (1024, 2048), "PNG")), (512, 1024), arguments.batches),
-    "voc": (Encoded(photographs(arguments.assets)), (513, 513), 5 * arguments.batches),
-  }
-  print(
-    f"{machine()['device']}, {machine()['cores']} cores, batches of {_BATCH}, medians of {arguments.rounds}"
+  parser = arguments.parser("input", __doc__)
+  parser.add_argument("--assets", type=arguments.folder, help="folder with voc12_subset")
+  parser.add_argument(
+    "--batches", type=arguments.positive, default=12, help="a round; of VOC's, five times as many"
   )
+  parser.add_argument("--rounds", type=arguments.positive, default=7)
+  parser.add_argument("--memory", type=arguments.positive, help="batches over which memory is watched")
+  args = parser.parse_args()
+  sets = {
+    "cityscapes": (Encoded(generated(8, (1024, 2048), "PNG")), (512, 1024), args.batches),
+    "voc": (Encoded(photographs(args.assets)), (513, 513), 5 * args.batches),
+  }
+  here = machine()
+  print(f"{here['device']}, {here['cores']} cores, batches of {_BATCH}, medians of {args.rounds}")
   print(
     "| data | workers | decoding alone, images/s | augmented, images/s | share | CPU, ms an image | load |"
   )
   print("|---|---|---|---|---|---|---|")
   for name, (source, crop, batches) in sets.items():
     for workers in (0, 1, 2):
-      print(f"| {name} | {workers} | {row(source, crop, workers, batches, arguments.rounds)} |", flush=True)
-    if arguments.memory:
-      watch_memory(name, source, crop, arguments.memory)
+      print(f"| {name} | {workers} | {row(source, crop, workers, batches, args.rounds)} |", flush=True)
+    if args.memory:
+      watch_memory(name, source, crop, args.memory)
 
 
 def row(source, crop: tuple[int, int], workers: int, batches: int, rounds: int) -> str:
@@ -123,7 +125,7 @@ def watch_memory(name: str, source, crop: tuple[int, int], batches: int) -> None
   """Prints the largest resident size (Linux) in each fifth of the batches."""
   stream = training_batches(source, full_augmentation(crop), batch=_BATCH, seed=0, start=0, stop=batches)
   pages = [int(pathlib.Path("/proc/self/statm").read_text().split()[1]) for _ in stream]
-  sizes = [part.max() * os.sysconf("SC_PAGE_SIZE") / 2**20 for part in np.array_split(pages, 5)]
+  sizes = [part.max() * os.sysconf("SC_PAGE_SIZE") / 2**20 for part in np.array_split(pages, 5) if len(part)]
   print(f"{name}: at most {', '.join(f'{size:.0f}' for size in sizes)} MiB in fifths of {batches} batches")
 
 
@@ -157,4 +159,5 @@ def _file(array: np.ndarray, kind: str) -> bytes:
 
 
 if __name__ == "__main__":
-  main()
+  with report_errors():
+    main()

@@ -16,23 +16,34 @@ import jax
 import numpy as np
 from PIL import Image
 
+from benchmarks import arguments
 from ppool_jax import models, weights
+from train.errors import report_errors
 
 _SIZE = (224, 224)
 _NETWORKS = ("vgg16", "vgg16_20m", "resnet50", "inceptionv2", "xception")
 
 
 def main() -> None:
-  parser = argparse.ArgumentParser(prog="python -m benchmarks.near_max", description=__doc__.split("\n")[0])
-  parser.add_argument("--weights", nargs="*", default=[], metavar="NAME=FILE", help="pre-trained weights")
-  parser.add_argument("--images", type=pathlib.Path, help="folder of photographs (default: noise)")
-  arguments = parser.parse_args()
-  files = dict(each.split("=", 1) for each in arguments.weights)
+  parser = arguments.parser("near_max", __doc__)
+  parser.add_argument(
+    "--weights", nargs="*", type=_named_file, default=[], metavar="NAME=FILE", help="pre-trained weights"
+  )
+  parser.add_argument("--images", type=arguments.folder, help="folder of photographs (default: noise)")
+  args = parser.parse_args()
+  files = dict(args.weights)
   print("| network | weights | feature | cosine | relative distance |\n|---|---|---|---|---|")
   for network in _NETWORKS:
     source = "pre-trained" if network in files else "random"
-    for name, cosine, distance in compare(network, files.get(network), arguments.images):
+    for name, cosine, distance in compare(network, files.get(network), args.images):
       print(f"| {network} | {source} | {name} | {cosine:.5f} | {distance:.2%} |", flush=True)
+
+
+def _named_file(text: str) -> tuple[str, str]:
+  name, _, file = text.partition("=")
+  if name not in _NETWORKS or not pathlib.Path(file).is_file():
+    raise argparse.ArgumentTypeError(f"expected NAME=FILE, NAME of {', '.join(_NETWORKS)}, got {text!r}")
+  return name, file
 
 
 def compare(network: str, file: str | None, folder: pathlib.Path | None):
@@ -100,4 +111,5 @@ def _merged(start, variables):
 
 
 if __name__ == "__main__":
-  main()
+  with report_errors():
+    main()

@@ -7,9 +7,6 @@ All programs run interleaved in one process; figures are medians. Ratios are to 
 
 from __future__ import annotations
 
-import argparse
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +14,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import candidates, timing, torch_candidates
+from benchmarks import arguments, candidates, timing, torch_candidates
+from train.errors import report_errors
+from train.experiment import write_json
+from train.planning.machine import machine
 
 _REFERENCE = "flax max_pool"
 
@@ -118,21 +118,22 @@ def show(rows, title):
 
 def main() -> None:
   """Command line."""
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--shape", default="2,224,224,64", help="N,H,W,C with even H and W")
+  parser = arguments.parser("pooling", __doc__)
+  parser.add_argument(
+    "--shape", type=arguments.shape, default="2,224,224,64", help="N,H,W,C with even H and W"
+  )
   parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
-  parser.add_argument("--rounds", type=int, default=15)
-  parser.add_argument("--out", type=pathlib.Path, help="JSON file to write")
+  parser.add_argument("--rounds", type=arguments.positive, default=15)
+  parser.add_argument("--out", type=arguments.out_file, help="JSON file to write")
   args = parser.parse_args()
-  shape = tuple(int(n) for n in args.shape.split(","))
-  rows = measure(shape, jnp.dtype(args.dtype), args.rounds)
-  machine = timing.machine()
-  show(rows, f"{list(shape)} {args.dtype}, 2x2 stride 2, on {machine['device']} x {machine['cores']}")
+  rows, here = measure(args.shape, jnp.dtype(args.dtype), args.rounds), machine()
+  show(rows, f"{list(args.shape)} {args.dtype}, 2x2 stride 2, on {here['device']} x {here['cores']}")
   if args.out:
-    result = {"machine": machine, "shape": shape, "dtype": args.dtype, "rounds": args.rounds, "rows": rows}
-    timing.keep(result, args.out)
+    of = {"shape": args.shape, "dtype": args.dtype, "rounds": args.rounds}
+    write_json(args.out, {"machine": here, **of, "rows": rows})
     print(f"wrote {args.out}")
 
 
 if __name__ == "__main__":
-  main()
+  with report_errors():
+    main()

@@ -9,7 +9,6 @@ state. Medians; the two first take turns.
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 import statistics
 import tempfile
@@ -21,10 +20,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import timing
+from benchmarks import arguments
 from benchmarks.steps import Case
+from ppool_jax.models import NETWORKS
 from train.checkpoint import Checkpoints
+from train.errors import report_errors
+from train.experiment import write_json
 from train.parallel import Pmap
+from train.planning.machine import machine
 from train.run import initial_state
 from train.saver import Saver
 
@@ -32,22 +35,21 @@ _COLUMNS = ("copy", "stall", "write", "restore")
 
 
 def main() -> None:
-  raw = argparse.RawTextHelpFormatter
-  parser = argparse.ArgumentParser("python -m benchmarks.saving", description=__doc__, formatter_class=raw)
-  parser.add_argument("--networks", nargs="+", default=["vgg16", "resnet50"])
-  parser.add_argument("--rounds", type=int, default=7)
-  parser.add_argument("--folder", type=pathlib.Path, help="on the disk that is to be measured")
-  parser.add_argument("--out", type=pathlib.Path)
-  arguments = parser.parse_args()
+  parser = arguments.parser("saving", __doc__)
+  parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=["vgg16", "resnet50"])
+  parser.add_argument("--rounds", type=arguments.positive, default=7)
+  parser.add_argument("--folder", type=arguments.folder, help="on the disk that is to be measured")
+  parser.add_argument("--out", type=arguments.out_file)
+  args = parser.parse_args()
   table = Table("seconds", "MiB", *_COLUMNS)
   rows = {}
-  for network in arguments.networks:
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-      rows[network] = row = measure(network, pathlib.Path(folder), arguments.rounds)
+  for network in args.networks:
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+      rows[network] = row = measure(network, pathlib.Path(folder), args.rounds)
     table.add_row(network, f"{row['mib']:.0f}", *(f"{row[name]:.3f}" for name in _COLUMNS))
   Console().print(table)
-  if arguments.out:
-    timing.keep({"machine": timing.machine(), "saving": rows}, arguments.out)
+  if args.out:
+    write_json(args.out, {"machine": machine(), "saving": rows})
 
 
 def measure(network: str, folder: pathlib.Path, rounds: int) -> dict[str, float]:
@@ -76,4 +78,5 @@ def measure(network: str, folder: pathlib.Path, rounds: int) -> dict[str, float]
 
 
 if __name__ == "__main__":
-  main()
+  with report_errors():
+    main()

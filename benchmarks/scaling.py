@@ -8,48 +8,46 @@ Simulated devices share the machine's cores, so their time says nothing; what th
 
 from __future__ import annotations
 
-import argparse
 import os
-import pathlib
+
+import jax
+
+from benchmarks import arguments
+from benchmarks.steps import Case
+from ppool_jax.models import NETWORKS
+from train.errors import report_errors
+from train.experiment import write_json
+from train.planning.compiled import measures
+from train.planning.machine import machine
+from train.planning.programs import lowered_step
 
 _DEVICES = (1, 2, 4, 8)
 
 
 def main() -> None:
-  raw = argparse.RawTextHelpFormatter
-  parser = argparse.ArgumentParser("python -m benchmarks.scaling", description=__doc__, formatter_class=raw)
-  parser.add_argument("--networks", nargs="+", default=["vgg16", "resnet50"])
-  parser.add_argument("--batch", type=int, default=2, help="images a device")
-  parser.add_argument("--size", default="180x240", help="height x width")
-  parser.add_argument("--out", type=pathlib.Path)
-  arguments = parser.parse_args()
-  # Before JAX starts.
-  os.environ["JAX_PLATFORMS"] = "cpu"
+  parser = arguments.parser("scaling", __doc__)
+  parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=["vgg16", "resnet50"])
+  parser.add_argument("--batch", type=arguments.positive, default=2, help="images a device")
+  parser.add_argument("--size", type=arguments.size, default="180x240", help="height x width")
+  parser.add_argument("--out", type=arguments.out_file)
+  args = parser.parse_args()
+  # Before a back end starts.
+  jax.config.update("jax_platforms", "cpu")
   os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + f" --xla_force_host_platform_device_count={max(_DEVICES)}"
   )
-  size = tuple(int(side) for side in arguments.size.split("x"))
   rows = [
     row
-    for network in arguments.networks
+    for network in args.networks
     for pool in ("max", "ppool")
-    for row in scaling(network, pool, size, arguments.batch)
+    for row in scaling(network, pool, args.size, args.batch)
   ]
-  if arguments.out:
-    from benchmarks import timing
-
-    report = {"machine": timing.machine(), "size": size, "batch": arguments.batch, "rows": rows}
-    timing.keep(report, arguments.out)
+  if args.out:
+    write_json(args.out, {"machine": machine(), "size": args.size, "batch": args.batch, "rows": rows})
 
 
 def scaling(network: str, pool: str, size: tuple[int, int], batch: int):
   """Yields a row for each number of devices, and prints it."""
-  import jax
-
-  from benchmarks.steps import Case
-  from train.planning.compiled import measures
-  from train.planning.programs import lowered_step
-
   for count in _DEVICES:
     config = Case(network, pool, "float32", size, batch * count).config()
     found = measures(lowered_step(config, jax.devices()[:count], batch * count).compile())
@@ -68,4 +66,5 @@ def scaling(network: str, pool: str, size: tuple[int, int], batch: int):
 
 
 if __name__ == "__main__":
-  main()
+  with report_errors():
+    main()

@@ -13,7 +13,7 @@ import numpy as np
 
 from configs.common import base, parameter_groups
 from train.experiment import Experiment, initial_variables, make_experiment
-from train.parallel import Pmap
+from train.parallel import Jit, Pmap
 from train.planning.compiled import Measures, measures
 from train.run import initial_state, step_of
 
@@ -73,7 +73,7 @@ class Step:
 
   Attributes:
     seconds: that compiling took, without a cache.
-    measures: what the compiler says of it.
+    measures: what the compiler says of it; not its operations, see `operations`.
   """
 
   def __init__(self, case: Case):
@@ -92,6 +92,19 @@ class Step:
   def __call__(self) -> None:
     self._state, metrics = self._compiled(self._state, self._batch)
     jax.block_until_ready((self._state, metrics))
+
+
+def operations(case: Case) -> float:
+  """Floating-point operations of a step, counted in the program as it is lowered for a CPU, whatever runs it.
+
+  A program compiled for a GPU calls cuDNN and cuBLAS, whose work the compiler does not count, and JAX counts
+  in no lowered program for a GPU or a TPU (`Lowered.cost_analysis` is None there).
+  """
+  config, experiment, parallel = case.config(), case.experiment(), Jit(jax.devices("cpu")[:1])
+  state, tx, schedule = initial_state(experiment, config)
+  batch = {"image": case.images(), "label": np.zeros((case.batch, *case.size), np.uint8)}
+  step = parallel.compile_step(step_of(experiment, config, tx, schedule, parallel))
+  return step.lower(*parallel.shapes(state, batch)).cost_analysis()["flops"]
 
 
 def stage_programs(case: Case) -> dict:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
 
-import jax
 from rich.progress import track
-
-from train.json_files import write_json
 
 
 def interleaved(programs: dict[str, Callable], rounds: int, repeats: int = 3) -> dict[str, dict]:
@@ -51,27 +44,3 @@ def _milliseconds(program: Callable) -> float:
   start = time.perf_counter()
   program()
   return 1e3 * (time.perf_counter() - start)
-
-
-def machine() -> dict[str, str | int]:
-  """What the figures were measured on."""
-  device = jax.devices()[0]
-  return {
-    "device": device.device_kind if device.platform != "cpu" else _cpu_model(),
-    "platform": device.platform,
-    "cores": os.cpu_count() or 0,
-    "python": platform.python_version(),
-    "jax": jax.__version__,
-  }
-
-
-def keep(report: dict, path: pathlib.Path) -> None:
-  """Writes a result file, and its folder if there is none."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  write_json(path, report)
-
-
-def _cpu_model() -> str:
-  lines = subprocess.run(["lscpu"], capture_output=True, text=True, check=False).stdout.splitlines()
-  models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("Model name")]
-  return models[0] if models else platform.machine()

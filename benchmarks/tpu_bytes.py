@@ -10,8 +10,7 @@ which the compiler chooses, as between the layers of a network. Needs libtpu: ma
 
 from __future__ import annotations
 
-import argparse
-import pathlib
+import importlib.metadata
 import unittest.mock
 
 import jax
@@ -21,7 +20,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import candidates, timing
+from benchmarks import arguments, candidates
+from train.errors import report_errors
+from train.experiment import write_json
+from train.planning.machine import machine
 from train.planning.topology import devices_of
 
 SHAPES = ((8, 224, 224, 64), (8, 56, 56, 256))
@@ -29,23 +31,22 @@ _BY_PLATFORM = "ppool_jax.pooling.lehmer.by_platform"
 
 
 def main() -> None:
-  raw = argparse.RawTextHelpFormatter
-  parser = argparse.ArgumentParser("python -m benchmarks.tpu_bytes", description=__doc__, formatter_class=raw)
+  parser = arguments.parser("tpu_bytes", __doc__)
   parser.add_argument("--topology", default="v5e:2x2")
   parser.add_argument("--programs", nargs="+", choices=programs(), default=list(programs()))
   parser.add_argument(
     "--dtype", choices=("float32", "bfloat16"), default="float32", help="of x, not of alpha"
   )
-  parser.add_argument("--out", type=pathlib.Path)
-  arguments = parser.parse_args()
+  parser.add_argument("--out", type=arguments.out_file)
+  args = parser.parse_args()
   jax.config.update("jax_platforms", "cpu")
-  sharding = jax.sharding.SingleDeviceSharding(devices_of(arguments.topology)[0])
-  names, dtype = track(arguments.programs, "compiling"), arguments.dtype
+  sharding = jax.sharding.SingleDeviceSharding(devices_of(args.topology)[0])
+  names, dtype = track(args.programs, "compiling"), args.dtype
   rows = [row(name, shape, dtype, sharding) for name in names for shape in SHAPES]
   show(rows)
-  if arguments.out:
-    report = {"topology": arguments.topology, "jax": jax.__version__, "dtype": dtype, "rows": rows}
-    timing.keep(report, arguments.out)
+  if args.out:
+    made_on = {**machine(), "libtpu": importlib.metadata.version("libtpu")}
+    write_json(args.out, {"machine": made_on, "topology": args.topology, "dtype": dtype, "rows": rows})
 
 
 def programs() -> dict:
@@ -122,4 +123,5 @@ def show(rows: list[dict]) -> None:
 
 
 if __name__ == "__main__":
-  main()
+  with report_errors():
+    main()

@@ -1,17 +1,15 @@
 """Training steps with P-pooling against max pooling: time, peak memory, compilation; time by stage.
 
-  python -m benchmarks.training [--networks vgg16 resnet50] [--dtypes float32 bfloat16] [--size 180x240]
-    [--batch 2] [--rounds 5] [--stages] [--out FILE.json]
+  python -m benchmarks.training [--networks vgg16 resnet50] [--dtypes float32 bfloat16] [--size HxW]
+    [--batch N] [--rounds 5] [--stages] [--out FILE.json]
 
 A step is all that a training does on the device: preprocessing, both passes, update, what is logged. The
 steps of one network and dtype take turns in one process; times are medians, ratios are to max pooling there.
 Peak memory is what the compiler plans for: arguments, results and the largest set of temporaries at once.
+Operations are counted before the compiler's optimisations, the same way on every platform.
 """
 
 from __future__ import annotations
-
-import argparse
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -19,12 +17,18 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import timing
-from benchmarks.steps import Case, Step, stage_programs
+from benchmarks import arguments, timing
+from benchmarks.steps import Case, Step, operations, stage_programs
+from ppool_jax.models import NETWORKS
+from train.errors import report_errors
+from train.experiment import DTYPES, write_json
+from train.planning.machine import machine
 
 POOLS = ("max", "ppool", "flax max")
 MORE_POOLS = ("ppool:log_side_branch", "ppool:channel", "avg")
 """Further ones, timed in the first network and dtype."""
+ON_CPU, ON_ACCELERATOR = (2, (180, 240)), (8, (360, 480))
+"""Images and their size, unless told otherwise; the smaller would leave an accelerator idle."""
 STAGED_POOLS = 2
 """The first so many, timed by stage."""
 
@@ -32,38 +36,52 @@ _PEAK_SIDE = 8192
 
 
 def main() -> None:
-  raw = argparse.RawTextHelpFormatter
-  parser = argparse.ArgumentParser("python -m benchmarks.training", description=__doc__, formatter_class=raw)
-  parser.add_argument("--networks", nargs="+", default=["vgg16", "resnet50"])
-  parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
-  parser.add_argument("--size", default="180x240", help="height x width")
-  parser.add_argument("--batch", type=int, default=2)
-  parser.add_argument("--rounds", type=int, default=5)
-  parser.add_argument("--stages", action="store_true", help="time by stage, too")
-  parser.add_argument("--out", type=pathlib.Path)
-  arguments = parser.parse_args()
-  size = tuple(int(side) for side in arguments.size.split("x"))
+  args = _parser().parse_args()
+  _keep_cpu()
+  batch, size = workload(args.batch, args.size, _accelerator())
   # A compilation that is read from disk takes no time.
   jax.config.update("jax_enable_compilation_cache", False)
-  report = {"machine": timing.machine(), "size": size, "batch": arguments.batch, "steps": {}, "stages": {}}
-  peaks = {dtype: matrix_peak(dtype) for dtype in arguments.dtypes} if _accelerator() else {}
-  for number, (network, dtype) in enumerate((n, d) for n in arguments.networks for d in arguments.dtypes):
+  report = {"machine": machine(), "size": size, "batch": batch, "steps": {}, "stages": {}}
+  peaks = {dtype: matrix_peak(dtype) for dtype in args.dtypes} if _accelerator() else {}
+  for number, (network, dtype) in enumerate((n, d) for n in args.networks for d in args.dtypes):
     pools = (*POOLS, *(MORE_POOLS if number == 0 else ()))
-    cases = [Case(network, pool, dtype, size, arguments.batch) for pool in pools]
-    rows = time_steps(cases, arguments.rounds, peaks.get(dtype))
+    cases = [Case(network, pool, dtype, size, batch) for pool in pools]
+    rows = time_steps(cases, args.rounds, peaks.get(dtype))
     report["steps"] |= rows
     print_steps(rows)
-    if arguments.stages:
-      stages = {str(case): time_stages(case, arguments.rounds) for case in cases[:STAGED_POOLS]}
+    if args.stages:
+      stages = {str(case): time_stages(case, args.rounds) for case in cases[:STAGED_POOLS]}
       report["stages"] |= stages
       print_stages(stages)
-    if arguments.out:
-      timing.keep(report, arguments.out)
+    if args.out:
+      write_json(args.out, report)
+
+
+def _parser():
+  parser = arguments.parser("training", __doc__)
+  add, small, large = parser.add_argument, ON_CPU, ON_ACCELERATOR
+  add("--networks", nargs="+", choices=NETWORKS, default=["vgg16", "resnet50"])
+  add("--dtypes", nargs="+", choices=DTYPES, default=["float32", "bfloat16"])
+  sizes = "{}x{}; on an accelerator {}x{}".format(*small[1], *large[1])
+  add("--size", type=arguments.size, metavar="HxW", help=f"height x width (default: {sizes})")
+  counts = f"{small[0]}; on an accelerator {large[0]}"
+  add("--batch", type=arguments.positive, metavar="N", help=f"images (default: {counts})")
+  add("--rounds", type=arguments.positive, default=5)
+  add("--stages", action="store_true", help="time by stage, too")
+  add("--out", type=arguments.out_file)
+  return parser
+
+
+def workload(batch: int | None, size: tuple[int, int] | None, accelerator: bool) -> tuple:
+  """(batch, size); None: the usual one there."""
+  usual = ON_ACCELERATOR if accelerator else ON_CPU
+  return batch or usual[0], size or usual[1]
 
 
 def time_steps(cases: list[Case], rounds: int, peak: float | None) -> dict[str, dict]:
   """Rows by case; the first is what the others are compared with."""
   steps = {str(case): Step(case) for case in track(cases, "compiling")}
+  work = {str(case): operations(case) for case in cases}
   rows = timing.interleaved(steps, rounds, repeats=2)
   reference = str(cases[0])
   for name, step in steps.items():
@@ -71,7 +89,7 @@ def time_steps(cases: list[Case], rounds: int, peak: float | None) -> dict[str, 
     row |= {
       "mib": step.measures.memory / 2**20,
       "compile_s": step.seconds,
-      "gflop": step.measures.flops / 1e9,
+      "gflop": work[name] / 1e9,
     }
     row["ratio"] = row["ms"] / rows[reference]["ms"]
     row["memory_ratio"] = step.measures.memory / steps[reference].measures.memory
@@ -97,6 +115,13 @@ def matrix_peak(dtype: str) -> float:
   return 2 * _PEAK_SIDE**3 / times["product"]["min_ms"] * 1e3
 
 
+def _keep_cpu() -> None:
+  """Operations are counted on a CPU, which JAX_PLATFORMS=cuda alone would leave out."""
+  names = (jax.config.jax_platforms or "cpu").split(",")
+  if "cpu" not in names:
+    jax.config.update("jax_platforms", ",".join((*names, "cpu")))
+
+
 def _accelerator() -> bool:
   return jax.devices()[0].platform != "cpu"
 
@@ -118,4 +143,5 @@ def print_stages(stages: dict[str, dict]) -> None:
 
 
 if __name__ == "__main__":
-  main()
+  with report_errors():
+    main()

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from ppool_jax.figures import shown
 
 # So steep that the gate all but switches: max where x1 > x2, average elsewhere.
-_MASK = jnp.asarray([40.0, -40.0])
+_MASK = np.asarray([40.0, -40.0], np.float32)
 _TOP = 2 ** (1 / 3)
 _LEGEND = (
   f"Gated with the mask ({_MASK[0]:g}, {_MASK[1]:g}): two planes, folded at $x_1 = x_2$.  "
