@@ -16,7 +16,7 @@ from rich.table import Table
 
 from benchmarks import arguments
 from train.errors import report_errors
-from train.planning.result_files import read_json
+from train.json_files import read_json
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from benchmarks import arguments, candidates, timing, torch_candidates
 from train.errors import report_errors
-from train.experiment import write_json
+from train.json_files import write_json
 from train.planning.machine import machine
 
 _REFERENCE = "flax max_pool"

@@ -25,7 +25,7 @@ from benchmarks.steps import Case
 from ppool_jax.models import NETWORKS
 from train.checkpoint import Checkpoints
 from train.errors import report_errors
-from train.experiment import write_json
+from train.json_files import write_json
 from train.parallel import Pmap
 from train.planning.machine import machine
 from train.run import initial_state

@@ -16,7 +16,7 @@ from benchmarks import arguments
 from benchmarks.steps import Case
 from ppool_jax.models import NETWORKS
 from train.errors import report_errors
-from train.experiment import write_json
+from train.json_files import write_json
 from train.planning.compiled import measures
 from train.planning.machine import machine
 from train.planning.programs import lowered_step

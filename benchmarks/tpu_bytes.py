@@ -22,7 +22,7 @@ from rich.table import Table
 
 from benchmarks import arguments, candidates
 from train.errors import report_errors
-from train.experiment import write_json
+from train.json_files import write_json
 from train.planning.machine import machine
 from train.planning.topology import devices_of
 

@@ -21,7 +21,8 @@ from benchmarks import arguments, timing
 from benchmarks.steps import Case, Step, operations, stage_programs
 from ppool_jax.models import NETWORKS
 from train.errors import report_errors
-from train.experiment import DTYPES, write_json
+from train.experiment import DTYPES
+from train.json_files import write_json
 from train.planning.machine import machine
 
 POOLS = ("max", "ppool", "flax max")

@@ -88,7 +88,7 @@ class Rollbacks:
       yield from load(start=first, stop=first + end - begin)
 
   def _read(self) -> list[dict]:
-    return read_json(self._path) if self._path.is_file() else []
+    return read_json(self._path, list) if self._path.is_file() else []
 
   def _write(self) -> None:
     write_json(self._path, [one._asdict() for one in self._all])

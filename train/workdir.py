@@ -125,7 +125,7 @@ def claim(workdir: pathlib.Path, config, experiment: Experiment, step: int = 0, 
       raise ValueError(f"{workdir} began with a weights file of another kind than {config.model.weights!r}")
     elif changed:
       record = workdir / "changes.json"
-      before = read_json(record) if record.is_file() else []
+      before = read_json(record, list) if record.is_file() else []
       write_json(record, [*before, {"step": step, "changes": list(changed)}])
       _LOG.info("CHANGED at step %d: %s", step, "; ".join(changed))
     write_json(workdir / "config.json", plain(config))

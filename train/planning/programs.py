@@ -13,12 +13,11 @@ import numpy as np
 
 from train.experiment import make_experiment
 from train.interruption import Interruption
-from train.json_files import write_json
+from train.json_files import check_out, read_json, write_json
 from train.optimizer import make_optimizer, make_schedule
 from train.parallel import Jit
 from train.planning.compiled import Collective, Measures, measures
 from train.planning.machine import machine
-from train.planning.result_files import check_out, read_json
 from train.planning.topology import devices_of
 from train.run import initial_state, step_of
 from train.wishes import Wishes
