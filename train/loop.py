@@ -109,7 +109,8 @@ def _train(
     kept = max(hosts.on_first(best.steps), default=0)
     while True:
       lost = recorder.is_best(step) and kept != step
-      if evaluation_due(config, step) and (step == config.steps or lost or not recorder.evaluated(step)):
+      due = evaluation_due(config, step) and (lost or not recorder.evaluated(step))
+      if step == config.steps or (due and "stop" not in recorder.granted):
         variables = parallel.local(variables_of(state))
         confusion = evaluate(experiment, variables, validation, config, predictor)
         results = summarise(confusion, experiment.table)
@@ -118,7 +119,7 @@ def _train(
           hosts.on_first(best_saver.save, step, state, earlier + time.monotonic() - started)
           kept = step
         if any(hosts.gather(interruption.wanted)):
-          recorder.granted.add("stop")  # saved already
+          recorder.granted.add("stop")  # the checkpoint of this step was written before
       if step == config.steps or "stop" in recorder.granted:
         break
       batch = recorder.waiting(batches)
