@@ -244,7 +244,7 @@ def test_errors(served, workdir, tmp_path):
     export(workdir, served / "model.json")
   with pytest.raises(ValueError, match="expected positive sides, got 0x32"):
     export(workdir, tmp_path / "out", fixed=(0, 32))
-  shutil.copytree(workdir, tmp_path / "fresh", ignore=shutil.ignore_patterns("checkpoints"))
+  shutil.copytree(workdir, tmp_path / "fresh", ignore=shutil.ignore_patterns("checkpoints", "best"))
   with pytest.raises(FileNotFoundError, match="no checkpoint there yet"):
     export(tmp_path / "fresh", tmp_path / "out")
   assert not (tmp_path / "out").exists()
