@@ -60,7 +60,7 @@ def test_memory_of_a_step(step):
   state, compiled = step
   size = sum(leaf.dtype.itemsize * math.prod(leaf.shape) for leaf in jax.tree.leaves(state))
   found = measures(compiled)
-  assert found.arguments == size + 2 * (32 * 48 * (3 + 1) + 2 * 4)  # + a device's images, labels and wishes
+  assert found.arguments == size + 2 * (32 * 48 * (3 + 1) + 3 * 4)  # + a device's images, labels and wishes
   assert found.aliased == size
   assert found.memory == found.arguments + found.outputs - size + found.temporaries + found.code
   assert found.flops > 0
