@@ -12,6 +12,7 @@ from train.checkpoint import Checkpoints
 from train.json_files import read_json
 from train.log import MetricLog, read_metrics
 from train.loop import train
+from train.run import open_run
 from train.start import check_numbers
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
@@ -90,6 +91,7 @@ def test_the_best_checkpoint_is_a_good_one(finished, copy):
   """Where the last ones are gone; it ends in the same bits."""
   (best,) = Checkpoints(copy / "best", 1).steps()
   shutil.rmtree(copy / "checkpoints")
+  assert open_run(copy).step == open_run(copy, best).step == best
   began = []
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(MetricLog, "write", lambda self, step, values: began.append(step))
