@@ -221,8 +221,9 @@ def test_an_environment_that_does_not_fit(monkeypatch, values):
 def test_errors():
   with pytest.raises(ValueError, match=r"hosts: expected one of auto, alone, .* got 'mpi'"):
     joining.join("mpi")
-  with pytest.raises(ValueError, match=r"an index below it, got 'a:1,2,2'"):
-    joining.join("a:1,2,2")
+  for words in ("a:1,2,2", "a:1,2", "a:1,2,0,0", "a:99999,2,0", ":1,2,0"):
+    with pytest.raises(ValueError, match=f"an index below it, got '{words}'"):
+      joining.join(words)
   with pytest.raises(ValueError, match="hosts: slurm: this process cannot join the others"):
     joining.join("slurm")
 

@@ -81,6 +81,9 @@ def test_a_finished_run_is_of_its_config(finished, copy):
     workdirs.finished(copy, config_of(steps=8))
   assert "is finished: step 6" in workdirs.finished(copy, config_of(steps=5), change=True)
   assert workdirs.finished(copy, config_of(steps=8), change=True) == ""
+  with pytest.raises(ValueError, match="of another model"):
+    train(config_of(steps=8, model__width=0.5), copy, change=True)
+  assert "is finished: step 6" in workdirs.finished(copy, config_of()), "what is refused changes nothing"
   assert train(config_of(steps=8), copy, change=True)["step"] == 8
   assert (copy / "summary-6.json").is_file()
   with pytest.raises(ValueError, match=r"steps: expected at least the 8 that .* got 5"):
@@ -157,7 +160,7 @@ def test_a_log_that_cannot_be_written(tmp_path, monkeypatch):
 
 def test_damaged_small_files(copy, caplog):
   lines = (copy / "metrics.jsonl").read_text().splitlines()
-  (copy / "metrics.jsonl").write_text("\n".join([lines[0], lines[1][:9], *lines[2:]]))
+  (copy / "metrics.jsonl").write_text("\n".join([lines[0], lines[1][:9], "[1]", "{}", *lines[2:]]))
   assert len(read_metrics(copy)) == len(lines) - 1
   assert "metrics.jsonl: line 2 is damaged and left out" in caplog.text
   (copy / "config.json").write_text("")

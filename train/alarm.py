@@ -70,9 +70,7 @@ class Alarm:
     if self._guard.action == "stop":
       raise TrainingDiverged(f"{text}. {_ADVICE} or another guard.action")
     if count > self._config.limit:
-      raise TrainingDiverged(
-        f"{text}. More than guard.limit={self._config.limit} such steps. {_ADVICE}, and go on by --change"
-      )
+      raise TrainingDiverged(f"{text}. More than guard.limit={self._config.limit} such steps. {_ADVICE}")
     if self._guard.action == "skip":
       _LOG.warning("STEP %d IS SKIPPED: %s", held.step, text)
       return state

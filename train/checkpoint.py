@@ -209,8 +209,8 @@ class Checkpoints:
 def restore_first(folders: list[Checkpoints], template, step: int | None = None, set_aside: bool = False):
   """As `Checkpoints.restore`, from the first folder that has a good one, or that of `step`."""
   if step is not None:
-    there = [folder for folder in folders if step in folder.steps()]
-    return (there or folders)[0].restore(template, step)
+    there = (folder for folder in folders if step in folder.steps())
+    return next(there, folders[0]).restore(template, step)
   found = (folder.restore(template, set_aside=set_aside) for folder in folders)
   return next(filter(None, found), None)
 

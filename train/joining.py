@@ -116,13 +116,14 @@ def detected() -> str:
 def _explicit(kind: str) -> dict:
   """Arguments of `jax.distributed.initialize`, of "HOST:PORT,COUNT,INDEX" or the environment."""
   if "," in kind:
-    values, given = [*kind.split(","), "", ""][:3], repr(kind)
+    values, given = kind.split(",") if kind.count(",") == 2 else [""] * 3, repr(kind)
   else:
     values = [os.environ.get(name, "") for name in _EXPLICIT]
     given = ", ".join(f"{name}={value}" for name, value in zip(_EXPLICIT, values, strict=True))
   address, count, index = values
   host, _, port = address.rpartition(":")
-  if not (host and port.isdigit() and count.isdigit() and index.isdigit() and int(index) < int(count)):
+  numbers = (port, count, index)
+  if not (host and all(map(str.isdecimal, numbers)) and int(port) < 2**16 and int(index) < int(count)):
     raise ValueError(f"hosts: expected an address HOST:PORT, a number and an index below it, got {given}")
   if int(index) == 0:
     _check_free(int(port))

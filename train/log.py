@@ -69,8 +69,11 @@ def read_metrics(workdir: pathlib.Path) -> list[dict]:
   whole = []
   for number, line in enumerate(lines, 1):
     try:
-      whole.append(json.loads(line))
-    except json.JSONDecodeError:
+      found = json.loads(line)
+      found["step"] + 0
+    except (ValueError, TypeError, KeyError):
       if number < len(lines):
         _LOG.warning("%s: line %d is damaged and left out", path, number)
+    else:
+      whole.append(found)
   return whole

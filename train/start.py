@@ -20,7 +20,7 @@ from train.rollbacks import Rollbacks
 _LOG = logging.getLogger("train")
 _LEAST = {
   "steps": 1, "log.every": 1, "checkpoint.keep": 1, "checkpoint.every": 0, "checkpoint.seconds": 0,
-  "eval.every": 0, "eval.batch": 1, "data.workers": 0, "data.threads": 1,
+  "eval.every": 0, "data.workers": 0, "data.threads": 1,
 }  # fmt: skip
 
 

@@ -109,6 +109,8 @@ def _how(key: str) -> bool:
 def claim(workdir: pathlib.Path, config, experiment: Experiment, step: int = 0, changed: tuple = ()) -> None:
   """Writes config.json and weights.json, and what changed at `step` to changes.json.
 
+  The summary of a finished run that goes on is kept as summary-STEP.json.
+
   Args:
     changed: of `changes`.
 
@@ -127,6 +129,8 @@ def claim(workdir: pathlib.Path, config, experiment: Experiment, step: int = 0, 
       record = workdir / "changes.json"
       before = read_json(record, list) if record.is_file() else []
       write_json(record, [*before, {"step": step, "changes": list(changed)}])
+      if (summary := workdir / "summary.json").is_file():  # of fewer steps
+        summary.rename(workdir / f"summary-{step}.json")
       _LOG.info("CHANGED at step %d: %s", step, "; ".join(changed))
     write_json(workdir / "config.json", plain(config))
   except OSError as error:
@@ -145,7 +149,6 @@ def finished(workdir: pathlib.Path, config, change: bool = False) -> str:
   changes(workdir, config, change)
   summary = read_json(path)
   if change and config.steps > summary["step"]:
-    path.rename(workdir / f"summary-{summary['step']}.json")
     return ""
   return f"{workdir} is finished: step {summary['step']}, mIoU {summary['miou']:.4f}"
 
