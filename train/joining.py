@@ -50,7 +50,7 @@ def join(kind: str, wait: int = 300) -> None:
     with _waiting(kind, options, wait):
       # JAX ends a process that waits in vain by a dump of its stack: this one is to be faster.
       jax.distributed.initialize(**options, cluster_detection_method=method, initialization_timeout=wait + 60)
-  except (ValueError, RuntimeError, TypeError) as error:
+  except (ValueError, RuntimeError, TypeError, KeyError) as error:  # KeyError: of SLURM's variables
     raise ValueError(f"hosts: {kind}: this process cannot join the others: {error}") from error
   # JAX takes SIGTERM for itself; until the loop listens it is to end the process.
   signal.signal(signal.SIGTERM, before)
