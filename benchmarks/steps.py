@@ -53,7 +53,7 @@ class Case(NamedTuple):
     config.model.name, config.dtype, config.batch = self.network, self.dtype, self.batch
     config.pool = "max" if pool == "flax max" else pool
     if alpha:
-      config.pool_kwargs.alpha = alpha
+      config.alpha.name = alpha
       config.optimizer.groups = parameter_groups(alpha)
     return config
 

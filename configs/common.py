@@ -19,9 +19,13 @@ def base() -> ml_collections.ConfigDict:
   config.compilation_cache = ".jax_cache"  # folder for compiled programs, unless JAX has one; none: ""
   config.deterministic = False  # on a GPU: the same bits in every run
 
-  config.pool = "max"  # a name of ppool_jax.POOLS
-  config.pool_kwargs = ml_collections.ConfigDict({})
-  config.stages = ()  # pools to replace, such as ("pool3",); none: all
+  config.pool = "max"  # a name of ppool_jax.POOLS, "module:Class", or "published": the network's own poolings
+  config.pool_kwargs = ml_collections.ConfigDict({})  # keywords of the pool
+  config.stages = ()  # pools to replace, such as ("pool3", "pool4:gated(per=channel)"); none: all
+  config.rest = "max"  # the other stages' pool where `stages` has entries, such as "published"
+  # Of P-pooling: a name of ppool_jax.ALPHAS or "module:Class", and the source's keywords; `range` is a name
+  # of ppool_jax.RANGES, which has keywords of its own (cap).
+  config.alpha = ml_collections.ConfigDict({"name": "side_branch"})
   config.model = ml_collections.ConfigDict(
     {
       "name": "vgg16",  # of ppool_jax.models.NETWORKS
@@ -90,27 +94,57 @@ def base() -> ml_collections.ConfigDict:
   return config
 
 
+POOLING = {"pool": "max", "alpha": "side_branch", "stages": (), "rest": "max"}
+"""Arguments that every config takes, with their defaults; see `set_pooling`."""
+
+
+def set_pooling(config: ml_collections.ConfigDict, arg: ml_collections.ConfigDict) -> str:
+  """Sets the fields of pooling from a config's arguments `POOLING`; returns the name of the alpha source.
+
+  pool: a name of ppool_jax.POOLS with or without keywords, such as "gated(per=channel)"; "published", the
+    network's own poolings; or "module:Class", your own.
+  alpha: of P-pooling: a name of ppool_jax.ALPHAS, such as "side_branch(initial=40,cap=90)", a number, or
+    "module:Class", your own.
+  stages: the stages that have the pool, "pool1+pool3", or one of their own, "pool1:ppool+pool3:avg";
+    none: all.
+  rest: the pool of the other stages, where `stages` names some.
+  """
+  config.pool, config.stages, config.rest = arg.pool, arg.stages, arg.rest
+  config.alpha.name = arg.alpha
+  return arg.alpha.partition("(")[0]
+
+
 def parameter_groups(alpha: str | None = None, norm: str = "sync") -> ml_collections.ConfigDict:
   """The recipes' groups: biases twice the rate and no decay, the classifier ten times the rate.
 
   Args:
-    alpha: name of the alpha source. The paper's side branch has three times the rate; the others are
-      trained by Adam at 0.01 where the base rate is 0.001: the gradient of log alpha is around 1e-4,
-      and SGD does not move it.
+    alpha: name of the alpha source. The paper's side branch has three times the rate. Of the authors' last
+      code the kernels have the base rate and decay, slopes 100 and biases 180 times the rate. All others,
+      your own among them, are trained by Adam at 0.01 where the base rate is 0.001: the gradient of log
+      alpha is around 1e-4, and SGD does not move it.
     norm: `config.model.norm`; frozen batch norm's scales and biases stay what they are, too.
   """
 
   def group(pattern: str, lr: float, decay: float, optimizer: str = "sgd") -> dict:
     return {"pattern": pattern, "lr": lr, "decay": decay, "optimizer": optimizer}
 
-  paper = alpha in (None, "side_branch")
+  if alpha in (None, "side_branch"):
+    branch = {"alpha": group(r".*/alpha/.*", 3.0, 0.0)}
+  elif alpha == "authors":
+    branch = {
+      "alpha": group(r".*/alpha/(depthwise|pointwise)", 1.0, 1.0),
+      "alpha_slope": group(r".*/alpha/prelu", 100.0, 0.0),
+      "alpha_bias": group(r".*/alpha/bias", 180.0, 0.0),
+    }
+  else:
+    branch = {"alpha": group(r".*/alpha/.*", 10.0, 0.0, "adam")}
   return ml_collections.ConfigDict(
     {
       "kernel": group(r"backbone/[^/]*/kernel", 1.0, 1.0),
       "bias": group(r"backbone/(?![^/]*norm)[^/]*/bias", 2.0, 0.0),
       "norm": group(r"(backbone|head)/[^/]*norm[^/]*/(scale|bias)", 0.0 if norm == "frozen" else 1.0, 0.0),
       "pool": group(r"backbone/pool[^/]*/(?!alpha/|(kernel|bias)$).*", 1.0, 0.0),
-      "alpha": group(r".*/alpha/.*", 3.0, 0.0) if paper else group(r".*/alpha/.*", 10.0, 0.0, "adam"),
+      **branch,
       "head_kernel": group(r"head/.*kernel", 10.0, 1.0),
       "head_bias": group(r"head/(?![^/]*norm)[^/]*/bias", 20.0, 0.0),
     }

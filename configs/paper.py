@@ -6,10 +6,8 @@
 Arguments:
   data: voc (trainaug, 10,582 images; evaluated on val), cityscapes or ade20k.
   network: vgg16, resnet50, vgg16_largefov, inceptionv2_fcn8s, xception_deeplabv3.
-  pool: a name of ppool_jax.POOLS, or "published".
-  alpha: of P-pooling, a name of ppool_jax.ALPHAS: side_branch (the paper's, default), log_side_branch,
-    channel, layer.
-  stages: the pools that take it, "pool1+pool3", max pooling elsewhere; none: all.
+  pool, alpha, stages, rest: of configs.common.set_pooling. The default is the baseline of the paper's tables:
+    "published", the network's own poolings.
   recipe: "paper", as the P-pooling paper or the network's own trains it, or "modern" (poly, loss per
     pixel, scales 0.5 to 2): configs/recipes.py. Batches are global.
   seed: of the head, order and augmentation.
@@ -25,7 +23,7 @@ from __future__ import annotations
 import ml_collections
 
 from configs import recipes
-from configs.common import base
+from configs.common import POOLING, base, set_pooling
 from train.config import parse_arg
 
 # What a recipe has to know of a data set. The paper names no crop for Cityscapes: half an image's sides.
@@ -39,19 +37,18 @@ DATA = {
 def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
   """See the module's docstring for the arguments."""
   arg = parse_arg(
-    arg, data="voc", network="vgg16", pool="max", alpha="side_branch", stages=(), recipe="paper", seed=0,
+    arg, **{**POOLING, "pool": "published"}, data="voc", network="vgg16", recipe="paper", seed=0,
     weights="", dir="data", runlocal=False,
   )  # fmt: skip
   if arg.data not in DATA:
     raise ValueError(f"config argument data: expected one of {', '.join(DATA)}, got {arg.data!r}")
   config = base()
-  config.seed, config.pool, config.stages = arg.seed, arg.pool, arg.stages
-  if arg.pool == "ppool":
-    config.pool_kwargs.alpha = arg.alpha
+  config.seed = arg.seed
+  alpha = set_pooling(config, arg)
   config.model.weights = arg.weights
   config.data.name = arg.data
   config.data.options = ml_collections.ConfigDict({"dir": arg.dir})
-  recipes.apply(config, arg.recipe, arg.network, arg.alpha if arg.pool == "ppool" else None)
+  recipes.apply(config, arg.recipe, arg.network, alpha)
   config.update_from_flattened_dict(DATA[arg.data][arg.recipe])
   if arg.runlocal:
     config.steps, config.batch, config.data.crop = 4, 8, (64, 96)

@@ -3,7 +3,7 @@
   python -m train --config=configs/quickstart.py:pool=ppool --workdir=runs/quickstart/ppool
 
 Arguments:
-  pool: a name of ppool_jax.POOLS, for both pools.
+  pool, alpha, stages, rest: of configs.common.set_pooling.
   seed: of parameters, order and augmentation.
   runlocal: a few steps, to see everything run in seconds.
 
@@ -15,16 +15,16 @@ from __future__ import annotations
 
 import ml_collections
 
-from configs.common import base
+from configs.common import POOLING, base, set_pooling
 from train.config import parse_arg
 
 
 def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
   """The config; `arg` as in the module's docstring."""
-  arg = parse_arg(arg, pool="max", seed=0, runlocal=False)
+  arg = parse_arg(arg, **POOLING, seed=0, runlocal=False)
   config = base()
   config.seed = arg.seed
-  config.pool = arg.pool
+  set_pooling(config, arg)
   config.model.name = "vgg_mini"
 
   config.data.options = ml_collections.ConfigDict({"train": 1000, "val": 100, "seed": 0, "size": (96, 128)})

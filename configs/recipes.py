@@ -13,13 +13,13 @@ from configs.common import parameter_groups
 RECIPES = ("paper", "modern")
 
 
-def apply(config: ml_collections.ConfigDict, recipe: str, network: str, alpha: str | None) -> None:
+def apply(config: ml_collections.ConfigDict, recipe: str, network: str, alpha: str) -> None:
   """Sets schedule, optimiser, loss, augmentation and batch of `config`.
 
   Args:
     recipe: "paper" or "modern".
     network: a name of `ppool_jax.models.NETWORKS`.
-    alpha: name of P-pooling's alpha source, None for other pools.
+    alpha: name of P-pooling's alpha source.
 
   Raises:
     ValueError: an unknown recipe, or a network that it is not for.

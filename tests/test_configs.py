@@ -12,10 +12,12 @@ from training_cases import ROOT, run
 
 from configs.common import base, parameter_groups
 from ppool_jax import models
-from train.config import check_overrides, load, parse_arg
+from train.config import load, parse_arg
 from train.data.datasets import dataset
-from train.experiment import make_experiment, pool_of
+from train.experiment import make_experiment
 from train.optimizer import group_labels, make_optimizer, make_schedule
+from train.overrides import config_of
+from train.pooling_config import pool_of
 
 FILES = sorted(
   path for path in (ROOT / "configs").glob("*.py") if path.stem not in ("__init__", "common", "recipes")
@@ -99,7 +101,7 @@ def flat(config, prefix=""):
 
 
 # Free-form: keywords of a pool, of a data set, groups of parameters.
-OPEN = ("pool_kwargs", "model.options", "data.options", "optimizer.groups")
+OPEN = ("pool_kwargs", "alpha", "model.options", "data.options", "optimizer.groups")
 
 
 def test_every_field_is_read():
@@ -111,11 +113,11 @@ def test_every_field_is_read():
 
 def test_stages():
   config = load(f"{ROOT}/configs/camvid_vgg16.py:pool=ppool,stages=pool1+pool3")
-  assert pool_of(config) == {
-    "default": "max",
-    "pool1": ("ppool", {"alpha": "side_branch"}),
-    "pool3": ("ppool", {"alpha": "side_branch"}),
-  }
+  pools = pool_of(config)
+  assert {stage: pool[0] for stage, pool in pools.items()} == {
+    "default": "max", "pool1": "ppool", "pool3": "ppool"
+  }  # fmt: skip
+  assert pools["pool1"][1]["alpha"][0] == "side_branch"
 
 
 def test_arguments():
@@ -134,13 +136,18 @@ def test_arguments():
     ("--config.sedule.rate=1", r"--config.sedule: unknown key 'sedule': did you mean 'schedule'\?"),
     ("--config.schedule.rat=1", r"--config.schedule.rat: unknown key 'rat': did you mean 'rate'\?"),
     ("--config.data.crop.x=1", r"--config.data.crop.x: unknown key 'x'"),
+    ("--config.data.crop[2]=1", r"--config.data.crop\[2\]: expected an index below 2, got 2"),
+    ("--config.data=1", r"--config.data: expected one of its fields, batch|name"),
   ],
 )
 def test_unknown_overrides(flag, message):
   config = f"--config={ROOT}/configs/quickstart.py"
   with pytest.raises(ValueError, match=message):
-    check_overrides([config, flag])
-  check_overrides([config, "--config.schedule.rate=1", "--config.optimizer.groups.alpha.lr=2", "--workdir=x"])
+    config_of([config, flag])
+  read, rest = config_of(
+    [config, "--config.schedule.rate=1", "--config.optimizer.groups.alpha.lr=2", "--workdir=x"]
+  )
+  assert (read.schedule.rate, read.optimizer.groups.alpha.lr, rest) == (1.0, 2.0, ["--workdir=x"])
 
 
 @pytest.mark.parametrize("program", ["train", "train.plan"])

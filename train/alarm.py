@@ -68,9 +68,10 @@ class Alarm:
     text = f"step {held.step}: {why}; {where}; evidence: {folder}"
     count = skipped if self._guard.action == "skip" else len(self._rollbacks) + 1
     if self._guard.action == "stop":
-      raise TrainingDiverged(f"{text}. {_ADVICE} or another guard.action")
+      raise TrainingDiverged(f"{text}. {_ADVICE} or another guard.action", held.step)
     if count > self._config.limit:
-      raise TrainingDiverged(f"{text}. More than guard.limit={self._config.limit} such steps. {_ADVICE}")
+      limit = f"More than guard.limit={self._config.limit} such steps"
+      raise TrainingDiverged(f"{text}. {limit}. {_ADVICE}", held.step)
     if self._guard.action == "skip":
       _LOG.warning("STEP %d IS SKIPPED: %s", held.step, text)
       return state

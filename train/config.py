@@ -1,13 +1,15 @@
-"""Helpers for config files: arguments of get_config, and overrides from the command line."""
+"""Helpers for config files: arguments of get_config, and reading a file."""
 
 from __future__ import annotations
 
-import ast
 import difflib
 import importlib.util
 import pathlib
+import types
 
 import ml_collections
+
+from ppool_jax.layers.spec import literal, split
 
 
 def parse_arg(arg: str | None, **defaults):
@@ -15,7 +17,8 @@ def parse_arg(arg: str | None, **defaults):
 
   Args:
     arg: "key=value,key=value", or None. A value is read as a Python literal, or else is a string; a
-      key alone means True; "a+b" is a tuple of strings where the default is a tuple.
+      key alone means True; "a+b" is a tuple of strings where the default is a tuple. Commas and plus
+      signs within brackets belong to the value, as in "alpha=side_branch(initial=40,cap=90)".
     defaults: the keys that exist.
 
   Returns:
@@ -25,7 +28,7 @@ def parse_arg(arg: str | None, **defaults):
     ValueError: a key that does not exist, with the nearest, or a value of another type.
   """
   values = dict(defaults)
-  for item in filter(None, (arg or "").split(",")):
+  for item in split(arg or ""):
     key, _, text = item.partition("=")
     if key not in defaults:
       raise ValueError(f"config argument: {unknown(key, defaults)}")
@@ -35,13 +38,10 @@ def parse_arg(arg: str | None, **defaults):
 
 def _value(key: str, text: str, default):
   if isinstance(default, tuple):
-    return tuple(text.split("+"))
-  try:
-    value = ast.literal_eval(text)
-  except (ValueError, SyntaxError):
-    value = text
+    return tuple(split(text, "+"))
   if isinstance(default, str):
     return text
+  value = literal(text)
   if not isinstance(value, type(default)):
     raise ValueError(f"config argument {key}: expected {type(default).__name__}, got {text!r}")
   return value
@@ -59,38 +59,30 @@ def load(path: str) -> ml_collections.ConfigDict:
 
   Raises:
     FileNotFoundError: no such file.
+    ImportError: the file raises when it is imported.
     ValueError: arguments that the file does not take.
   """
   file, _, arg = path.partition(":")
-  if not file.endswith(".py") or not pathlib.Path(file).is_file():
-    raise FileNotFoundError(f"--config: expected a Python file such as configs/quickstart.py, got {file!r}")
-  spec = importlib.util.spec_from_file_location(pathlib.Path(file).stem, file)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module.get_config(arg or None)
+  return load_module(file, "--config", "configs/quickstart.py").get_config(arg or None)
 
 
-def check_overrides(arguments: list[str]) -> None:
-  """Refuses --config.field=value for a field that the config does not have.
+def load_module(file: str, flag: str, example: str) -> types.ModuleType:
+  """The module that a Python file is.
 
-  ml_collections would refuse it too, with a stack of calls.
+  Args:
+    flag: that names the file, for messages.
+    example: of such a file.
 
   Raises:
-    ValueError: with the nearest field's name.
+    FileNotFoundError: no such file.
+    ImportError: it raises when it is imported.
   """
-  flags = [argument.lstrip("-").split("=", 1) for argument in arguments if argument.startswith("-")]
-  paths = [flag[1] for flag in flags if flag[0] == "config" and len(flag) == 2]
-  if not paths:
-    return
-  config = load(paths[-1])
-  for name, *_ in flags:
-    node, *keys = name.split(".")
-    if node != "config" or not keys:
-      continue
-    at = config
-    for depth, key in enumerate(keys):
-      key = key.split("[")[0]
-      if not isinstance(at, ml_collections.ConfigDict) or key not in at:
-        known = at.keys() if isinstance(at, ml_collections.ConfigDict) else ()
-        raise ValueError(f"--{'.'.join([node, *keys[: depth + 1]])}: {unknown(key, known)}")
-      at = at[key]
+  if not file.endswith(".py") or not pathlib.Path(file).is_file():
+    raise FileNotFoundError(f"{flag}: expected a Python file such as {example}, got {file!r}")
+  spec = importlib.util.spec_from_file_location(pathlib.Path(file).stem, file)
+  module = importlib.util.module_from_spec(spec)
+  try:
+    spec.loader.exec_module(module)
+  except Exception as error:
+    raise ImportError(f"{flag}: importing {file} raised {type(error).__name__}: {error}") from error
+  return module

@@ -12,6 +12,7 @@ from ppool_jax import models, weights
 from ppool_jax.weights.preprocess import TORCHVISION
 from train.data.classes import ClassTable
 from train.data.datasets import dataset
+from train.pooling_config import pool_of
 
 DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
 
@@ -71,12 +72,6 @@ def _read_weights(config) -> weights.Pretrained:
   if not config.model.weights:
     return weights.Pretrained({}, TORCHVISION, {})
   return weights.pretrained(models.network(config.model.name).backbone, config.model.weights)
-
-
-def pool_of(config):
-  """`config.pool` with its keywords, in `config.stages` only if there are any and max elsewhere."""
-  pool = (config.pool, dict(config.pool_kwargs))
-  return {"default": "max", **dict.fromkeys(config.stages, pool)} if config.stages else pool
 
 
 def initial_variables(experiment: Experiment, seed: int) -> dict:

@@ -18,7 +18,15 @@ HELD = "guard/held"
 
 
 class TrainingDiverged(ArithmeticError):
-  """Steps were held, and the config says to stop."""
+  """Steps were held, and the config says to stop.
+
+  Attributes:
+    step: the one that was held last.
+  """
+
+  def __init__(self, message: str, step: int):
+    super().__init__(message)
+    self.step = step
 
 
 class Guard(NamedTuple):

@@ -18,6 +18,7 @@ from train.data.transforms import augmentation
 from train.evaluate import evaluate, print_table, summarise
 from train.interruption import Interruption
 from train.json_files import write_json
+from train.pooling_config import resolve_pooling
 from train.predictor import Predictor
 from train.recorder import Recorder
 from train.rollbacks import Rollbacks, RolledBack
@@ -46,6 +47,7 @@ def train(config, workdir: pathlib.Path, change: bool = False) -> dict | None:
       the last good checkpoint is kept.
     ValueError, OSError: bad config, data or workdir; what is wrong is named.
   """
+  config = resolve_pooling(config)
   check_numbers(config)
   check_configs(config)
   described = describe(config)

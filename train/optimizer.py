@@ -2,7 +2,7 @@
 
 Each group of `config.optimizer.groups` has a pattern over parameter paths ("backbone/conv1_1/bias"), a
 multiplier of the learning rate and of the weight decay, and an optimiser. Every parameter must be in
-exactly one group.
+exactly one group of those with the highest `precedence` (0 where a group has none).
 """
 
 from __future__ import annotations
@@ -63,15 +63,27 @@ def make_optimizer(config, schedule: optax.Schedule, params) -> optax.GradientTr
   """
   groups = {name: dict(group) for name, group in config.groups.items()}
   transforms = {name: _group(name, group, config, schedule) for name, group in groups.items()}
-  labels = group_labels(params, {name: group["pattern"] for name, group in groups.items()})
+  precedence = {name: group.get("precedence", 0) for name, group in groups.items()}
+  labels = group_labels(params, {name: group["pattern"] for name, group in groups.items()}, precedence)
   return optax.multi_transform(transforms, labels)
 
 
-def group_labels(params, patterns: dict[str, str]):
-  """The name of the group of every parameter, in a tree like `params`."""
-  labels = {}
+def group_labels(params, patterns: dict[str, str], precedence: dict[str, int] | None = None):
+  """The name of the group of every parameter, in a tree like `params`.
+
+  Args:
+    params: the parameters, or their shapes.
+    patterns: a regular expression for each group, over paths.
+    precedence: of each group, 0 where it is not given; a parameter belongs to the highest that match.
+
+  Raises:
+    ValueError: a parameter in no group or in several of the same precedence.
+  """
+  labels, precedence = {}, precedence or {}
   for path in flax.traverse_util.flatten_dict(params, sep="/"):
-    matches = [name for name, pattern in patterns.items() if re.fullmatch(pattern, path)]
+    found = [name for name, pattern in patterns.items() if re.fullmatch(pattern, path)]
+    highest = max((precedence.get(name, 0) for name in found), default=0)
+    matches = [name for name in found if precedence.get(name, 0) == highest]
     if len(matches) != 1:
       raise ValueError(
         f"optimizer.groups: expected {path!r} in exactly one group, got {matches} of {patterns}"
@@ -82,7 +94,7 @@ def group_labels(params, patterns: dict[str, str]):
 
 def _group(name: str, group: dict, config, schedule) -> optax.GradientTransformation:
   expected = {"pattern", "lr", "decay", "optimizer"}
-  if set(group) != expected:
+  if set(group) - {"precedence"} != expected:
     raise ValueError(f"optimizer.groups.{name}: expected the keys {sorted(expected)}, got {sorted(group)}")
   clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
   decay = optax.add_decayed_weights(config.weight_decay * group["decay"])

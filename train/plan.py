@@ -13,21 +13,18 @@ import argparse
 import pathlib
 import sys
 
-from absl import flags
-from ml_collections import config_flags
-
-from train.config import check_overrides
 from train.errors import report_errors
+from train.overrides import config_of
 from train.planning.chips import chip_of
 from train.planning.programs import Programs, check
 from train.planning.slices import plan_slice, prepare_jax, share_of
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, with :key=value,... for get_config.")
-
 
 def main(command: list[str]) -> None:
   arguments, rest = _parser().parse_known_args(command)
-  config = _config(rest)
+  config, left = config_of(rest)
+  if left:
+    raise ValueError(f"expected flags only, got {left}; --help has them")
   for topology in arguments.topology:
     chip_of(topology)
   if arguments.batch_per_chip is not None and arguments.batch_per_chip < 1:
@@ -43,20 +40,6 @@ def main(command: list[str]) -> None:
     plan = plan_slice(programs, config, topology, batch, arguments.search, likely)
     likely = plan.largest
     print(plan, flush=True)
-
-
-def _config(command: list[str]):
-  """The config that --config and --config.FIELD among the words name."""
-  if not any(word.lstrip("-").split("=")[0] == "config" for word in command):
-    raise ValueError("expected --config=FILE.py:key=value,... ; --help has the rest")
-  check_overrides(command)
-  try:
-    left = flags.FLAGS(["train.plan", *command])[1:]
-  except flags.Error as error:
-    raise ValueError(str(error)) from error
-  if left:
-    raise ValueError(f"expected flags only, got {left}; --help has them")
-  return _CONFIG.value
 
 
 def _parser() -> argparse.ArgumentParser:

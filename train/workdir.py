@@ -90,16 +90,26 @@ def changes(workdir: pathlib.Path, config, change: bool = False) -> list[str]:
   path = workdir / "config.json"
   if not path.is_file():
     return []
-  old, new = flat(read_json(path)), flat(plain(config))
-  differ = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-  texts = {key: f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in differ}
-  what = [text for key, text in texts.items() if not _how(key)]
+  texts = differences(read_json(path), plain(config))
+  what = other_training(read_json(path), plain(config))
   if what and not change:
     raise ValueError(
       f"{workdir} belongs to another config ({'; '.join(what)}): choose another --workdir, or go on from its "
       "newest checkpoint by --change"
     )
   return list(texts.values())
+
+
+def differences(old: dict, new: dict) -> dict[str, str]:
+  """The fields in which two configs differ, each with a sentence that says so."""
+  old, new = flat(old), flat(new)
+  differ = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+  return {key: f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in differ}
+
+
+def other_training(old: dict, new: dict) -> list[str]:
+  """The differences of two configs, as sentences, that make them other trainings: those beyond `HOW`."""
+  return [text for key, text in differences(old, new).items() if not _how(key)]
 
 
 def _how(key: str) -> bool:

@@ -14,16 +14,26 @@ from ppool_jax.layers.baselines import (
 )
 from ppool_jax.layers.polynomial import PolynomialPool
 from ppool_jax.layers.ranges import (
+  RANGES,
   Clip,
   Exponential,
   ScaledSigmoid,
   Softplus,
 )
-from ppool_jax.layers.table import ALPHAS, POOLS, alpha_factory, pool_factory
+from ppool_jax.layers.table import (
+  ALPHAS,
+  POOLS,
+  alpha_factory,
+  alpha_keywords,
+  name_and_keywords,
+  pool_factory,
+  pool_keywords,
+)
 
 __all__ = [
   "ALPHAS",
   "POOLS",
+  "RANGES",
   "AllConvPool",
   "AvgPool",
   "Clip",
@@ -42,5 +52,8 @@ __all__ = [
   "Softplus",
   "StridedPool",
   "alpha_factory",
+  "alpha_keywords",
+  "name_and_keywords",
   "pool_factory",
+  "pool_keywords",
 ]

@@ -2,7 +2,8 @@
 
 A source is a Linen module `module(x, window_shape, strides, padding) -> alpha` with x
 `[..., *spatial, channels]` and alpha broadcasting to the pool's output, in [0, inf], float32. Any
-module with that call is one.
+module with that call is one. A source with the attribute `range_map` tells by `range_map.ends`, a pair
+of numbers, the least and the largest alpha it can give: logs and figures show how many alphas are there.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class SideBranch(nn.Module):
   """The paper's side branch: alpha for every window from the layer's input (section 3.3).
 
   Depthwise convolution with the pool's window, strides and padding -> PReLU -> depthwise 1x1
-  convolution with bias -> range map: prod(window) + 3 parameters a channel. The last kernel starts
-  at zero, so that alpha starts at `initial` everywhere; computed in float32 whatever x is.
+  convolution with bias -> range map: prod(window) + 3 parameters a channel. Computed in float32
+  whatever x is.
 
   Attributes:
     initial: alpha to start from; at the paper's 20 a pre-trained network begins as max pooling.
@@ -68,6 +69,11 @@ class SideBranch(nn.Module):
     normalise: divides x by 1 + its largest magnitude in each example and channel, as the authors' final
       code does, so that the branch sees the same range in every network and stage.
     detach: stops the gradient from the branch into x, as the authors' final code does.
+    pointwise_stddev: of the normal distribution that the last kernel starts from; 0, so that alpha starts
+      at `initial` everywhere, where the authors' final code has He's sqrt(2).
+    gradient_scale: multiplies the gradient that reaches the branch's parameters (and x, unless
+      detached) through alpha; the authors' final code has 3 inside its operator, which the paper does
+      not mention.
   """
 
   initial: float = 20.0
@@ -75,6 +81,8 @@ class SideBranch(nn.Module):
   input_scale: float = 100.0
   normalise: bool = False
   detach: bool = False
+  pointwise_stddev: float = 0.0
+  gradient_scale: float = 1.0
 
   @nn.compact
   def __call__(self, x, window_shape, strides=None, padding="VALID") -> jax.Array:
@@ -82,7 +90,9 @@ class SideBranch(nn.Module):
     start = self.range_map.inverse(self.initial)
     depth_kernel = self.param("depthwise", _he_normal, (*window_shape, *channels))
     slope = self.param("prelu", nn.initializers.constant(0.25), channels)
-    point_kernel = self.param("pointwise", nn.initializers.zeros, channels)
+    zeros, normal = nn.initializers.zeros, nn.initializers.normal
+    start_point = normal(self.pointwise_stddev) if self.pointwise_stddev else zeros
+    point_kernel = self.param("pointwise", start_point, channels)
     bias = self.param("bias", nn.initializers.constant(start), channels)
 
     def branch(x, depth_kernel, slope, point_kernel, bias):
@@ -92,7 +102,8 @@ class SideBranch(nn.Module):
       if self.normalise:
         hidden = hidden / (1 + _magnitude(x, len(window_shape)))
       hidden = jnp.where(hidden >= 0, hidden, slope * hidden)
-      return self.range_map(hidden * point_kernel + bias)
+      alpha = self.range_map(hidden * point_kernel + bias)
+      return alpha if self.gradient_scale == 1 else _scale_gradient(alpha, self.gradient_scale)
 
     x = jax.lax.stop_gradient(x) if self.detach else x
     # The reverse pass keeps x, which the pool keeps too, and nothing of what lies between x and alpha.
@@ -103,6 +114,11 @@ def _magnitude(x: jax.Array, spatial: int) -> jax.Array:
   """Largest magnitude of each example and channel; a scale, so no gradient flows through it."""
   axes = tuple(range(x.ndim - 1 - spatial, x.ndim - 1))
   return jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=axes, keepdims=True)).astype(jnp.float32)
+
+
+def _scale_gradient(x: jax.Array, factor: float) -> jax.Array:
+  """x; its derivative is multiplied by `factor`."""
+  return x + (factor - 1) * (x - jax.lax.stop_gradient(x))
 
 
 def parameter_shape(per: str, x: jax.Array) -> tuple[int, ...]:

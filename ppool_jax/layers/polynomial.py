@@ -61,16 +61,28 @@ class PolynomialPool(nn.Module):
       self.sow("alpha_range", "ends", jnp.array(ends), reduce_fn=lambda _, last: last, init_fn=tuple)
     return y
 
+  def replace_sown_alpha(self, change: Callable[[jax.Array], jax.Array]) -> None:
+    """Replaces the alpha map of the last call by `change` of it, if the map was sown.
+
+    A caller that rearranges the input of this layer, such as a dilated pool, rearranges the map with it.
+    """
+    if self.is_mutable_collection("intermediates"):
+      *earlier, last = self._sown_alpha()
+      self._put_alpha((*earlier, change(last)))
+
   def _sow_alpha(self, alpha_map: jax.Array) -> None:
     """`sow`, which refuses the name of a submodule though it is free in this collection."""
-    if not self.is_mutable_collection("intermediates"):
-      return
+    if self.is_mutable_collection("intermediates"):
+      self._put_alpha((*self._sown_alpha(), alpha_map))
+
+  def _sown_alpha(self) -> tuple[jax.Array, ...]:
     sown = self.scope.get_variable("intermediates", "alpha", default=())
-    if isinstance(sown, Mapping):
-      sown = {**sown, "alpha": (*sown.get("alpha", ()), alpha_map)}
-    else:
-      sown = (*sown, alpha_map)
-    self.scope.put_variable("intermediates", "alpha", sown)
+    return sown.get("alpha", ()) if isinstance(sown, Mapping) else sown
+
+  def _put_alpha(self, maps: tuple[jax.Array, ...]) -> None:
+    sown = self.scope.get_variable("intermediates", "alpha", default=())
+    value = {**sown, "alpha": maps} if isinstance(sown, Mapping) else maps
+    self.scope.put_variable("intermediates", "alpha", value)
 
   def _source(self) -> nn.Module:
     if isinstance(self.alpha, nn.Module | str):

@@ -1,7 +1,7 @@
 """Range maps: from any real number to an exponent alpha. Parameters of alpha sources.
 
 A map is a callable `raw -> alpha`; `inverse` finds where to start for a wanted alpha, `ends` are the
-least and the largest alpha it can give.
+least and the largest alpha it can give. `RANGES` has their names in configs.
 """
 
 from __future__ import annotations
@@ -15,19 +15,24 @@ import jax.numpy as jnp
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-  """alpha = raw, clipped to [0, cap]: the paper's (0, C]. Passes no gradient outside."""
+  """alpha = raw, clipped to [least, cap]: the paper's (0, C]. Passes no gradient outside."""
 
   cap: float = 35.0
+  least: float = 0.0
+
+  def __post_init__(self):
+    if not 0 <= self.least <= self.cap:
+      raise ValueError(f"least, cap: expected 0 <= least <= cap, got {self.least!r} and {self.cap!r}")
 
   @property
   def ends(self) -> tuple[float, float]:
-    return 0.0, self.cap
+    return self.least, self.cap
 
   def __call__(self, raw: jax.Array) -> jax.Array:
-    return jnp.clip(raw, 0.0, self.cap)
+    return jnp.clip(raw, self.least, self.cap)
 
   def inverse(self, alpha: float) -> float:
-    return _inside(alpha, 0.0, self.cap, self)
+    return _inside(alpha, self.least, self.cap, self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +84,9 @@ class Exponential:
 
   def inverse(self, alpha: float) -> float:
     return math.log(_inside(alpha, 1e-6, self.cap, self))
+
+
+RANGES = {"clip": Clip, "softplus": Softplus, "scaled_sigmoid": ScaledSigmoid, "exponential": Exponential}
 
 
 def _inside(alpha: float, low: float, high: float, range_map) -> float:

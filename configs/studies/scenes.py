@@ -1,0 +1,48 @@
+"""Every pooling, and P-pooling with each alpha source, on generated scenes: 100 s a run on two CPU cores.
+
+  python -m train.study --study=configs/studies/scenes.py --workdir=runs/studies/scenes
+
+Arguments:
+  runlocal: a few steps and two seeds, to see everything run.
+"""
+
+from __future__ import annotations
+
+from configs import quickstart
+from train.config import parse_arg
+from train.studies.definition import Study, Variant
+
+POOLS = {
+  "max": "max pooling",
+  "avg": "average pooling",
+  "strided": "Strided-C",
+  "gated": "gated pooling",
+  "dpp": "DPP",
+  "mixed": "mixed pooling",
+  "lp": "Lp pooling",
+  "soft": "SoftPool",
+}
+ALPHAS = {
+  "side_branch": "P-pooling (the paper's branch)",
+  "authors": "P-pooling (the authors' last code)",
+  "log_side_branch": "P-pooling (branch predicts log alpha)",
+  "channel": "P-pooling (log alpha per channel)",
+}
+
+
+# One evaluation, at the end, and few checkpoints: the study compares final results.
+OVERRIDES = {"eval.every": 0, "checkpoint.seconds": 60.0, "checkpoint.keep": 1}
+
+
+def get_study(arg: str | None = None) -> Study:
+  """See the module's docstring for the arguments."""
+  arg = parse_arg(arg, runlocal=False)
+
+  def variant(name: str, pooling: str, title: str) -> Variant:
+    config = quickstart.get_config(pooling + (",runlocal" if arg.runlocal else ""))
+    return Variant(name, config, OVERRIDES, title=title)
+
+  variants = [variant(pool, f"pool={pool}", title) for pool, title in POOLS.items()]
+  variants += [variant(f"ppool-{name}", f"pool=ppool,alpha={name}", title) for name, title in ALPHAS.items()]
+  name, seeds = ("scenes-runlocal", range(2)) if arg.runlocal else ("scenes", range(10))
+  return Study(name, variants, "max", seeds, "Poolings on generated street scenes")

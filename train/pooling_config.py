@@ -1,0 +1,115 @@
+"""What a config says of pooling: the fields pool, pool_kwargs, stages, rest and alpha."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import ml_collections
+
+from ppool_jax.layers import alpha_factory, alpha_keywords, name_and_keywords, pool_factory, pool_keywords
+from ppool_jax.layers.spec import literal
+
+PUBLISHED = "published"
+"""The name for a network's own poolings."""
+
+
+def resolve_pooling(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """A copy of the config with all keywords of its pool and its alpha source, so that config.json has them.
+
+  `pool` and `alpha` may be specs such as "gated(per=channel)" or 2.5. After this `pool` is a name,
+  `pool_kwargs` its keywords, and `alpha` has "name" and the source's keywords, or is empty where no pool is
+  P-pooling. (P-pooling's `shift` is written only where it is set: a network may have its own default.)
+
+  Raises:
+    ValueError, TypeError, ImportError: a name or keyword that does not exist, with the ones that do.
+  """
+  config = ml_collections.ConfigDict(config.to_dict())
+  name, more = name_and_keywords(config.pool, "pool")
+  keywords = {**more, **config.pool_kwargs}
+  alpha = keywords.pop("alpha", config.alpha)
+  if name == PUBLISHED and keywords:
+    raise TypeError(f"pool_kwargs: {PUBLISHED!r} takes no options, got {next(iter(keywords))!r}")
+  if name != PUBLISHED:
+    pool_factory((name, keywords))
+    defaults = pool_keywords(name)
+    if name == "ppool":
+      del defaults["alpha"], defaults["shift"]
+    keywords = _complete(keywords, defaults)
+  config.pool, config.pool_kwargs = name, ml_collections.ConfigDict(keywords)
+  config.stages = tuple(config.stages)
+  del config["alpha"]
+  config.alpha = ml_collections.ConfigDict(_resolve_alpha(alpha) if _takes_alpha(config) else {})
+  return config
+
+
+def pool_of(config):
+  """What `ppool_jax.models.build` takes as its pool, of a config with or without its defaults written out.
+
+  Every stage has `config.pool`; where `config.stages` has entries, "pool1" or "pool1:gated(per=channel)",
+  only these stages have it, or the pool that the entry names, and the others `config.rest`.
+  """
+  config = resolve_pooling(config)
+  if not config.stages:
+    return _with_keywords(config, config.pool)
+  stages = {}
+  for entry in config.stages:
+    stage, colon, pool = entry.partition(":")
+    if stage in stages or (colon and not pool):
+      problem = "twice" if pool or not colon else "without a pool"
+      raise ValueError(f"stages: expected each stage once, as STAGE or STAGE:POOL, got {stage!r} {problem}")
+    stages[stage] = _with_keywords(config, pool or config.pool)
+  return {"default": _with_keywords(config, config.rest), **stages}
+
+
+def _with_keywords(config, spec: str):
+  """A name or (name, keywords): those of the config for its own pool, its alpha for every P-pooling."""
+  name, keywords = name_and_keywords(spec, "stages")
+  if name == PUBLISHED:
+    return PUBLISHED
+  if name == config.pool:
+    keywords = {**config.pool_kwargs, **keywords}
+  if name == "ppool" and "alpha" not in keywords:
+    source = config.alpha.to_dict()
+    keywords["alpha"] = (source.pop("name"), source)
+  pool_factory((name, keywords))
+  return name, keywords
+
+
+def _takes_alpha(config) -> bool:
+  entries = [entry.partition(":")[2] or config.pool for entry in config.stages] or [config.pool]
+  rest = [config.rest] if config.stages else []
+  return "ppool" in [name_and_keywords(spec, "stages")[0] for spec in (*entries, *rest)]
+
+
+def _resolve_alpha(alpha) -> dict[str, Any]:
+  """{"name": ..., and every keyword} of a number, a spec, (name, keywords) or what this returned before."""
+  if hasattr(alpha, "to_dict"):
+    keywords = alpha.to_dict()
+    if "name" not in keywords:
+      raise TypeError(f"alpha: expected a name among its fields, got {', '.join(keywords) or 'none'}")
+    alpha = (keywords.pop("name"), keywords)
+  spec, given = (alpha, {}) if isinstance(alpha, str | int | float) else (*alpha, {})[:2]
+  number = literal(spec) if isinstance(spec, str) else spec
+  if isinstance(number, int | float):
+    spec, given = "constant", {"value": float(number), **given}
+  name, keywords = name_and_keywords((spec, given), "alpha")
+  alpha_factory((name, keywords))
+  return {"name": name, **_complete(keywords, alpha_keywords(name, keywords))}
+
+
+def _complete(keywords: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+  """Keywords and, of the other defaults, those that JSON can hold; an integer for a float becomes one."""
+
+  def is_plain(value) -> bool:
+    try:
+      json.dumps(value)
+    except TypeError:
+      return False
+    return True
+
+  complete = {**{key: value for key, value in defaults.items() if is_plain(value)}, **keywords}
+  floats = {key for key, value in defaults.items() if isinstance(value, float)}
+  return {
+    key: float(value) if key in floats and type(value) is int else value for key, value in complete.items()
+  }

@@ -1,0 +1,111 @@
+"""Trains and compares the variants of a study, with seeds and intervals.
+
+python -m train.study --study=configs/studies/NAME.py[:key=value,...] --workdir=DIR [--seeds 0-9]
+
+A run that is done is not repeated; a run that was interrupted goes on. Several processes may run the same
+command on one folder: each takes the next run that nobody trains. Runs are ordinary workdirs,
+DIR/runs/VARIANT/seed-N; the report is DIR/report.md, .csv, .tex and .png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import pathlib
+from collections.abc import Sequence
+
+from train.data.datasets import dataset
+from train.errors import report_errors
+from train.studies.definition import Study, choose, load_study, parse_seeds
+from train.studies.exchange import merge_results, write_results_file
+from train.studies.preview import print_plan, print_runs
+from train.studies.report import write_report
+from train.studies.result import VariantInfo, read_results
+from train.studies.runner import Run, open_folder, plan_runs, train_runs
+
+
+def main(command: list[str] | None = None) -> None:
+  arguments = _parser().parse_args(command)
+  logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
+  logging.getLogger("train").setLevel(logging.INFO)
+  with report_errors():
+    run_study(**vars(arguments))
+
+
+def run_study(
+  study: str,
+  workdir: pathlib.Path,
+  seeds: str | None = None,
+  only: Sequence[str] | None = None,
+  merge: Sequence[pathlib.Path] = (),
+  index: int | None = None,
+  mode: str = "train",
+) -> None:
+  """What the command does; `mode` is "train", "list", "dry-run" or "report".
+
+  Raises:
+    FileNotFoundError, ImportError, ValueError, OSError: what is wrong with the study, its folder or a run.
+  """
+  described = load_study(study)
+  variants = choose(described, only)
+  runs = plan_runs(workdir, variants, parse_seeds(seeds) if seeds else described.seeds)
+  if mode == "dry-run":
+    print_plan(described, variants, runs)
+    return
+  if index is not None and not 0 <= index < len(runs):
+    raise ValueError(f"--index: expected 0 to {len(runs) - 1}, got {index}")
+  open_folder(workdir, described)
+  if new := merge_results(merge, described.name, workdir):
+    print(f"{new} results taken over")
+    open_folder(workdir, described)
+  if mode == "list":
+    print_runs(runs)
+    return
+  through = mode == "report" or train_runs(described, runs if index is None else [runs[index]])
+  report(described, runs, workdir)
+  if not through:
+    print("interrupted: the same command goes on from there")
+
+
+def report(study: Study, runs: Sequence[Run], workdir: pathlib.Path) -> None:
+  """Writes the report of the results so far."""
+  infos = [VariantInfo(v.name, v.title or v.name, study.baseline_of(v)) for v in study.variants]
+  config = study.config(study.variants[0], study.seeds[0])
+  table = dataset(config.data.name).table_of(**config.data.options)
+  thin = frozenset(row.name for row in table.classes if row.thin)
+  results = read_results(workdir)
+  planned = len(
+    {(result.variant, result.seed) for result in results} | {(r.variant.name, r.seed) for r in runs}
+  )
+  write_results_file(study.name, results, workdir / "results.json")
+  write_report(study.name, study.title or study.name, infos, results, len(planned), workdir, thin)
+  done = sum(run.done for run in runs)
+  print(f"{done} of {len(runs)} runs done; report: {workdir / 'report.md'}, .csv, .tex, .png")
+
+
+def _parser() -> argparse.ArgumentParser:
+  raw = argparse.RawDescriptionHelpFormatter
+  parser = argparse.ArgumentParser("python -m train.study", description=__doc__, formatter_class=raw)
+  parser.add_argument("--study", required=True, metavar="FILE.py[:key=value,...]", help="of configs/studies/")
+  parser.add_argument("--workdir", required=True, type=pathlib.Path, metavar="DIR", help="of the study")
+  parser.add_argument("--seeds", metavar="0-4,7", help="in place of the study's own")
+  parser.add_argument("--only", nargs="+", metavar="VARIANT", help="these variants")
+  help = (
+    "take over the results of this study's other folders, or of their results.json, such as another machine's"
+  )
+  parser.add_argument("--merge", nargs="+", default=(), type=pathlib.Path, metavar="DIR", help=help)
+  help = "train run I alone, counted from 0 as --list does: for the arrays of a cluster's scheduler"
+  parser.add_argument("--index", type=int, metavar="I", help=help)
+  modes = parser.add_mutually_exclusive_group()
+  for mode, help in (
+    ("list", "show the runs, and which are done"),
+    ("dry-run", "build every variant, and say what a training would miss; trains and writes nothing"),
+    ("report", "write the report of the runs that are done; trains nothing"),
+  ):
+    modes.add_argument(f"--{mode}", dest="mode", action="store_const", const=mode, help=help)
+  parser.set_defaults(mode="train")
+  return parser
+
+
+if __name__ == "__main__":
+  main()
