@@ -29,10 +29,10 @@ def parse_arg(arg: str | None, **defaults):
   """
   values = dict(defaults)
   for item in split(arg or ""):
-    key, _, text = item.partition("=")
+    key, equals, text = item.partition("=")
     if key not in defaults:
       raise ValueError(f"config argument: {unknown(key, defaults)}")
-    values[key] = _value(key, text or "True", defaults[key])
+    values[key] = _value(key, text if equals else "True", defaults[key])
   return ml_collections.ConfigDict(values)
 
 

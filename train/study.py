@@ -14,6 +14,7 @@ import logging
 import pathlib
 from collections.abc import Sequence
 
+from train.data.classes import ClassTable
 from train.data.datasets import dataset
 from train.errors import report_errors
 from train.studies.definition import Study, choose, load_study, parse_seeds
@@ -21,7 +22,7 @@ from train.studies.exchange import merge_results, write_results_file
 from train.studies.preview import print_plan, print_runs
 from train.studies.report import write_report
 from train.studies.result import VariantInfo, read_results
-from train.studies.runner import Run, open_folder, plan_runs, train_runs
+from train.studies.runner import Run, check_folder, open_folder, plan_runs, train_runs
 
 
 def main(command: list[str] | None = None) -> None:
@@ -54,13 +55,14 @@ def run_study(
     return
   if index is not None and not 0 <= index < len(runs):
     raise ValueError(f"--index: expected 0 to {len(runs) - 1}, got {index}")
-  open_folder(workdir, described)
-  if new := merge_results(merge, described.name, workdir):
-    print(f"{new} results taken over")
-    open_folder(workdir, described)
+  check_folder(workdir, described)
   if mode == "list":
     print_runs(runs)
     return
+  open_folder(workdir, described)
+  if new := merge_results(merge, described.name, workdir):
+    print(f"{new} results taken over")
+    check_folder(workdir, described)
   through = mode == "report" or train_runs(described, runs if index is None else [runs[index]])
   report(described, runs, workdir)
   if not through:
@@ -70,17 +72,20 @@ def run_study(
 def report(study: Study, runs: Sequence[Run], workdir: pathlib.Path) -> None:
   """Writes the report of the results so far."""
   infos = [VariantInfo(v.name, v.title or v.name, study.baseline_of(v)) for v in study.variants]
-  config = study.config(study.variants[0], study.seeds[0])
-  table = dataset(config.data.name).table_of(**config.data.options)
-  thin = frozenset(row.name for row in table.classes if row.thin)
+  tables = [_classes(study.config(variant, study.seeds[0])) for variant in study.variants]
+  thin = frozenset(row.name for table in tables for row in table.classes if row.thin)
   results = read_results(workdir)
   planned = len(
     {(result.variant, result.seed) for result in results} | {(r.variant.name, r.seed) for r in runs}
   )
   write_results_file(study.name, results, workdir / "results.json")
-  write_report(study.name, study.title or study.name, infos, results, len(planned), workdir, thin)
+  write_report(study.name, study.title or study.name, infos, results, planned, workdir, thin)
   done = sum(run.done for run in runs)
   print(f"{done} of {len(runs)} runs done; report: {workdir / 'report.md'}, .csv, .tex, .png")
+
+
+def _classes(config) -> ClassTable:
+  return dataset(config.data.name).table_of(**config.data.options)
 
 
 def _parser() -> argparse.ArgumentParser:

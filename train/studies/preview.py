@@ -25,7 +25,7 @@ def print_runs(runs: Sequence[Run]) -> None:
   table = Table("index", "variant", "seed", "status")
   for index, run in enumerate(runs):
     table.add_row(str(index), run.variant.name, str(run.seed), _status(run))
-  Console().print(table)
+  _print(table)
 
 
 def print_plan(study: Study, variants: Sequence[Variant], runs: Sequence[Run]) -> None:
@@ -48,12 +48,18 @@ def print_plan(study: Study, variants: Sequence[Variant], runs: Sequence[Run]) -
     table.add_row(variant.name, study.baseline_of(variant) or "–", *map(str, cells))  # noqa: RUF001
     for problem in _missing(config):
       missing.setdefault(problem, []).append(variant.name)
-  Console().print(table)
+  _print(table)
   print(
     f"{study.name}: {len(runs)} runs, {len(variants)} variants with the seeds {', '.join(map(str, seeds))}"
   )
   for problem, names in missing.items():
     print(f"missing for {'all variants' if len(names) == len(variants) else ', '.join(names)}: {problem}")
+
+
+def _print(table: Table) -> None:
+  """Prints a table, wider than a log's usual 80 columns where there is no terminal."""
+  console = Console()
+  (console if console.is_terminal else Console(width=160)).print(table)
 
 
 def _status(run: Run) -> str:

@@ -66,25 +66,33 @@ def plan_runs(folder: pathlib.Path, variants: Sequence[Variant], seeds: Sequence
   ]
 
 
-def open_folder(folder: pathlib.Path, study: Study) -> None:
-  """Makes the study's folder, or checks that it is this study's.
+def check_folder(folder: pathlib.Path, study: Study) -> None:
+  """Refuses a folder that is not this study's; one that does not exist may become it.
 
   Raises:
     ValueError: it is another study's, or has the result of a variant that had another config.
-    OSError: it cannot be made or written.
   """
   path = folder / "study.json"
   if path.is_file():
     name = read_json(path).get("study")
     if name != study.name:
-      raise ValueError(
-        f"{folder} is the workdir of the study {name!r}, not of {study.name!r}: choose another"
-      )
+      raise ValueError(f"{folder} belongs to the study {name!r}, not to {study.name!r}")
   elif folder.exists() and any(folder.iterdir()):
     raise ValueError(f"{folder}: expected a new folder or a study's workdir, but it has other files")
   check_results(study, read_results(folder))
+
+
+def open_folder(folder: pathlib.Path, study: Study) -> None:
+  """Makes the study's folder, or checks that it is this study's.
+
+  Raises:
+    ValueError: as `check_folder`.
+    OSError: it cannot be made or written.
+  """
+  check_folder(folder, study)
   folder.mkdir(parents=True, exist_ok=True)
-  write_json(path, {"study": study.name})
+  if not (folder / "study.json").is_file():
+    write_json(folder / "study.json", {"study": study.name})
 
 
 def check_results(study: Study, results: Sequence[Result]) -> None:

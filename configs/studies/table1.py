@@ -1,0 +1,63 @@
+"""Table 1: seven poolings in VGG-16 and ResNet-50, on PASCAL VOC, Cityscapes and ADE20K.
+
+  python -m train.study --study=configs/studies/table1.py:data=voc,weights_vgg16=FILE --workdir=DIR
+
+Arguments:
+  data, network: which of them, "voc+ade20k"; all without.
+  alpha, recipe, dir, runlocal: of configs/paper.py.
+  weights_vgg16, weights_resnet50: files for ppool_jax.weights; none: from scratch.
+
+The baseline of each network is its own pooling, which the table marks by a star: max pooling in VGG-16,
+strides in ResNet-50. All-C is refused for ResNet-50, where the paper gives both strided poolings one number.
+"""
+
+from __future__ import annotations
+
+from configs import paper
+from train.config import parse_arg
+from train.studies.definition import Study, Variant
+
+DATA = {"voc": "VOC", "cityscapes": "Cityscapes", "ade20k": "ADE20K"}
+NETWORKS = {"vgg16": ("VGG-16", "max"), "resnet50": ("ResNet-50", "strided")}
+POOLS = {
+  "max": "max pooling",
+  "avg": "average pooling",
+  "strided": "Strided-C",
+  "allconv": "All-C",
+  "gated": "gated pooling",
+  "dpp": "DPP",
+  "ppool": "P-pooling",
+}
+
+
+def get_study(arg: str | None = None) -> Study:
+  """See the module's docstring for the arguments."""
+  arg = parse_arg(
+    arg, data=tuple(DATA), network=tuple(NETWORKS), alpha="side_branch", recipe="paper", dir="data",
+    weights_vgg16="", weights_resnet50="", runlocal=False,
+  )  # fmt: skip
+  variants = [
+    _variant(arg, data, network, pool)
+    for data in _known("data", arg.data, DATA)
+    for network in _known("network", arg.network, NETWORKS)
+    for pool in POOLS
+    if (network, pool) != ("resnet50", "allconv")
+  ]
+  return Study("table1", variants, variants[0].name, range(5), "Table 1: poolings in VGG-16 and ResNet-50")
+
+
+def _variant(arg, data: str, network: str, pool: str) -> Variant:
+  label, own = NETWORKS[network]
+  config = paper.get_config(
+    f"data={data},network={network},pool={pool},alpha={arg.alpha},recipe={arg.recipe},dir={arg.dir},"
+    f"weights={arg[f'weights_{network}']}" + (",runlocal" if arg.runlocal else "")
+  )
+  title = f"{DATA[data]}, {label}, {POOLS[pool]}"
+  return Variant(f"{data}-{network}-{pool}", config, baseline=f"{data}-{network}-{own}", title=title)
+
+
+def _known(key: str, names: tuple[str, ...], table: dict) -> tuple[str, ...]:
+  for name in names:
+    if name not in table:
+      raise ValueError(f"study argument {key}: expected some of {', '.join(table)}, got {name!r}")
+  return names

@@ -1,0 +1,43 @@
+"""Table 6: VGG-16 on PASCAL VOC with P-pooling in no stage, in one stage at a time, and in all five.
+
+  python -m train.study --study=configs/studies/table6.py:weights=FILE --workdir=DIR
+
+Arguments:
+  data, network, alpha, recipe, weights, dir, runlocal: of configs/paper.py.
+"""
+
+from __future__ import annotations
+
+from configs import paper
+from ppool_jax import models
+from train.config import parse_arg
+from train.studies.definition import Study, Variant
+
+
+def get_study(arg: str | None = None) -> Study:
+  """See the module's docstring for the arguments."""
+  arg = parse_arg(
+    arg,
+    data="voc",
+    network="vgg16",
+    alpha="side_branch",
+    recipe="paper",
+    weights="",
+    dir="data",
+    runlocal=False,
+  )
+  common = (
+    f"data={arg.data},network={arg.network},alpha={arg.alpha},recipe={arg.recipe},weights={arg.weights}"
+  )
+  common += f",dir={arg.dir}" + (",runlocal" if arg.runlocal else "")
+
+  def variant(name: str, pooling: str, title: str) -> Variant:
+    return Variant(name, paper.get_config(f"{common},{pooling}"), title=title)
+
+  stages = [site.name for site in models.build(arg.network, 2).backbone.sites]
+  variants = [variant("none", "pool=published", "published poolings")]
+  variants += [
+    variant(stage, f"pool=ppool,stages={stage},rest=published", f"P-pooling in {stage}") for stage in stages
+  ]
+  variants.append(variant("all", "pool=ppool", "P-pooling in all stages"))
+  return Study("table6", variants, "none", range(5), "Table 6: P-pooling in one stage at a time")

@@ -1,0 +1,158 @@
+"""Studies: their definition, what is refused, and runs that diverge."""
+
+import json
+
+import pytest
+from study_cases import STUDY, study_file
+from training_cases import ROOT
+
+from train.json_files import read_json
+from train.studies.definition import load_study, parse_seeds, study_files
+from train.studies.result import Result, read_results, result_path, write_result
+from train.studies.runner import hold, plan_runs
+from train.study import main, run_study
+
+
+def test_seeds_are_interleaved(tmp_path):
+  study = load_study(str(study_file(tmp_path)))
+  runs = plan_runs(tmp_path, study.variants, study.seeds)
+  assert [str(run) for run in runs] == ["max, seed 0", "ppool, seed 0", "max, seed 1", "ppool, seed 1"]
+  assert runs[1].workdir == tmp_path / "runs" / "ppool" / "seed-0"
+  assert [study.baseline_of(variant) for variant in study.variants] == [None, "max"]
+
+
+def test_the_seed_and_the_overrides_reach_the_config(tmp_path):
+  study = load_study(f"{study_file(tmp_path)}:rate=0.5")
+  first, second = (study.config(variant, 7) for variant in study.variants)
+  assert (first.seed, second.seed, first.schedule.rate, second.schedule.rate) == (7, 7, 3e-3, 0.5)
+  assert second.alpha.name == "channel"
+
+
+def test_parse_seeds():
+  assert parse_seeds("0-3,100") == [0, 1, 2, 3, 100]
+  for text, message in (("0,0-1", "got 0 twice"), ("a", "expected numbers"), ("3-1", "from low to high")):
+    with pytest.raises(ValueError, match=f"--seeds: .*{message}"):
+      parse_seeds(text)
+
+
+@pytest.mark.parametrize("path", study_files(), ids=lambda path: path.stem)
+def test_the_shipped_studies(path):
+  """Each has a documented command, a baseline for every variant, and builds its configs."""
+  text = path.read_text()
+  assert f"--study=configs/studies/{path.name}" in text
+  study = load_study(str(path))
+  runlocal = load_study(f"{path}:runlocal")
+  assert [variant.name for variant in study.variants] == [variant.name for variant in runlocal.variants]
+  for variant in study.variants:
+    assert study.config(variant, 3).seed == 3
+  assert {study.baseline_of(variant) for variant in study.variants} - {None} <= {
+    variant.name for variant in study.variants
+  }
+  assert runlocal.config(runlocal.variants[0], 0).steps <= 20
+
+
+def test_table_1_compares_with_each_networks_own_pooling():
+  study = load_study(f"{ROOT}/configs/studies/table1.py:data=voc")
+  assert len(study.variants) == 7 + 6
+  baselines = {study.baseline_of(variant) for variant in study.variants if "resnet50" in variant.name}
+  assert baselines == {None, "voc-resnet50-strided"}
+
+
+def test_table_6_replaces_one_stage_at_a_time():
+  study = load_study(f"{ROOT}/configs/studies/table6.py")
+  stages = [study.config(variant, 0).stages for variant in study.variants]
+  assert stages == [(), ("pool1",), ("pool2",), ("pool3",), ("pool4",), ("pool5",), ()]
+  assert all(study.config(variant, 0).rest == "published" for variant in study.variants[1:-1])
+
+
+def refused(capsys, *words):
+  with pytest.raises(SystemExit) as ended:
+    main(list(words))
+  text = str(ended.value)
+  assert text.startswith("error: ")
+  assert "\n" not in text
+  return text
+
+
+def test_bad_studies_are_refused_in_one_line(tmp_path, capsys):
+  def study(old, new):
+    folder = tmp_path / str(len(list(tmp_path.iterdir())))
+    return f"--study={study_file(folder, STUDY.replace(old, new))}"
+
+  out = f"--workdir={tmp_path / 'out'}"
+  assert "'max' twice" in refused(capsys, study('"ppool"', '"max"'), out)
+  assert "got 1 twice" in refused(capsys, study("range(arg.seeds)", "[0, 1, 1]"), out)
+  assert "did you mean 'max'" in refused(capsys, study('"max", range', '"mx", range'), out)
+  assert "folder's name, got 'a/b'" in refused(capsys, study('"ppool"', '"a/b"'), out)
+  assert "raised NameError" in refused(capsys, study("OVERRIDES = ", "nothing\nOVERRIDES = "), out)
+  assert "no function get_study" in refused(capsys, study("get_study", "study"), out)
+  assert "no such" in refused(capsys, "--study=none.py", out) or "none.py" in refused(
+    capsys, "--study=none.py", out
+  )
+  good = f"--study={study_file(tmp_path / 'good')}"
+  assert "unknown variant 'ppol': did you mean 'ppool'?" in refused(capsys, good, out, "--only", "ppol")
+  assert "--index: expected 0 to 3, got 4" in refused(capsys, good, out, "--index=4")
+  assert "got 2 twice" in refused(capsys, good, out, "--seeds=2,2")
+  assert not (tmp_path / "out").exists()
+
+
+def test_another_studys_folder_is_refused(tmp_path, capsys):
+  good, out = study_file(tmp_path / "good"), tmp_path / "out"
+  run_study(str(good), out, mode="list")
+  assert not out.exists()  # a look changes nothing
+  run_study(str(good), out, mode="report")
+  assert "belongs to the study 'tiny', not to 'other'" in refused(
+    capsys, f"--study={good}:name=other", f"--workdir={out}"
+  )
+  (tmp_path / "full").mkdir()
+  (tmp_path / "full" / "file").touch()
+  assert "has other files" in refused(capsys, f"--study={good}", f"--workdir={tmp_path / 'full'}")
+  assert (tmp_path / "full" / "file").exists()
+
+
+def test_a_result_of_another_config_is_refused(tmp_path, capsys):
+  """A study file that was edited does not mix two experiments under one name."""
+  good, out = study_file(tmp_path / "good"), tmp_path / "out"
+  study = load_study(str(good))
+  config = study.config(study.variants[1], 0).to_dict()
+  result = Result("ppool", 0, "finished", 6, {"miou": 0.5}, 1.0, json.loads(json.dumps(config)), {})
+  write_result(result_path(out, "ppool", 0), result)
+  (out / "study.json").write_text('{"study": "tiny"}')
+  run_study(str(good), out, mode="list")
+  text = refused(capsys, f"--study={good}:rate=1.0", f"--workdir={out}")
+  assert "'ppool', seed 0: its result is of another config (schedule.rate was 0.003, now 1.0)" in text
+  assert read_results(out) == [result]
+
+
+def test_a_run_that_another_process_holds_is_left_alone(tmp_path):
+  study = load_study(str(study_file(tmp_path)))
+  first, second, *_ = plan_runs(tmp_path, study.variants, study.seeds)
+  lock = hold(first)
+  try:
+    assert hold(first) is None
+    other = hold(second)
+    assert other is not None
+    other.release()
+  finally:
+    lock.release()
+
+
+def test_a_run_that_diverges_is_a_result(tmp_path, capsys):
+  """As All-C in the paper's Table 1: the study goes on, and the report says at which step."""
+  out = tmp_path / "out"
+  run_study(f"{study_file(tmp_path)}:rate=1e30,seeds=1", out)
+  diverged, finished = sorted(read_results(out), key=lambda result: result.status)
+  assert (diverged.variant, diverged.status, finished.variant) == ("ppool", "diverged", "max")
+  assert 1 <= diverged.step <= 6
+  assert f"diverged, step {diverged.step}" in (out / "report.md").read_text()
+  assert (out / "runs" / "ppool" / "seed-0" / "evidence").is_dir()
+  assert read_json(out / "results.json")["study"] == "tiny"
+
+
+def test_merging_refuses_another_study(tmp_path, capsys):
+  good, out = study_file(tmp_path / "good"), tmp_path / "out"
+  (tmp_path / "other.json").write_text('{"study": "other", "configs": {}, "results": []}')
+  text = refused(
+    capsys, f"--study={good}", f"--workdir={out}", "--report", "--merge", str(tmp_path / "other.json")
+  )
+  assert "expected results of the study 'tiny', got those of 'other'" in text
