@@ -1,15 +1,19 @@
-"""The figures are drawn, and Figure 2 shows what the paper says it does."""
+"""The figures are drawn, and show what the paper and docs/THEORY.md say they do."""
 
+import chex
+import jax
+import jax.numpy as jnp
 import matplotlib.image
 import numpy as np
 import pytest
 
-from ppool_jax.figures import corners, shown, surfaces
+from ppool_jax import lp_pool
+from ppool_jax.figures import corners, lp_gradient, shown, surfaces
 from ppool_jax.figures.__main__ import FIGURES, main
 
 
-def test_both_figures_are_written(tmp_path, capsys):
-  """`--out DIR` makes the folder, writes two PNG files, names them and leaves nothing else behind."""
+def test_all_figures_are_written(tmp_path, capsys):
+  """`--out DIR` makes the folder, writes the PNG files, names them and leaves nothing else behind."""
   out = tmp_path / "new" / "figures"
   assert main(["--out", str(out)]) == 0
   assert sorted(path.name for path in out.iterdir()) == sorted(FIGURES)
@@ -61,3 +65,28 @@ def test_surfaces_have_the_paper_s_shapes():
   p = y(shown.polynomial(2))[2]
   assert np.all((p >= average - 1e-6) & (p <= largest + 1e-6))
   np.testing.assert_allclose(p[1:, 1:], ((x1**3 + x2**3) / (x1**2 + x2**2 + 1e-30))[1:, 1:], atol=1e-6)
+
+
+def test_lp_gradient_figure_draws_the_library_s_gradients():
+  """For p >= 1 the formulas drawn for Lp pooling are `lp_pool`'s gradients; at p = 1 all of dy/dx is 1."""
+  p = np.array([1.0, 1.5, 3.0, 30.0])
+  x = np.tile(lp_gradient.WINDOW, (p.size, 1))
+  dx, dp = lp_gradient.lp_gradients(x, p)
+  with jax.enable_x64(True):
+    pool = lambda x, p: lp_pool(x[..., None], p[:, None, None], (x.shape[1],)).sum()  # noqa: E731
+    library = jax.grad(pool, (0, 1))(jnp.asarray(x), jnp.asarray(p))
+    chex.assert_trees_all_close((dx, dp), library, rtol=1e-9, atol=1e-13)
+  np.testing.assert_allclose(dx[0], 1, rtol=1e-14)
+
+
+def test_p_pooling_gradients_of_the_figure():
+  """dy/dx and dy/dalpha of P-pooling are those of the formulas of docs/THEORY.md, section 1."""
+  alpha = np.array([0.1, 1.0, 5.0])
+  x = np.tile(lp_gradient.WINDOW, (alpha.size, 1))
+  w = x ** alpha[:, None]
+  w /= w.sum(1, keepdims=True)
+  y = (w * x).sum(1, keepdims=True)
+  dx, dalpha = lp_gradient.p_pooling_gradients(x, alpha)
+  np.testing.assert_allclose(dx, w * (1 + alpha[:, None] * (1 - y / x)), rtol=1e-4, atol=1e-6)
+  np.testing.assert_allclose(dalpha, (w * (x - y) * np.log(x)).sum(1), rtol=1e-4)
+  chex.assert_type([dx, dalpha], np.float32)

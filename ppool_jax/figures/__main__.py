@@ -1,4 +1,7 @@
-"""Draws Figures 2 and 3 of Wei et al., CVPR 2019: `python -m ppool_jax.figures --out DIR`."""
+"""Draws Figures 2 and 3 of Wei et al., CVPR 2019, and the figure of docs/THEORY.md.
+
+`python -m ppool_jax.figures --out DIR`
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,13 @@ import time
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ppool_jax.figures import corners, surfaces
+from ppool_jax.figures import corners, lp_gradient, surfaces
 
-FIGURES = {"figure2_corners.png": corners.draw, "figure3_surfaces.png": surfaces.draw}
+FIGURES = {
+  "figure2_corners.png": corners.draw,
+  "figure3_surfaces.png": surfaces.draw,
+  "theory_lp_gradient.png": lp_gradient.draw,
+}
 
 
 def save(figure: Figure, path: pathlib.Path) -> None:
