@@ -6,13 +6,14 @@ import pathlib
 import numpy as np
 import pytest
 from evaluation_cases import RAW
+from matplotlib.container import BarContainer
 from matplotlib.text import Text
 from training_cases import tiny_config
 
 from train.comparison import figure4, figure5
 from train.comparison.examples import Box, Example, MostGaining
 from train.comparison.gains import gains
-from train.comparison.titles import distinct_titles, pool_title
+from train.comparison.titles import distinct_titles, pool_title, workdir_names
 from train.data.classes import IGNORE
 from train.data.datasets import dataset
 from train.pictures import coloured
@@ -139,6 +140,26 @@ def test_figure_5_is_legible(classes):
   assert all(upper.y0 >= lower.y1 - 1 for upper, lower in itertools.pairwise(labels))
 
 
+def test_intervals_are_error_bars_within_the_figure():
+  """The number stands outside the bar's interval; a class without one has none."""
+  first = np.diag([40, 50, 60, 70])
+  second = first + np.array([[-9, 9, 0, 0], [0] * 4, [0, 5, -5, 0], [0] * 4])
+  present, absent = gains(second, first, RAW)
+  ends = {"road": (1.0, 40.0), "car": (-1.5, 0.5)}
+  present = [row._replace(interval=ends.get(row.name)) for row in present]
+  figure = figure5.draw(present, absent, TITLES, "val", "mean of 4 seeds")
+  assert "mean of 4 seeds" in "\n".join(texts_of(figure)).splitlines()
+  axes = figure.axes[0]
+  segments = axes.containers[0].lines[2][0].get_segments()
+  assert [segment[:, 0].tolist() for segment in segments] == [
+    pytest.approx(row.interval or (row.gain, row.gain)) for row in present
+  ]
+  label = axes.texts[[row.name for row in present].index("road")].get_window_extent()
+  assert label.x0 > axes.transData.transform((40.0, 0))[0]
+  plain = figure5.draw([row._replace(interval=None) for row in present], absent, TITLES, "val")
+  assert [type(container) for container in plain.axes[0].containers] == [BarContainer]
+
+
 def config(**fields):
   made = tiny_config()
   with made.unlocked():
@@ -161,7 +182,27 @@ def test_titles():
   workdirs = [pathlib.Path(name) for name in ("runs/a/max", "runs/b/max")]
   assert distinct_titles([config(), config(pool="dpp")], workdirs, (3, 3)) == ["max pooling", "DPP"]
   twice = distinct_titles([config(), config()], workdirs, (3, 3))
-  assert twice == ["max pooling (runs/a/max)", "max pooling (runs/b/max)"]
+  assert twice == ["max pooling (a/max)", "max pooling (b/max)"]
+  swept = [pathlib.Path(name) for name in ("runs/max/seed-0", "runs/ppool/seed-0")]
+  assert distinct_titles([config(), config(pool="ppool")], swept, (3, 3)) == ["max pooling", "P-pooling"]
+  steps = distinct_titles([config(), config()], swept[:1] * 2, (2, 3))
+  assert steps == ["max pooling (step 2)", "max pooling (step 3)"]
+
+
+def test_names_of_workdirs():
+  def names(*paths):
+    return workdir_names([pathlib.Path(path) for path in paths])
+
+  assert names("runs/max", "runs/ppool") == ["max", "ppool"]
+  assert names("runs/max/seed-0", "runs/ppool/seed-0") == ["max/seed-0", "ppool/seed-0"]
+  assert names("a/max/seed-0", "a/max/seed-1", "b/max/seed-0") == [
+    "a/max/seed-0",
+    "a/max/seed-1",
+    "b/max/seed-0",
+  ]
+  assert names("/seed-0", "/a/seed-0") == ["/seed-0", "a/seed-0"]
+  assert names(".") == [pathlib.Path.cwd().name]
+  assert names("runs/max", "runs/../runs/max", "runs/avg") == ["max", "max", "avg"]
 
 
 def test_a_box_of_an_image():

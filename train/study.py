@@ -75,11 +75,10 @@ def report(study: Study, runs: Sequence[Run], workdir: pathlib.Path) -> None:
   tables = [_classes(study.config(variant, study.seeds[0])) for variant in study.variants]
   thin = frozenset(row.name for table in tables for row in table.classes if row.thin)
   results = read_results(workdir)
-  planned = len(
-    {(result.variant, result.seed) for result in results} | {(r.variant.name, r.seed) for r in runs}
-  )
+  planned = {(run.variant.name, run.seed) for run in runs}
+  planned |= {(r.variant, r.seed) for r in results if r.variant in {v.name for v in study.variants}}
   write_results_file(study.name, results, workdir / "results.json")
-  write_report(study.name, study.title or study.name, infos, results, planned, workdir, thin)
+  write_report(study.name, study.title or study.name, infos, results, len(planned), workdir, thin)
   done = sum(run.done for run in runs)
   print(f"{done} of {len(runs)} runs done; report: {workdir / 'report.md'}, .csv, .tex, .png")
 

@@ -24,24 +24,34 @@ _NAMED = 8  # of the absent classes
 _THIN, _OTHERS = "#0b559f", "#9fc3e6"
 
 
-def draw(present: Sequence[Gain], absent: Sequence[str], titles: Sequence[str], split: str) -> Figure:
+def draw(
+  present: Sequence[Gain], absent: Sequence[str], titles: Sequence[str], split: str, remark: str = ""
+) -> Figure:
   """A bar a class, largest gain at the top, and a line at their mean.
 
-  Of more than 40 classes the 25 first and the 10 last.
+  Classes with an interval have it as an error bar. Of more than 40 classes the 25 first and the 10 last.
 
   Args:
     present, absent: of `gains`.
     titles: of the baseline and of the other.
     split: its name.
+    remark: a line of text below, such as what the intervals are.
   """
   left_out = len(present) - _FIRST - _LAST if len(present) > _MOST else 0
   bars = [*present[:_FIRST], None, *present[-_LAST:]] if left_out else list(present)
-  note = _note(absent, titles, split)
+  note = _note(absent, titles, split, remark)
   figure = Figure(figsize=(_WIDTH, _BAR * len(bars) + 0.8 + 0.1 * note.count("\n")), layout="constrained")
   axes = figure.subplots()
   shown = [(place, row) for place, row in enumerate(bars) if row]
   colours = [_THIN if row.thin else _OTHERS for _, row in shown]
-  drawn = axes.barh([place for place, _ in shown], [row.gain for _, row in shown], height=0.72, color=colours)
+  drawn = axes.barh(
+    [place for place, _ in shown],
+    [row.gain for _, row in shown],
+    height=0.72,
+    color=colours,
+    xerr=_errors([row for _, row in shown]),
+    error_kw={"elinewidth": 0.6, "capsize": 1.5, "capthick": 0.6, "ecolor": "0.15"},
+  )
   white = [patheffects.withStroke(linewidth=2, foreground="white")]  # where the mean's line crosses
   axes.bar_label(drawn, fmt=_signed, fontsize=_SMALL, padding=2, path_effects=white, zorder=3)
   axes.set_yticks(range(len(bars)), [short_name(row.name) if row else f"({left_out} more)" for row in bars])
@@ -69,12 +79,21 @@ def _kinds(present: Sequence[Gain]) -> list[Patch]:
   return [Patch(color=_THIN, label="thin classes"), Patch(color=_OTHERS, label="others")]
 
 
+def _errors(rows: Sequence[Gain]) -> list[list[float]] | None:
+  """How far the intervals reach below and above the gains; None if no class has one."""
+  if not any(row.interval for row in rows):
+    return None
+  ends = [row.interval or (row.gain, row.gain) for row in rows]
+  below = [row.gain - low for row, (low, _) in zip(rows, ends, strict=True)]
+  return [below, [high - row.gain for row, (_, high) in zip(rows, ends, strict=True)]]
+
+
 def _signed(points: float) -> str:
   return f"{points:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _note(absent: Sequence[str], titles: Sequence[str], split: str) -> str:
-  lines = ["gain in IoU, points", f"{titles[1]} against {titles[0]}"]
+def _note(absent: Sequence[str], titles: Sequence[str], split: str, remark: str) -> str:
+  lines = ["gain in IoU, points", f"{titles[1]} against {titles[0]}", *([remark] if remark else [])]
   if absent:
     names = ", ".join(short_name(name) for name in absent[:_NAMED])
     more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""

@@ -13,7 +13,11 @@ from train.data.classes import ClassTable
 
 
 class Gain(NamedTuple):
-  """A class: its pixels in the truth, its IoU in both runs in per cent, and the gain in points."""
+  """A class: its pixels in the truth, its IoU in both runs in per cent, and the gain in points.
+
+  Attributes:
+    interval: ends of the gain's confidence interval, points; None where there is none.
+  """
 
   train_id: int
   name: str
@@ -21,6 +25,7 @@ class Gain(NamedTuple):
   pixels: int
   baseline: float
   other: float
+  interval: tuple[float, float] | None = None
 
   @property
   def gain(self) -> float:
@@ -66,6 +71,5 @@ def write_gains(present: list[Gain], absent: list[str], table: ClassTable, path:
     for row in table.classes:
       if row.name in absent:
         writer.writerow([row.train_id, row.name, int(row.thin), 0, None, None, None])
-    writer.writerow(
-      [None, "mean", None, None, *np.mean([row[4:] for row in present], axis=0), mean_gain(present)]
-    )
+    means = np.mean([(row.baseline, row.other) for row in present], axis=0)
+    writer.writerow([None, "mean", None, None, *means, mean_gain(present)])

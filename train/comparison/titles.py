@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ppool_jax.layers import alpha_keywords, pool_keywords
+from train.pooling_config import PUBLISHED, resolve_pooling
 
 _ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
 _POOLS = {
@@ -17,33 +22,67 @@ _POOLS = {
   "strided": "Strided-C",
   "allconv": "All-C",
   "ppool": "P-pooling",
+  PUBLISHED: "published poolings",
 }
-_SOURCES = {"channel": f"{_ALPHA} per channel", "layer": f"{_ALPHA} per layer"}
+_SOURCES = {
+  "authors": "the authors' last code",
+  "channel": f"{_ALPHA} per channel",
+  "layer": f"{_ALPHA} per layer",
+}
 
 
 def pool_title(config) -> str:
-  """The pooling of a config: its name, alpha and other keywords, and its stages if not all."""
-  details = [_detail(key, value) for key, value in config.pool_kwargs.items()]
-  where = [f"in {', '.join(config.stages)}"] if config.stages else []
+  """The pooling of a config: name, alpha, keywords that are not the defaults, stages if not all."""
+  config = resolve_pooling(config)
+  known = {} if config.pool == PUBLISHED else pool_keywords(config.pool)
+  details = _details(config.pool_kwargs.items(), known)
+  if config.alpha:
+    keywords = config.alpha.to_dict()
+    name = keywords.pop("name")
+    details = [*_alpha_details(name, keywords), *details]
+  where = []
+  if config.stages:
+    names = [stage.replace(":", " ", 1) for stage in config.stages]
+    where = [f"in {', '.join(names)}" + (f", {config.rest} elsewhere" if config.rest != "max" else "")]
   return ", ".join([_POOLS.get(config.pool, config.pool), *details, *where])
 
 
 def distinct_titles(configs: Sequence, workdirs: Sequence[pathlib.Path], steps: Sequence[int]) -> list[str]:
   """`pool_title` of each; where they are all the same with what tells them apart: the workdir or the step."""
   titles = [pool_title(config) for config in configs]
-  for marks in ((w.name for w in workdirs), map(str, workdirs), (f"step {step}" for step in steps)):
+  for marks in (workdir_names(workdirs), (f"step {step}" for step in steps)):
     if len(set(titles)) == len(titles):
       break
     titles = [f"{pool_title(config)} ({mark})" for config, mark in zip(configs, marks, strict=True)]
   return titles
 
 
-def _detail(key: str, value) -> str:
-  if key == "alpha" and isinstance(value, (list, tuple)):
-    return ", ".join([_detail(key, value[0]), *(_detail(*item) for item in value[1].items())])
-  if key == "alpha" and isinstance(value, str):
-    return _SOURCES.get(value, value.replace("_", " "))
-  if isinstance(value, Mapping):
-    return ", ".join(_detail(*item) for item in value.items())
-  number = f"{value:g}" if isinstance(value, float) else str(value)
-  return f"{_ALPHA if key == 'alpha' else key} = {number}"
+def workdir_names(workdirs: Sequence[pathlib.Path]) -> list[str]:
+  """The shortest ends of the paths that differ: "seed-0", or "max/seed-0" where several are called seed-0.
+
+  All have as many folders as the longest needs; one path given twice has the same name twice.
+  """
+  parts = [pathlib.Path(os.path.abspath(workdir)).parts for workdir in workdirs]
+  for count in range(1, max(map(len, parts)) + 1):
+    names = {path: str(pathlib.PurePath(*path[-count:])) for path in parts}
+    if len(set(names.values())) == len(names):
+      break
+  return [names[path] for path in parts]
+
+
+def _alpha_details(name: str, keywords: Mapping) -> list[str]:
+  if name == "constant":
+    return [f"{_ALPHA} = {keywords['value']:g}"]
+  source = [] if name == "side_branch" else [_SOURCES.get(name, name.replace("_", " "))]
+  return [*source, *_details(keywords.items(), alpha_keywords(name))]
+
+
+def _details(keywords: Iterable[tuple[str, Any]], defaults: Mapping) -> list[str]:
+  """The keywords that are not the defaults."""
+  return [
+    f"{key.replace('_', ' ')} = {value:g}"
+    if isinstance(value, float)
+    else f"{key.replace('_', ' ')} = {value}"
+    for key, value in keywords
+    if defaults.get(key) != value
+  ]

@@ -185,10 +185,11 @@ def execute(study: Study, run: Run) -> Result | None:
       return Result(run.variant.name, run.seed, "diverged", error.step, {}, 0.0, plain, details(run.workdir))
     summary = read_json(run.workdir / "summary.json")
     scores = evaluate_workdir(run.workdir, boundary=study.boundary)
+    about = {key: scores.pop(key) for key in ("data", "split", "step", "inference")}
   _LOG.info("RUN %s: mIoU %.2f %%", run, 100 * scores["miou"])
   return Result(
     run.variant.name, run.seed, "finished", summary["step"], scores, summary["seconds"], plain,
-    details(run.workdir),
+    {**details(run.workdir), "evaluation": about},
   )  # fmt: skip
 
 
