@@ -48,10 +48,8 @@ def merge_results(paths: Sequence[pathlib.Path], study: str, folder: pathlib.Pat
 
 def _read(path: pathlib.Path, study: str) -> list[Result]:
   content = read_json(path / "study.json" if path.is_dir() else path)
-  if content.get("study") != study:
-    raise ValueError(
-      f"--merge: {path}: expected results of the study {study!r}, got {content.get('study')!r}"
-    )
+  if (other := content.get("study")) != study:
+    raise ValueError(f"--merge: {path}: expected results of the study {study!r}, got those of {other!r}")
   if path.is_dir():
     return read_results(path)
   if set(content) != _FIELDS:
