@@ -1,10 +1,12 @@
 """What the tests of layers share: an input, side branches, small networks, and short names."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 import ppool_jax as pp
 
@@ -19,6 +21,13 @@ BRANCH = {"depthwise": (2, 2, 4), "prelu": C, "pointwise": C, "bias": C}
 def make(pool, **kwargs):
   """The layer that a config's `pool` means, for 2x2 windows of stride 2."""
   return pp.pool_factory(pool)(window_shape=(2, 2), strides=(2, 2), padding="VALID", **kwargs)
+
+
+def of_shapes(tree):
+  """The float32 arrays, as shapes, that a tree of shapes stands for."""
+  return jax.tree.map(
+    lambda shape: jax.ShapeDtypeStruct(shape, jnp.float32), tree, is_leaf=lambda node: isinstance(node, tuple)
+  )
 
 
 def started(layer, x=X, seed=1):
@@ -57,6 +66,18 @@ class Net(nn.Module):
 def with_alpha(source):
   """A network's `pool` with this alpha source."""
   return ("ppool", {"alpha": source})
+
+
+def value_alpha_gradients(layer, params, x, cotangent):
+  """y, the alpha map, and the derivatives of sum(cotangent * y) for the parameters and x."""
+
+  def pool(params, x):
+    y, state = layer.apply({"params": params}, x, mutable=["intermediates"])
+    return y, state["intermediates"]["alpha"]
+
+  y, back, sown = jax.vjp(pool, params, x, has_aux=True)
+  (alpha,) = sown["alpha"] if isinstance(sown, Mapping) else sown  # as of a source that sows, too
+  return y, alpha, *back(cotangent)
 
 
 def random_branch(seed=0):

@@ -2,6 +2,7 @@
 
 import functools
 
+import chex
 import flax
 import jax
 import jax.numpy as jnp
@@ -41,7 +42,7 @@ def varied(module, images, seed=0):
 def relative(actual, expected):
   """The largest difference over the largest value."""
   actual, expected = np.asarray(actual), np.asarray(expected)
-  assert actual.shape == expected.shape, (actual.shape, expected.shape)
+  chex.assert_equal_shape([actual, expected])
   return np.abs(actual - expected).max() / np.abs(expected).max()
 
 
@@ -136,7 +137,10 @@ def losses(model, rate, steps=6, size=64, seed=0):
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
     return loss, sown.get("batch_stats", {})
 
+  chex.clear_trace_counter()  # which counts the steps of all models as one function
+
   @jax.jit
+  @chex.assert_max_traces(n=1)
   def step(params, stats, state, key):
     (loss, stats), grads = jax.value_and_grad(loss_of, has_aux=True)(params, stats, key)
     updates, state = tx.update(grads, state, params)

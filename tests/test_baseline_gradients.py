@@ -1,11 +1,14 @@
 """Gradients of the baseline poolings: exact, finite everywhere, fair to ties; and their bad arguments."""
 
+import functools
 import re
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from absl.testing import parameterized
 from jax.test_util import check_grads
 
 from ppool_jax import (
@@ -94,6 +97,37 @@ def test_float64_gradients(name, geometry):
     check_grads(jax.jit(pool), (x, *parameters), order=1, modes=("fwd", "rev"), **TOLERANCE)
 
 
+def with_cotangent(pool, *operands):
+  """y, and the derivatives of sum(sin(y)) for every operand."""
+  y, back = jax.vjp(pool, *operands)
+  return y, back(jnp.cos(y))
+
+
+@functools.cache
+def in_float64(name):
+  """A pool for two windows each way, its float32 operands, and `with_cotangent` of them in float64."""
+  pool, parameters, rng = build(name, "overlap", np.float32)
+  operands = np.float32(rng.normal(size=(1, 4, 4, 2))), *parameters
+  with jax.enable_x64(True):
+    exact = jax.device_get(jax.jit(functools.partial(with_cotangent, pool))(*map(np.float64, operands)))
+  return pool, operands, exact
+
+
+class VariantsTest(chex.TestCase):
+  """Values and gradients with jit, without, with `pmap`, and for operands on a device and in NumPy."""
+
+  @chex.all_variants
+  @parameterized.parameters(*POOLS)
+  def test_value_and_gradients(self, name):
+    """Those of float64, whose values and derivatives are tested otherwise; gradients are like operands."""
+    pool, operands, exact = in_float64(name)
+    y, grads = self.variant(functools.partial(with_cotangent, pool))(*operands)
+    chex.assert_tree_all_finite((y, grads))
+    chex.assert_type(y, np.float32)
+    chex.assert_trees_all_equal_shapes_and_dtypes(grads, operands)
+    chex.assert_trees_all_close((y, grads), exact, rtol=2e-5, atol=2e-5)
+
+
 @pytest.mark.parametrize("name", ["soft", "lp"])
 def test_second_order(name):
   """The derivatives written down for SoftPool and Lp pooling have the right derivatives themselves."""
@@ -140,10 +174,9 @@ def test_finite_for_every_image(name, geometry, dtype):
   pool, parameters, _ = build(name, geometry, np.float32)
   x = images(dtype)
   y, grads = gradients(pool, x, *parameters)
-  assert jnp.isfinite(y).all()
-  assert [g.dtype for g in grads] == [dtype] + [jnp.float32] * len(parameters)
-  for grad in grads:
-    assert jnp.isfinite(grad).all()
+  chex.assert_tree_all_finite((y, grads))
+  chex.assert_type(y, dtype)
+  chex.assert_trees_all_equal_shapes_and_dtypes(grads, (x, *parameters))
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
@@ -160,8 +193,7 @@ def test_finite_at_the_largest_numbers(name, geometry, dtype):
   parameters = [jnp.float32([1.5, 3])] if name == "lp" else []
   y, grads = gradients(pool, jnp.asarray(x, dtype), *parameters)
   assert float(y.max()) > 0.9 * LARGEST / (6 if name == "avg" else 1)
-  for z in (y, *grads):
-    assert jnp.isfinite(z).all()
+  chex.assert_tree_all_finite((y, grads))
 
 
 @pytest.mark.parametrize("padding", ["VALID", ((1, 1),)])
@@ -174,7 +206,7 @@ def test_average_of_elements_whose_sum_overflows(padding):
   for pool in (avg_pool, lambda x, *args: mixed_pool(x, 0.0, *args)):
     y = np.float64(jax.jit(lambda x, pool=pool: pool(x, (4,), (4,), padding))(x))
     want = exact if exact is not None else np.float64(x)[:, :3].mean(1, keepdims=True)
-    np.testing.assert_allclose(y[:, :1], want, rtol=1e-6)
+    chex.assert_trees_all_close(y[:, :1], want, rtol=1e-6, strict=True)
 
 
 def test_ties_of_max_pooling_share():
@@ -193,7 +225,7 @@ def test_nan_stays_in_its_windows(name, geometry):
   x[1, 2, 3, 1] = np.nan
   args = GEOMETRIES[geometry]
   holds = jax.jit(lambda x: depthwise(x, jnp.ones((*args[0], 1)), *args[1:]))(np.float32(np.isnan(x)))
-  np.testing.assert_array_equal(np.isnan(jax.jit(pool)(x, *parameters)), np.asarray(holds) > 0)
+  chex.assert_trees_all_equal(np.isnan(jax.jit(pool)(x, *parameters)), np.asarray(holds) > 0, strict=True)
 
 
 @pytest.mark.parametrize("variant", ["sym_lite", "asym_lite", "asym_raw"])
@@ -203,8 +235,8 @@ def test_padding_does_not_reach_the_gradient_of_dpp(variant, value):
   x = jnp.broadcast_to(value * jnp.float32([1, -1]), (5, 4, 2))
   args = ((3, 2), (2, 2), ((1, 1), (0, 1)))
   y, (dx, *_) = gradients(lambda x, alpha, lam: dpp(variant)(x, args, alpha, lam), x, 0.5, 3.0)
-  np.testing.assert_allclose(y, avg_pool(x, *args), rtol=1e-6)
-  np.testing.assert_allclose(dx, gradients(lambda x: avg_pool(x, *args), x)[1][0], rtol=1e-5)
+  chex.assert_trees_all_close(y, avg_pool(x, *args), rtol=1e-6, strict=True)
+  chex.assert_trees_all_close(dx, gradients(lambda x: avg_pool(x, *args), x)[1][0], rtol=1e-5, strict=True)
 
 
 X = np.ones((2, 6, 6, 3), np.float32)

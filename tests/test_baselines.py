@@ -1,5 +1,6 @@
 """Values of the baseline poolings, against formulas in NumPy, other libraries and the originals."""
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -114,9 +115,9 @@ def test_formula_over_any_geometry(name, case, seed):
   x, z = rng.normal(size=case.shape), parameters(rng, case.window)
   with jax.enable_x64(True):
     y = jax.jit(lambda x, z: pool(x, case.args, z))(x, z)
-  assert y.dtype == np.float64
-  assert y.shape == ref.out_shape(case.shape, *case.args)
-  np.testing.assert_allclose(y, formula(elements(x, *case.args), z), rtol=1e-12, atol=1e-12)
+  chex.assert_type(y, np.float64)
+  chex.assert_shape(y, ref.out_shape(case.shape, *case.args))
+  chex.assert_trees_all_close(y, formula(elements(x, *case.args), z), rtol=1e-12, atol=1e-12, strict=True)
 
 
 @pytest.mark.parametrize("name", POOLS)
@@ -127,7 +128,7 @@ def test_dtypes(name, dtype):
   z = {k: np.float32(v) for k, v in parameters(rng, args[0]).items()}
   x = jnp.asarray(rng.normal(size=(2, 7, 6, 2)), dtype)
   y = jax.jit(lambda x: POOLS[name][0](x, args, z))(x)
-  assert y.dtype == dtype
+  chex.assert_type(y, dtype)
   exact = POOLS[name][1](elements(np.float64(x), *args), {k: np.float64(v) for k, v in z.items()})
   rounding = 0 if dtype == jnp.float32 else 0.501 * float(jnp.finfo(dtype).eps)
   assert (np.abs(np.float64(y) - exact) <= rounding * np.abs(exact) + 2e-6 * (1 + np.abs(exact))).all()
@@ -140,10 +141,10 @@ def test_max_and_avg_against_flax(case):
   x = np.float32(np.random.default_rng(1).normal(size=case.shape))
   images = x.reshape(-1, *x.shape[-len(case.window) - 1 :])  # Flax refuses padding pairs for two batch axes
   expected = nn.max_pool(images, *case.args)
-  np.testing.assert_array_equal(max_pool(x, *case.args).reshape(expected.shape), expected)
+  chex.assert_trees_all_equal(max_pool(x, *case.args).reshape(expected.shape), expected, strict=True)
   expected = nn.avg_pool(images, *case.args, count_include_pad=False)
   y = avg_pool(x, *case.args).reshape(expected.shape)
-  np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-6)
+  chex.assert_trees_all_close(y, expected, rtol=1e-6, atol=1e-6, strict=True)
 
 
 def test_lp_at_its_ends():
@@ -151,12 +152,12 @@ def test_lp_at_its_ends():
   x = np.float32(np.random.default_rng(2).normal(size=(3, 6, 7, 2)))
   args = ((3, 2), (2, 2), ((1, 1), (0, 1)))
   r = np.abs(elements(x, *args))
-  np.testing.assert_allclose(lp_pool(x, 1, *args), np.nansum(r, -1), rtol=1e-6)
-  np.testing.assert_array_equal(lp_pool(x, np.inf, *args), np.nanmax(r, -1))
+  chex.assert_trees_all_close(lp_pool(x, 1, *args), np.nansum(r, -1), rtol=1e-6, strict=True)
+  chex.assert_trees_all_equal(lp_pool(x, np.inf, *args), np.nanmax(r, -1), strict=True)
   tile = x[0, :2, :2]
   dx = jax.grad(lambda x: lp_pool(x, 3.5, (2, 2)).sum())(tile)
   y = (np.abs(tile) ** 3.5).sum((0, 1)) ** (1 / 3.5)
-  np.testing.assert_allclose(dx, np.sign(tile) * (np.abs(tile) / y) ** 2.5, rtol=1e-5)
+  chex.assert_trees_all_close(dx, np.sign(tile) * (np.abs(tile) / y) ** 2.5, rtol=1e-5, strict=True)
 
 
 def test_mixed_and_gated_at_their_ends():
@@ -164,9 +165,9 @@ def test_mixed_and_gated_at_their_ends():
   x = np.float32(np.random.default_rng(3).uniform(0.5, 1, (2, 5, 6, 3)))
   args = ((2, 3), (2, 2), "SAME")
   for end, pool in ((0, avg_pool), (1, max_pool)):
-    np.testing.assert_allclose(mixed_pool(x, end, *args), pool(x, *args), rtol=2e-7)
     mask = jnp.full((2, 3), 1e4 * (2 * end - 1))
-    np.testing.assert_allclose(gated_pool(x, mask, *args), pool(x, *args), rtol=2e-7)
+    for y in (mixed_pool(x, end, *args), gated_pool(x, mask, *args)):
+      chex.assert_trees_all_close(y, pool(x, *args), rtol=2e-7, strict=True)
 
 
 def test_soft_pool_gradient_is_the_right_one():
@@ -199,7 +200,7 @@ def test_dpp_is_the_original(variant):
   with jax.enable_x64(True):
     y = detail_preserving_pool(x, alpha, lam, (2, 2), (2, 2), variant=variant, kernel=kernel)
   expected = original_dpp(x, alpha, lam, asym=variant.startswith("asym"), local=local)
-  np.testing.assert_allclose(y, expected, rtol=1e-12)
+  chex.assert_trees_all_close(y, expected, rtol=1e-12, strict=True)
 
 
 def test_dpp_where_it_is_the_average():
@@ -207,10 +208,10 @@ def test_dpp_where_it_is_the_average():
   x = np.float32(np.random.default_rng(5).normal(size=(2, 7, 6, 3)))
   args = ((3, 2), (2, 2), "SAME")
   y = detail_preserving_pool(x, 0.0, 0.0, *args, variant="asym_raw")
-  np.testing.assert_allclose(y, avg_pool(x, *args), rtol=1e-5, atol=1e-6)
+  chex.assert_trees_all_close(y, avg_pool(x, *args), rtol=1e-5, atol=1e-6, strict=True)
   for args in (((2, 1), (2, 1)), ((1, 2), None)):
     y = detail_preserving_pool(x, -3.0, 1.5, *args)
-    np.testing.assert_allclose(y, avg_pool(x, *args), rtol=1e-5, atol=1e-6)
+    chex.assert_trees_all_close(y, avg_pool(x, *args), rtol=1e-5, atol=1e-6, strict=True)
 
 
 @pytest.mark.parametrize("size", [(7, 9), (8, 6)])
@@ -223,13 +224,13 @@ def test_strided_pool_is_a_strided_convolution(size):
     strided = lax.conv_general_dilated(x, kernel, (2, 2), SYMMETRIC, dimension_numbers=NHWC)
     same = lax.conv_general_dilated(x, kernel, (2, 2), "SAME", dimension_numbers=NHWC)
     y = strided_pool(dense, (2, 2))
-  np.testing.assert_allclose(y, strided, rtol=1e-12)
-  np.testing.assert_array_equal(strided_pool(dense, (1, 1)), dense)
-  assert y.shape == same.shape
+  chex.assert_trees_all_close(y, strided, rtol=1e-12, strict=True)
+  chex.assert_trees_all_equal(strided_pool(dense, (1, 1)), dense, strict=True)
+  chex.assert_equal_shape([y, same])
   # Of an even size SAME pads the far side alone: every window lies one element further on.
   assert np.allclose(y, same) == (size[0] % 2 == 1)
   if size[0] % 2 == 0:
-    np.testing.assert_allclose(np.asarray(dense)[:, 1::2, 1::2], same, rtol=1e-12)
+    chex.assert_trees_all_close(np.asarray(dense)[:, 1::2, 1::2], same, rtol=1e-12, strict=True)
 
 
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (2, 3)])
@@ -239,9 +240,9 @@ def test_conv_pool_against_flax(strides):
   conv = nn.Conv(5, (3, 3), strides, SYMMETRIC, bias_init=nn.initializers.normal(1.0))
   expected, variables = conv.init_with_output(jax.random.key(8), x)
   y = conv_pool(x, variables["params"]["kernel"], variables["params"]["bias"], strides)
-  np.testing.assert_allclose(y, nn.relu(expected), rtol=1e-5, atol=1e-5)
+  chex.assert_trees_all_close(y, nn.relu(expected), rtol=1e-5, atol=1e-5, strict=True)
   one = conv_pool(x[0, 0], variables["params"]["kernel"], variables["params"]["bias"], strides)
-  np.testing.assert_allclose(one, y[0, 0], rtol=1e-5, atol=1e-5)
+  chex.assert_trees_all_close(one, y[0, 0], rtol=1e-5, atol=1e-5, strict=True)
 
 
 @pytest.mark.parametrize("args", [((1, 1), "SAME"), ((2, 2), ((1, 2), (0, 1))), ((3, 2), "VALID")])
@@ -252,7 +253,8 @@ def test_depthwise_against_lax(args):
   expected = lax.conv_general_dilated(
     x, kernel[:, :, None], strides, padding, dimension_numbers=NHWC, feature_group_count=5
   )
-  np.testing.assert_allclose(depthwise(x, kernel, strides, padding), expected, rtol=1e-5, atol=1e-5)
+  y = depthwise(x, kernel, strides, padding)
+  chex.assert_trees_all_close(y, expected, rtol=1e-5, atol=1e-5, strict=True)
 
 
 @pytest.mark.parametrize(("window", "strides"), [((3, 3), (1, 1)), ((2, 2), (2, 2)), ((6, 6), (6, 6))])
@@ -266,7 +268,6 @@ def test_depthwise_computes_in_the_asked_dtype(window, strides):
     return y, *back(jnp.sin(y))
 
   (y, dx), (expected, expected_dx) = both(x), both(np.float32(x))
-  np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-6)
-  assert dx.dtype == x.dtype
-  np.testing.assert_array_equal(dx, expected_dx.astype(x.dtype))
-  assert depthwise(x, kernel, strides).dtype == x.dtype
+  chex.assert_trees_all_close(y, expected, rtol=1e-6, atol=1e-6, strict=True)
+  chex.assert_type([dx, depthwise(x, kernel, strides)], x.dtype)
+  chex.assert_trees_all_equal(dx, expected_dx.astype(x.dtype), strict=True)

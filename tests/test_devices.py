@@ -2,7 +2,6 @@
 
 import chex
 import jax
-import numpy as np
 import pytest
 from host_cases import command, finish, launch
 from training_cases import OneDevice, furthest, parameters_after, tiny_config
@@ -54,6 +53,7 @@ def eight(one):
 def test_eight_devices_equal_one(one, eight):
   _, _, params, metrics, bound = one
   for found, others in eight.values():
+    chex.assert_trees_all_equal_shapes_and_dtypes((found, others), (params, metrics))
     assert furthest(params, found) <= bound
     chex.assert_trees_all_close(others, metrics, rtol=1e-2, atol=1e-5)
 
@@ -61,7 +61,7 @@ def test_eight_devices_equal_one(one, eight):
 def test_the_backends_have_the_same_bits(one, eight):
   """Where they sum in the same order: not the statistics of batch norm."""
   if one[1].model.name == "vgg16":
-    chex.assert_trees_all_equal(eight[Pmap][0], eight[Jit][0])
+    chex.assert_trees_all_equal(eight[Pmap][0], eight[Jit][0], strict=True)
   else:
     assert furthest(eight[Pmap][0], eight[Jit][0]) <= one[-1]
 
@@ -86,6 +86,7 @@ def test_a_batch_in_parts(parallel):
   params, metrics = parameters_after(parallel(), config, 10)
   bound = 2 * furthest(params, parameters_after(parallel(), config, 10, perturbation=2e-7)[0])
   found, others = parameters_after(parallel(), config, 10, accumulate=2)
+  chex.assert_trees_all_equal_shapes_and_dtypes((found, others), (params, metrics))
   assert furthest(params, found) <= bound
   chex.assert_trees_all_close(others, metrics, rtol=1e-2, atol=1e-5)
 
@@ -94,7 +95,7 @@ def test_batch_norm_in_parts_is_of_the_parts():
   """The running statistics of four equal parts move as in four steps."""
   config = tiny_config(**named({"batch": 8, "schedule.rate": 0.0}))
   whole, parts = (parameters_after(OneDevice(), config, 1, accumulate=n)[1]["loss"] for n in (1, 4))
-  assert np.isfinite(parts)
+  chex.assert_tree_all_finite((whole, parts))
   assert abs(whole - parts) > 1e-6
 
 

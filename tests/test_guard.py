@@ -1,5 +1,6 @@
 """The guard inside a step, and the diagnosis of a step that it held."""
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -30,7 +31,9 @@ def after(guard, losses, norms=None, results=None):
     hold, watched, more = guard.judge(state, metrics, result)
     old = TrainState(jnp.int32(step), {}, {}, {}, state)
     new = TrainState(jnp.int32(step + 1), {}, {}, {}, watched)
-    state = guard.settle(hold, old, new).guard
+    settled = guard.settle(hold, old, new)
+    chex.assert_trees_all_equal_shapes_and_dtypes(settled, old)
+    state = settled.guard
     assert float(more[HELD]) == float(hold)
     held.append(int(hold))
   return held
@@ -98,8 +101,7 @@ def diagnosed(parallel, change=lambda params: params, pool=PolynomialPool, tx=SG
   state = jax.device_get(state)
   placed = parallel.place_state(state)
   kept, findings = Diagnosis(model, TORCHVISION, tx, parallel, seed=0)(placed, batch, 4)
-  for old, new in zip(jax.tree.leaves(state), jax.tree.leaves(kept), strict=True):
-    np.testing.assert_array_equal(old, new)
+  chex.assert_trees_all_equal(state, kept, strict=True)
   return findings, first_not_finite(findings)
 
 
@@ -152,7 +154,7 @@ def test_an_activation_of_a_pool():
 def test_an_activation():
   findings, first = diagnosed(Pmap(), times("backbone/conv2_1/kernel", 3e38), factory(PolynomialPool))
   assert first == {"kind": "activation", "layer": "backbone/conv2_1"}
-  assert all(np.isfinite(largest) for _, _, largest in findings["layers"])
+  chex.assert_tree_all_finite([largest for _, _, largest in findings["layers"]])
 
 
 def test_a_gradient():

@@ -1,5 +1,6 @@
 """BN-Inception and FCN-8s: parameters, where strides and pools are, how scores are upsampled and summed."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,9 +38,9 @@ def test_shapes():
   sides = {2: (112, 49), 4: (56, 25), 8: (28, 13), 16: (14, 7), 32: (7, 4)}
   assert "pool0" not in features
   for name, feature in features.items():
-    assert feature.shape[1:3] == sides[trunk.grids[name].stride], name
-    if name.startswith("inception"):
-      assert feature.shape[3] == CHANNELS[name.removeprefix("inception_")]
+    channels = CHANNELS[name.removeprefix("inception_")] if name.startswith("inception") else None
+    expected = (1, *sides[trunk.grids[name].stride], channels)
+    chex.assert_shape(feature, expected, custom_message=name)
 
 
 def test_pools_by_site():
@@ -84,6 +85,13 @@ def test_refusals():
   head = FCN8s(3, (Grid(8), Grid(16), Grid(32)), upsampling="cubic")
   with pytest.raises(ValueError, match=r"^upsampling: expected one of bilinear, learned, got 'cubic'"):
     head.init(jax.random.key(0), tuple(jnp.zeros((1, s, s, 2)) for s in (4, 2, 1)))
+  head = FCN8s(3, (Grid(8), Grid(16), Grid(32)))
+  for features, message in (
+    ([(4, 4, 2), (2, 2, 2), (1, 1, 2)], r"rank 3.*features: expected \[N, h, w, C\]"),
+    ([(2, 4, 4, 2), (2, 2, 2, 2), (1, 1, 1, 2)], "features: expected one number of examples"),
+  ):
+    with pytest.raises(AssertionError, match=message):
+      head.init(jax.random.key(0), tuple(map(jnp.zeros, features)))
 
 
 @pytest.mark.parametrize("factor", [2, 4])
@@ -94,7 +102,7 @@ def test_transposed_convolution_starts_as_bilinear_interpolation(factor, offset)
   size = (5 * factor, 6 * factor)
   up, _ = TransposedConvolution(factor, offset, size).init_with_output(jax.random.key(0), jnp.asarray(scores))
   expected = upsample(jnp.asarray(scores), factor, offset, size)
-  assert up.shape == expected.shape
+  chex.assert_trees_all_equal_shapes_and_dtypes(up, expected)
   inside = []
   for cells, pixels in zip(scores.shape[1:3], size, strict=True):
     at = (np.arange(pixels) - offset) / factor

@@ -2,6 +2,7 @@
 
 import functools
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from layer_cases import (
   X,
   apply,
   make,
+  of_shapes,
   started,
 )
 
@@ -78,18 +80,21 @@ def test_every_name(name):
   """Each name builds, initialises with one key, has its parameters in float32 and is its function."""
   pool, shapes, function = LAYERS[name]
   params = started(make(pool))
-  assert jax.tree.map(jnp.shape, params) == shapes
-  assert all(p.dtype == jnp.float32 for p in jax.tree.leaves(params))
+  chex.assert_trees_all_equal_shapes_and_dtypes(params, of_shapes(shapes))
   y = apply(make(pool), params)
-  assert y.shape == (2, 3, 3, 4)
-  np.testing.assert_allclose(y, function(params), rtol=1e-6)
-  assert apply(make(pool), params, X.astype(jnp.bfloat16)).dtype == jnp.bfloat16
+  chex.assert_shape(y, (2, 3, 3, 4))
+  chex.assert_trees_all_close(y, function(params), rtol=1e-6, strict=True)
+  chex.assert_type(apply(make(pool), params, X.astype(jnp.bfloat16)), jnp.bfloat16)
 
 
 def test_every_name_is_tested():
   """The table's names are the contract's, and the cases above miss none."""
   assert " ".join(pp.POOLS) == "max avg lp soft mixed gated dpp strided allconv ppool"
   assert {pool if isinstance(pool, str) else pool[0] for pool, *_ in LAYERS.values()} == set(pp.POOLS)
+
+
+# Of the paper's side branch, at the start.
+CONSTANTS = {"prelu": 0.25, "pointwise": 0, "bias": 20}
 
 
 def test_initial_values():
@@ -108,8 +113,8 @@ def test_initial_values():
   assert not conv["bias"].any()
   branch = started(make("ppool"), x)["alpha"]
   assert np.std(branch["depthwise"]) == pytest.approx((2 / 4) ** 0.5, rel=0.05)
-  for name, value in {"prelu": 0.25, "pointwise": 0, "bias": 20}.items():
-    np.testing.assert_array_equal(branch[name], value)
+  constants = {name: np.full(1024, value, np.float32) for name, value in CONSTANTS.items()}
+  chex.assert_trees_all_equal({name: branch[name] for name in CONSTANTS}, constants, strict=True)
 
 
 @pytest.mark.parametrize(("platform", "maps"), [("cpu", 0), ("tpu", 2), ("cuda", 2)])
@@ -129,9 +134,9 @@ def test_dpp_alpha_stays_at_most_10():
   """As in the original: a parameter above 10 counts as 10, and still receives its gradient."""
   params = started(make("dpp"))
   clamped, above = ({**params, "alpha": jnp.full(4, z)} for z in (10.0, 20.0))
-  np.testing.assert_array_equal(apply(make("dpp"), above), apply(make("dpp"), clamped))
+  chex.assert_trees_all_equal(*(apply(make("dpp"), params) for params in (above, clamped)), strict=True)
   gradient = jax.jit(jax.grad(lambda p: make("dpp").apply({"params": p}, X).sum()))
-  np.testing.assert_array_equal(gradient(above)["alpha"], gradient(clamped)["alpha"])
+  chex.assert_trees_all_equal(gradient(above)["alpha"], gradient(clamped)["alpha"], strict=True)
   assert np.all(gradient(above)["alpha"] != 0)
 
 

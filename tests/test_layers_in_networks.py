@@ -4,6 +4,7 @@ import functools
 import itertools
 import re
 
+import chex
 import flax.linen as nn
 import flax.traverse_util
 import jax
@@ -20,6 +21,7 @@ from layer_cases import (
   X,
   apply,
   make,
+  of_shapes,
   started,
   with_alpha,
 )
@@ -41,18 +43,19 @@ def test_alpha_maps_are_sown(source, jit):
     sown, own = (sown["alpha"], sown["scale"]) if source is Mine else (sown, (2.0,))
     assert isinstance(sown, tuple)
     assert (len(sown), len(own)) == (1, 1)
-    assert sown[0].shape == (2, size, size, 4)
+    chex.assert_shape(sown[0], (2, size, size, 4))
+    chex.assert_type(sown[0], jnp.float32)
     assert wanted is None or np.all(sown[0] == wanted)
-  np.testing.assert_allclose(net.apply({"params": variables["params"]}, X), y, rtol=1e-5)
+  chex.assert_trees_all_close(net.apply({"params": variables["params"]}, X), y, rtol=1e-5, strict=True)
 
 
 def test_a_users_source():
   """A user's module of three lines gives alpha, takes gradients, and lies under <pool>/alpha."""
   layer = make(with_alpha(Mine))
   params = started(layer)
-  assert jax.tree.map(jnp.shape, params) == {"alpha": {"scale": ()}}
+  chex.assert_trees_all_equal_shapes_and_dtypes(params, of_shapes({"alpha": {"scale": ()}}))
   expected = pp.polynomial_pool(X, 2 * nn.sigmoid(pp.avg_pool(X, *TILES)), *TILES)
-  np.testing.assert_allclose(apply(layer, params), expected, rtol=1e-6)
+  chex.assert_trees_all_close(apply(layer, params), expected, rtol=1e-6, strict=True)
   assert jax.grad(lambda p: layer.apply({"params": p}, X).sum())(params)["alpha"]["scale"] > 0
 
 
@@ -63,7 +66,7 @@ def test_pools_of_one_factory_have_their_own_parameters(pool):
   first, second = (params[name] for name in ("pool1", "pool2"))
   name = ("mask",) if pool == "gated" else ("alpha", "depthwise")
   a, b = (flax.traverse_util.flatten_dict(p)[name] for p in (first, second))
-  assert a.shape == b.shape
+  chex.assert_trees_all_equal_shapes_and_dtypes(first, second)
   assert not np.allclose(a, b)
 
 
@@ -111,7 +114,10 @@ def test_a_training_step_moves_alpha():
     y, state = net.apply({"params": params}, X, mutable=["intermediates"])
     return jnp.mean((y - 2) ** 2), [state["intermediates"][p]["alpha"][0] for p in ("pool1", "pool2")]
 
+  chex.clear_trace_counter()
+
   @jax.jit
+  @chex.assert_max_traces(n=1)
   def step(params):
     (value, maps), gradient = jax.value_and_grad(loss, has_aux=True)(params)
     updates, _ = optimizer.update(gradient, optimizer.init(params))
@@ -120,6 +126,6 @@ def test_a_training_step_moves_alpha():
   before, maps, params = step(params)
   after, moved, _ = step(params)
   assert after < before
+  chex.assert_trees_all_equal(maps, jax.tree.map(lambda old: jnp.full_like(old, 3.0), moved), strict=True)
   for old, new in zip(maps, moved, strict=True):
-    np.testing.assert_array_equal(old, 3.0)
     assert jnp.mean(jnp.abs(new - old) > 1e-5) > 0.9

@@ -2,6 +2,7 @@
 
 import re
 
+import chex
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -47,8 +48,9 @@ def test_every_metric_counts_pixels(drawn):
   k, lenient, pairs = drawn
   labels, predictions = np.array(pairs, np.int32).reshape(-1, 2).T
   counts = metrics.confusion(labels, predictions, k, lenient=lenient)
-  assert (counts.dtype, counts.shape) == (np.int64, (k, k + lenient))
-  np.testing.assert_array_equal(counts, by_pixels(pairs, k, lenient=lenient))
+  chex.assert_type(counts, np.int64)
+  chex.assert_shape(counts, (k, k + lenient))
+  chex.assert_trees_all_equal(counts, by_pixels(pairs, k, lenient=lenient), strict=True)
 
   counted = [(i, pair) for i, pair in enumerate(pairs) if pair[0] != 255]
   ious, recalls, weights = [], [], []
@@ -58,14 +60,17 @@ def test_every_metric_counts_pixels(drawn):
     ious.append(len(hits) / len(union) if union else float("nan"))
     recalls.append(len(hits) / len(truth) if truth else float("nan"))
     weights.append(len(truth))
-  np.testing.assert_allclose(metrics.iou(counts), ious, rtol=1e-12)
-  np.testing.assert_allclose(metrics.accuracy(counts), recalls, rtol=1e-12)
-  np.testing.assert_allclose(metrics.mean_iou(counts), mean([v for v in ious if v == v]), rtol=1e-12)
-  np.testing.assert_allclose(metrics.mean_accuracy(counts), mean([v for v in recalls if v == v]), rtol=1e-12)
   weighted = [ious[c] for c in range(k) for _ in range(weights[c])]  # the IoU of each pixel's true class
-  np.testing.assert_allclose(metrics.frequency_weighted_iou(counts), mean(weighted), rtol=1e-12)
-  share = mean([pair[0] == pair[1] for _, pair in counted])
-  np.testing.assert_allclose(metrics.pixel_accuracy(counts), share, rtol=1e-12)
+  expected = {
+    "iou": np.array(ious),
+    "accuracy": np.array(recalls),
+    "mean_iou": mean([v for v in ious if v == v]),
+    "mean_accuracy": mean([v for v in recalls if v == v]),
+    "frequency_weighted_iou": mean(weighted),
+    "pixel_accuracy": mean([pair[0] == pair[1] for _, pair in counted]),
+  }
+  found = {name: getattr(metrics, name)(counts) for name in expected}
+  chex.assert_trees_all_close(found, expected, rtol=1e-12)
 
 
 def test_by_hand():
@@ -142,7 +147,7 @@ def test_ignore(dtype, ignore):
   predictions = np.array([0, 2, 2, 1, 1, 0], np.int32)
   counts = metrics.confusion(labels, predictions, 3, ignore=ignore)
   pairs = list(zip(labels.tolist(), predictions.tolist(), strict=True))
-  np.testing.assert_array_equal(counts, by_pixels(pairs, 3, ignore))
+  chex.assert_trees_all_equal(counts, by_pixels(pairs, 3, ignore), strict=True)
 
 
 @pytest.mark.parametrize("ignore", [-1, 256, 1000])
@@ -199,7 +204,7 @@ def test_counts_beyond_2_to_the_31():
   """A set's sum of counts is exact, and the metrics of it are."""
   one = metrics.confusion(np.repeat([0, 0, 1], 50), np.repeat([0, 1, 1], 50), 2)
   total = sum((one * 2**30 for _ in range(3)), np.zeros_like(one)) + one
-  assert total.dtype == np.int64
+  chex.assert_type(total, np.int64)
   assert total[0, 1] == 50 * (3 * 2**30 + 1) > 2**37
   np.testing.assert_allclose(metrics.iou(total), [1 / 2, 1 / 2], rtol=1e-12)
   assert metrics.pixel_accuracy(total) == pytest.approx(2 / 3, rel=1e-12)
@@ -209,7 +214,7 @@ def test_counts_beyond_2_to_the_31():
 def test_nothing_to_count(labels):
   """An empty image, or one that is all ignored: zero counts, every metric NaN, no warning."""
   counts = metrics.confusion(labels, np.zeros(labels.shape, np.int32), 3)
-  np.testing.assert_array_equal(counts, np.zeros((3, 3)))
+  chex.assert_trees_all_equal(counts, np.zeros((3, 3), np.int64), strict=True)
   assert np.isnan(metrics.iou(counts)).all()
   assert np.isnan(metrics.accuracy(counts)).all()
   names = ("mean_iou", "mean_accuracy", "pixel_accuracy", "frequency_weighted_iou")

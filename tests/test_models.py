@@ -3,12 +3,13 @@
 import functools
 import itertools
 
+import chex
 import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from layer_cases import TILES, X, alpha_of, random_branch
+from layer_cases import TILES, X, alpha_of, of_shapes, random_branch
 
 import ppool_jax as pp
 from ppool_jax import models
@@ -70,7 +71,7 @@ def test_vgg16_features():
   sizes = [(64, 48, 64), (32, 24, 128), (16, 12, 256), (8, 6, 512), (4, 3, 512)]
   expected = {f"conv{s}": (2, *size) for s, size in enumerate(sizes, 1)}
   expected |= {f"pool{s}": (2, h // 2, w // 2, c) for s, (h, w, c) in enumerate(sizes[:4], 1)}
-  assert jax.tree.map(jnp.shape, features) == expected | {"pool5": (2, 4, 3, 512)}
+  chex.assert_trees_all_equal_shapes_and_dtypes(features, of_shapes(expected | {"pool5": (2, 4, 3, 512)}))
   assert trunk.output_stride == 16
 
 
@@ -84,13 +85,12 @@ def test_features_are_what_their_names_say():
     taps = np.concatenate([padded[:, i : i + 8, j : j + 16] for i in range(3) for j in range(3)], -1)
     kernel, bias = (np.asarray(params[name][part]) for part in ("kernel", "bias"))
     x = np.maximum(taps @ kernel.reshape(-1, 4) + bias, 0)
-  np.testing.assert_allclose(features["conv1"], x, rtol=1e-4, atol=1e-5)
+  chex.assert_trees_all_close(features["conv1"], x, rtol=1e-4, atol=1e-5, strict=True)
   tiles = features["conv1"].reshape(4, 4, 2, 8, 2, 4)
-  np.testing.assert_array_equal(features["pool1"], tiles.max((2, 4)))
+  chex.assert_trees_all_equal(features["pool1"], tiles.max((2, 4)), strict=True)
   last = np.pad(features["conv3"], ((0, 0), (0, 1), (0, 1), (0, 0)), mode="edge")
-  np.testing.assert_array_equal(
-    features["pool3"], np.max([last[:, i : i + 2, j : j + 4] for i in (0, 1) for j in (0, 1)], 0)
-  )
+  largest = np.max([last[:, i : i + 2, j : j + 4] for i in (0, 1) for j in (0, 1)], 0)
+  chex.assert_trees_all_equal(features["pool3"], largest, strict=True)
 
 
 def test_pools_by_stage():
@@ -127,7 +127,8 @@ def test_logits_have_the_images_size(size):
     model = models.build(name, 7, pool="ppool", head="fc", dtype=jnp.bfloat16)
     image = jnp.zeros((2, *size, 3), jnp.float32)
     logits = jax.eval_shape(lambda x, model=model: model.init_with_output(jax.random.key(0), x)[0], image)
-    assert (logits.shape, logits.dtype) == ((2, *size, 7), jnp.float32)
+    chex.assert_shape(logits, (2, *size, 7))
+    chex.assert_type(logits, jnp.float32)
 
 
 def test_odd_sizes_stay_aligned():
@@ -135,9 +136,30 @@ def test_odd_sizes_stay_aligned():
   model = tiny("ppool")
   variables = started(model)
   whole = run(model, variables, np.pad(IMAGE, ((0, 0), (0, 3), (0, 3), (0, 0))))
-  assert whole.shape == (4, 12, 20, 3)
-  np.testing.assert_allclose(run(model, variables), whole[:, :9, :17], rtol=1e-5, atol=1e-7)
+  chex.assert_shape(whole, (4, 12, 20, 3))
+  chex.assert_trees_all_close(run(model, variables), whole[:, :9, :17], rtol=1e-5, atol=1e-7, strict=True)
   assert np.ptp(whole) > 1e-3
+
+
+class HalfResolutionHead(LinearHead):
+  """Gives a score for every second cell."""
+
+  def __call__(self, x, train=False, places=None):
+    return super().__call__(x[:, ::2, ::2])
+
+
+def test_shapes_are_asserted_while_tracing():
+  """What has no shape that can be meant is refused before anything runs, by the argument's name."""
+  for image, message in ((IMAGE[0], r"\(9, 17, 3\).*images: expected \[N, H, W, 3\]"),
+                         (IMAGE[..., :1], r"\(4, 9, 17, 1\).*images: expected \[N, H, W, 3\]")):  # fmt: skip
+    with pytest.raises(AssertionError, match=message):
+      jax.eval_shape(tiny().init, KEY, image)
+  with pytest.raises(AssertionError, match=r"3, 5\).*2, 3\).*scores: expected the resolution of 'pool3'"):
+    jax.eval_shape(tiny(head=HalfResolutionHead(3)).init, KEY, IMAGE)
+  with pytest.raises(AssertionError, match=r"rank 3 .*scores: expected \[N, h, w, C\]"):
+    models.upsample(IMAGE[0], 2)
+  with pytest.raises(AssertionError, match=r"int32.*scores: expected a floating dtype"):
+    models.upsample(IMAGE.astype(int), 2)
 
 
 @pytest.mark.parametrize("factor", [2, 3, 16])
@@ -153,7 +175,7 @@ def test_upsampling_is_bilinear_with_half_pixel_centres(factor):
     return np.take(x, low, axis) * (1 - share) + np.take(x, low + 1, axis) * share
 
   expected = along(along(scores, 1), 2)
-  np.testing.assert_allclose(models.upsample(jnp.array(scores), factor), expected, rtol=1e-5, atol=1e-6)
+  chex.assert_trees_all_close(models.upsample(jnp.array(scores), factor), expected, rtol=1e-5, atol=1e-6)
 
 
 @functools.cache
@@ -167,11 +189,11 @@ def mini(pool):
 def test_every_pool_in_a_network(pool):
   """Finite logits; and whatever the pool, convolutions and head begin as with max pooling."""
   logits, variables = mini(pool)
-  assert np.isfinite(logits).all()
+  chex.assert_shape(logits, (*IMAGE.shape[:3], 3))
+  chex.assert_tree_all_finite((logits, variables))
   assert np.ptp(logits) > 1e-3
   first, found = (flat(v["params"]) for v in (mini("max")[1], variables))
-  for path, value in first.items():
-    np.testing.assert_array_equal(found[path], value, err_msg=path)
+  chex.assert_trees_all_equal({path: found[path] for path in first}, first, strict=True)
   assert all("/pool" in path for path in set(found) - set(first))
 
 
@@ -179,13 +201,12 @@ def test_bfloat16():
   """Computed in bfloat16, from float32 parameters to float32 logits."""
   model = models.build("vgg_mini", 3, pool="ppool", dtype=jnp.bfloat16)
   high, variables = mini("ppool")
-  for leaf in jax.tree.leaves(jax.eval_shape(model.init, KEY, IMAGE)):
-    assert leaf.dtype == jnp.float32
+  chex.assert_type(jax.tree.leaves(jax.eval_shape(model.init, KEY, IMAGE)), jnp.float32)
   trunk = models.backbone("vgg16", dtype=jnp.bfloat16)
-  for feature in jax.eval_shape(lambda: trunk.init_with_output(KEY, jnp.zeros((1, 32, 32, 3)))[0]).values():
-    assert feature.dtype == jnp.bfloat16
+  features = jax.eval_shape(lambda: trunk.init_with_output(KEY, jnp.zeros((1, 32, 32, 3)))[0])
+  chex.assert_type(jax.tree.leaves(features), jnp.bfloat16)
   low = run(model, variables)
-  assert low.dtype == jnp.float32
+  chex.assert_type(low, jnp.float32)
   assert 0 < np.max(np.abs(low - high)) < 0.03 * np.max(np.abs(high))
 
 
@@ -202,12 +223,12 @@ def test_dropout_depends_on_the_key_and_the_place():
   whole = dropped(IMAGE, None, 1)
   for pair in ([0, 1], [2, 3]):
     half = dropped(IMAGE[jnp.array(pair)], jnp.array(pair), 1)
-    np.testing.assert_allclose(half, whole[jnp.array(pair)], rtol=1e-5, atol=1e-7)
+    chex.assert_trees_all_close(half, whole[jnp.array(pair)], rtol=1e-5, atol=1e-7, strict=True)
   same = dropped(IMAGE[jnp.array([0, 0])], jnp.array([0, 5]), 1)
   still = run(model, variables)
   for other in (same[1], dropped(IMAGE[:2], jnp.array([0, 1]), 2)[0], still[0]):
     assert not np.allclose(same[0], other)
-  np.testing.assert_array_equal(run(model, variables, rngs={"dropout": KEY}), still)
+  chex.assert_trees_all_equal(run(model, variables, rngs={"dropout": KEY}), still, strict=True)
   with pytest.raises(flax.errors.InvalidRngError):
     jax.eval_shape(functools.partial(model.apply, train=True), variables, IMAGE)
 
@@ -237,8 +258,10 @@ def test_gradients_reach_every_parameter():
   gradient = jax.jit(jax.grad(lambda p: jnp.sum(model.apply({**variables, "params": p}, IMAGE) ** 2)))
   moved = jax.tree.map_with_path(lambda path, p: p + 0.1 * ("pointwise" in str(path)), params)
   for at, still in ((params, ("depthwise", "prelu")), (moved, ())):
-    for path, g in flat(gradient(at)).items():
-      assert np.isfinite(g).all(), path
+    found = gradient(at)
+    chex.assert_tree_all_finite(found)
+    chex.assert_trees_all_equal_shapes_and_dtypes(found, at)
+    for path, g in flat(found).items():
       assert np.any(g) != path.endswith(still), path
 
 
@@ -257,8 +280,8 @@ def test_alpha_by_name(alpha, initial, ends):
 
 
 @pytest.mark.parametrize(("alpha", "error", "words"), [
-  ("side_brunch", ValueError, r"log_side_branch, channel, layer, got 'side_brunch'"),
-  (("channel", {"cap": 1}), TypeError, r"'channel' takes initial, per, range_map, got 'cap'"),
+  ("side_brunch", ValueError, r"log_side_branch, channel, layer, .*got 'side_brunch'"),
+  (("channel", {"capp": 1}), TypeError, r"'channel' takes initial, per, range, cap, got 'capp'"),
 ])  # fmt: skip
 def test_unknown_alphas(alpha, error, words):
   with pytest.raises(error, match=f"^alpha: .*{words}"):

@@ -1,9 +1,11 @@
 """Every network of the paper with every pool: shapes, refusals, negative inputs, training."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from absl.testing import parameterized
 from network_cases import KEY, abstract, count, losses, relative, seen_by_polynomial_pools, varied
 
 import ppool_jax as pp
@@ -30,7 +32,35 @@ def test_builds_with_every_pool(name, pool):
     return
   image = jnp.zeros((1, 65, 48, 3))
   logits = jax.eval_shape(lambda x: model.init_with_output(KEY, x)[0], image)
-  assert (logits.shape, logits.dtype) == ((1, 65, 48, 5), jnp.float32)
+  chex.assert_shape(logits, (1, 65, 48, 5))
+  chex.assert_type(logits, jnp.float32)
+
+
+class VariantsTest(chex.TestCase):
+  """A network with jit, without, and with `pmap`."""
+
+  @chex.variants(with_jit=True, without_jit=True, with_pmap=True)
+  @parameterized.parameters("max", "ppool")
+  def test_logits_and_gradients(self, pool):
+    """A batch's logits are those of its examples one by one; gradients are finite and like the parameters."""
+    model = models.build("vgg_mini", 3, pool=pool, width=0.125)
+    images = np.random.default_rng(0).standard_normal((2, 8, 12, 3)).astype(np.float32)
+    variables = varied(model, images)
+
+    @self.variant
+    def found(params, images):
+      def loss(params):
+        logits = model.apply({**variables, "params": params}, images)
+        return (logits**2).sum(), logits
+
+      return jax.grad(loss, has_aux=True)(params)
+
+    gradient, logits = found(variables["params"], images)
+    chex.assert_tree_all_finite((gradient, logits))
+    chex.assert_trees_all_equal_shapes_and_dtypes(gradient, variables["params"])
+    single = jax.jit(model.apply)
+    expected = np.concatenate([single(variables, image[None]) for image in images])
+    chex.assert_trees_all_close(logits, expected, rtol=1e-4, atol=1e-5, strict=True)
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -39,13 +69,15 @@ def test_bfloat16(name):
   images = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype(np.float32)
   low, high = (models.build(name, 5, pool="ppool", width=0.25, dtype=d) for d in (jnp.bfloat16, None))
   variables = varied(low, images)
-  assert {leaf.dtype for leaf in jax.tree.leaves(abstract(low))} == {jnp.dtype("float32")}
+  chex.assert_type(jax.tree.leaves(abstract(low)), jnp.float32)
   features = jax.eval_shape(
     low.backbone.apply, {k: v["backbone"] for k, v in variables.items() if "backbone" in v}, images
   )
-  assert {feature.dtype for feature in jax.tree.leaves(features)} == {jnp.dtype("bfloat16")}
+  assert features
+  chex.assert_type(jax.tree.leaves(features), jnp.bfloat16)
   logits, expected = (jax.jit(model.apply)(variables, images) for model in (low, high))
-  assert logits.dtype == jnp.float32
+  chex.assert_trees_all_equal_shapes_and_dtypes(logits, expected)
+  chex.assert_type(logits, jnp.float32)
   assert 0 < relative(logits, expected) < 0.1
 
 
@@ -84,7 +116,7 @@ def test_training_lowers_the_loss_of_vgg16_with_every_pool(pool):
 def check_training(model):
   normalised = "batch_stats" in abstract(model)
   found = losses(model, rate=1e-3 if normalised else 3e-4)
-  assert np.isfinite(found).all()
+  chex.assert_tree_all_finite(found)
   assert found[-1] < 0.85 * found[0], found
 
 

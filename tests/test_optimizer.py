@@ -2,6 +2,7 @@
 
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import ml_collections
@@ -35,8 +36,9 @@ def run(params, gradients, groups=ONE, momentum=0.0, weight_decay=0.0, clip_norm
   tx = make_optimizer(config, schedule(**{"kind": "constant", **fields}), params)
   state, update = tx.init(params), jax.jit(tx.update)
   for gradient in gradients:
-    updates, state = update(jax.tree.map(jnp.float32, gradient), state, params)
-    params = optax.apply_updates(params, updates)
+    updates, after = update(jax.tree.map(jnp.float32, gradient), state, params)
+    chex.assert_trees_all_equal_shapes_and_dtypes((updates, after), (params, state))
+    params, state = optax.apply_updates(params, updates), after
   return params
 
 
@@ -78,7 +80,7 @@ def test_multipliers_and_decay(optimizer):
       w -= 0.1 * lr * velocity
     return w
 
-  jax.tree.map(lambda w, got: np.testing.assert_allclose(got, by_hand(w), rtol=1e-5), params, moved)
+  chex.assert_trees_all_close(moved, jax.tree.map(by_hand, params), rtol=1e-5)
 
 
 def test_adam_group():
@@ -108,9 +110,8 @@ def test_clipping_is_by_group():
     {"big": {"x": 30.0, "y": 40.0}, "small": 4.0},
   )
   moved = run(params, [gradient], groups, clip_norm=5.0, weight_decay=0.5)
-  assert moved["big"]["x"] == pytest.approx(1 - 0.1 * (3 + 0.5), rel=1e-5)
-  assert moved["big"]["y"] == pytest.approx(1 - 0.1 * (4 + 0.5), rel=1e-5)
-  assert moved["small"] == pytest.approx(1 - 0.1 * 4, rel=1e-5)
+  expected = {"big": {"x": 1 - 0.1 * (3 + 0.5), "y": 1 - 0.1 * (4 + 0.5)}, "small": 1 - 0.1 * 4}
+  chex.assert_trees_all_close(moved, expected, rtol=1e-5)
   assert run(params, [gradient], groups)["big"]["y"] == pytest.approx(-3)
 
 
@@ -180,20 +181,36 @@ def test_shipped_groups_cover_every_parameter_once(groups, i):
     assert pool == {"alpha"} if "ppool" in POOLS[i] else "alpha" not in pool
 
 
-def test_pixel_losses():
-  """Cross entropy of valid pixels and its gradient; exactly zero where ignored, even if all are."""
-  logits = np.random.default_rng(0).normal(0, 3, (2, 2, 3, 4)).astype(np.float32)
-  labels = np.array([[[0, 255, 3], [1, 2, 255]], [[255, 255, 3], [0, 0, 1]]], np.uint8)
-  valid = labels != 255
-  share = np.exp(logits.astype(float)) / np.exp(logits.astype(float)).sum(-1, keepdims=True)
-  truth = np.eye(4)[np.where(valid, labels, 0)]
-  total = jax.jit(jax.value_and_grad(lambda z, y: pixel_losses(z, y).sum()))
-  losses = pixel_losses(jnp.array(logits), jnp.array(labels))
-  np.testing.assert_allclose(losses, np.where(valid, -np.log((share * truth).sum(-1)), 0), rtol=1e-5)
-  np.testing.assert_allclose(
-    total(logits, labels)[1], (share - truth) * valid[..., None], rtol=1e-4, atol=1e-6
-  )
-  assert not np.any(total(logits, labels)[1][~valid])
-  value, gradient = total(logits, np.full_like(labels, 255))
-  assert value == 0
-  assert not np.any(gradient)
+LOGITS = np.random.default_rng(0).normal(0, 3, (2, 2, 3, 4)).astype(np.float32)
+LABELS = np.array([[[0, 255, 3], [1, 2, 255]], [[255, 255, 3], [0, 0, 1]]], np.uint8)
+
+
+class PixelLossesTest(chex.TestCase):
+  """Cross entropy with jit, without, with `pmap`, and for a batch on a device and in NumPy."""
+
+  @chex.all_variants
+  def test_values_and_gradients(self):
+    """Of valid pixels; exactly zero where ignored, even if all are."""
+    valid = LABELS != 255
+    share = np.exp(LOGITS.astype(float)) / np.exp(LOGITS.astype(float)).sum(-1, keepdims=True)
+    truth = np.eye(4)[np.where(valid, LABELS, 0)]
+    total = self.variant(jax.value_and_grad(lambda z, y: pixel_losses(z, y).sum()))
+    losses = self.variant(pixel_losses)(LOGITS, LABELS)
+    chex.assert_type(losses, np.float32)
+    expected = np.where(valid, -np.log((share * truth).sum(-1)), 0)
+    chex.assert_trees_all_close(losses, expected, rtol=1e-5)
+    gradient = total(LOGITS, LABELS)[1]
+    chex.assert_trees_all_close(gradient, (share - truth) * valid[..., None], rtol=1e-4, atol=1e-6)
+    assert not np.any(gradient[~valid])
+    nothing = total(LOGITS, np.full_like(LABELS, 255))
+    chex.assert_trees_all_equal(nothing, (np.float32(0), np.zeros_like(LOGITS)), strict=True)
+
+
+def test_pixel_losses_of_other_shapes_are_refused():
+  """Labels of another size would be broadcast to a loss of other pixels."""
+  for logits, labels, message in (
+    (LOGITS, LABELS[:1], r"\(1, 2, 3\).*labels: expected \[N, H, W\] of the logits"),
+    (LOGITS[0], LABELS[0], r"rank 3.*logits: expected \[N, H, W, K\]"),
+  ):
+    with pytest.raises(AssertionError, match=message):
+      jax.eval_shape(pixel_losses, logits, labels)

@@ -2,6 +2,7 @@
 
 import re
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -105,5 +106,6 @@ def test_numbers_of_any_kind_are_accepted(alpha):
   """alpha is a number or a real array of any type; x may be a NumPy array."""
   x = np.float32(np.random.default_rng(0).uniform(size=X.shape))
   y = polynomial_pool(x, alpha, (2, 2), (2, 2))
-  assert y.dtype == np.float32
-  np.testing.assert_array_equal(y, polynomial_pool(jnp.asarray(x), 2.0, [2, 2], [2, 2], [(0, 0), (0, 0)]))
+  chex.assert_type(y, np.float32)
+  expected = polynomial_pool(jnp.asarray(x), 2.0, [2, 2], [2, 2], [(0, 0), (0, 0)])
+  chex.assert_trees_all_equal(y, expected, strict=True)

@@ -2,6 +2,7 @@
 
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -63,8 +64,9 @@ def test_float64_gradients(geometry, shift):
   with jax.enable_x64(True):
     dx, dalpha = gradients(x, alpha, cotangent, args, shift=shift, floor=0.25)
   exact = ref.pullback(x, alpha, cotangent, *args, shift=shift, floor=0.25)
-  np.testing.assert_allclose(dx, np.float64(exact[0]), rtol=1e-12, atol=1e-12)
-  np.testing.assert_allclose(dalpha, np.float64(exact[1]), rtol=1e-12, atol=1e-12)
+  chex.assert_trees_all_close(
+    (dx, dalpha), jax.tree.map(np.float64, exact), rtol=1e-12, atol=1e-12, strict=True
+  )
 
 
 SECOND_ORDER = {
@@ -99,9 +101,8 @@ def test_float32_gradients_are_finite_for_non_negative_input(alpha):
   exponents = np.full((len(x), 1, 1), alpha, np.float32)
   dx, dalpha = gradients(x, exponents, np.ones_like(exponents), ((4,),))
   exact_dx, exact_dalpha = ref.pullback(x, exponents, np.ones(exponents.shape), (4,))
-  assert np.isfinite(dx).all()
   bounded = x.max((1, 2)) <= 1e37
-  assert np.isfinite(dalpha[bounded]).all()
+  chex.assert_tree_all_finite({"dx": dx, "dalpha": dalpha[bounded]})
   if alpha > 110:
     return  # alpha * log is rounded to float32: beyond it steep weights are known to no useful precision
   tolerance = 1e-5 * max(1, alpha)
@@ -121,8 +122,9 @@ def test_float32_gradients_are_finite_for_mixed_signs(alpha):
   exponents = np.full((len(x), 1, 1), alpha, np.float32)
   exact_dx, exact_dalpha = ref.pullback(x, exponents, np.ones(exponents.shape), (4,))
   dx, dalpha = gradients(x, exponents, np.ones_like(exponents), ((4,),))
-  assert np.isfinite(dx[np.abs(exact_dx) < info.max]).all()
-  assert np.isfinite(dalpha[np.abs(exact_dalpha) < info.max]).all()
+  chex.assert_tree_all_finite(
+    {"dx": dx[np.abs(exact_dx) < info.max], "dalpha": dalpha[np.abs(exact_dalpha) < info.max]}
+  )
 
 
 @pytest.mark.parametrize("alpha_dtype", [jnp.float32, jnp.bfloat16, jnp.float64])
@@ -135,11 +137,11 @@ def test_dtypes(x_dtype, alpha_dtype):
     alpha = jnp.asarray(rng.uniform(0, 4, (2, 2, 2, 2)), alpha_dtype)
     y, back = jax.vjp(lambda x, a: polynomial_pool(x, a, (2, 2), (2, 2)), x, alpha)
     dx, dalpha = back(jnp.ones_like(y))
-    assert (y.dtype, dx.dtype, dalpha.dtype) == (x_dtype, x_dtype, alpha_dtype)
+    chex.assert_type([y, dx, dalpha], [x_dtype, x_dtype, alpha_dtype])
     exact = ref.pullback(np.float64(x), np.float64(alpha), np.ones(y.shape), (2, 2), (2, 2))
     for ours, true in zip((dx, dalpha), exact, strict=True):
       eps = float(max(jnp.finfo(ours.dtype).eps, jnp.finfo(x_dtype).eps))
-      np.testing.assert_allclose(np.float64(ours), np.float64(true), atol=4 * eps, rtol=4 * eps)
+      chex.assert_trees_all_close(np.float64(ours), np.float64(true), atol=4 * eps, rtol=4 * eps, strict=True)
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (4, 3), (2, 1, 1, 1), (1, 4, 1, 3)])
@@ -154,8 +156,8 @@ def test_gradient_of_a_broadcast_alpha(shape):
   full_dx, full = gradients(x, np.broadcast_to(alpha, cotangent.shape), cotangent, args)
   lead = full.ndim - len(shape)
   axes = (*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1))
-  np.testing.assert_allclose(dalpha, full.sum(axes).reshape(shape), rtol=1e-5, atol=1e-6)
-  np.testing.assert_allclose(dx, full_dx, rtol=1e-5, atol=1e-6)
+  summed = full.sum(axes).reshape(shape)
+  chex.assert_trees_all_close((dx, dalpha), (full_dx, summed), rtol=1e-5, atol=1e-6, strict=True)
 
 
 def test_homogeneous_gradient():

@@ -1,5 +1,6 @@
 """The ends of the range of alpha (promise 2), any geometry, and the authors' worked example."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,11 +59,10 @@ def test_any_geometry_against_the_formula(case, seed):
   x = np.float32(rng.integers(-3, 6, case.shape) / 4)
   alpha = np.float32(rng.choice([0, 0.3, 1, 6, 35, np.inf], ref.out_shape(case.shape, *case.args)))
   y, dx, dalpha = results(lambda x, a: polynomial_pool(x, a, *case.args), x, alpha)
-  assert y.shape == alpha.shape
-  exact_dx, exact_dalpha = ref.pullback(x, alpha, cotangent_like(alpha.shape), *case.args)
-  np.testing.assert_allclose(y, np.float64(ref.pool(x, alpha, *case.args)), rtol=3e-6, atol=3e-6)
-  np.testing.assert_allclose(dx, np.float64(exact_dx), rtol=3e-5, atol=3e-5)
-  np.testing.assert_allclose(dalpha, np.float64(exact_dalpha), rtol=3e-5, atol=3e-5)
+  chex.assert_equal_shape([y, dalpha, alpha])
+  chex.assert_trees_all_close(y, np.float64(ref.pool(x, alpha, *case.args)), rtol=3e-6, atol=3e-6)
+  exact = jax.tree.map(np.float64, ref.pullback(x, alpha, cotangent_like(alpha.shape), *case.args))
+  chex.assert_trees_all_close((dx, dalpha), exact, rtol=3e-5, atol=3e-5)
 
 
 @settings(max_examples=8)
@@ -70,8 +70,7 @@ def test_any_geometry_against_the_formula(case, seed):
 def test_alpha_zero_is_average_pooling(case, seed):
   """Promise 2: alpha = 0 is Flax's average pooling without padding, value and gradient, zeros included."""
   x = np.float32(np.random.default_rng(seed).integers(-3, 6, case.shape) / 4)
-  for mine, theirs in zip(ours(0.0, x, case.args), flax(0.0, x, case.args), strict=True):
-    np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-6)
+  chex.assert_trees_all_close(ours(0.0, x, case.args), flax(0.0, x, case.args), rtol=1e-6, atol=1e-6)
 
 
 @settings(max_examples=8)
@@ -81,8 +80,8 @@ def test_alpha_infinity_is_max_pooling(case, seed):
   x = distinct(np.random.default_rng(seed), case.shape)
   y, dx = ours(np.inf, x, case.args)
   most, most_dx = flax(np.inf, x, case.args)
-  np.testing.assert_array_equal(y, most)
-  np.testing.assert_allclose(dx, most_dx, rtol=1e-6)
+  chex.assert_trees_all_equal(y, most, strict=True)
+  chex.assert_trees_all_close(dx, most_dx, rtol=1e-6, strict=True)
 
 
 @pytest.mark.parametrize("alpha", [0.0, np.inf])
@@ -91,8 +90,9 @@ def test_limits_on_many_windows(alpha):
   x = distinct(np.random.default_rng(1), LARGE[0]) - np.float32(0.25)
   (y, dx), (flax_y, flax_dx) = ours(alpha, x, LARGE[1]), flax(alpha, x, LARGE[1])
   assert alpha == 0 or flax_y.min() > 0
-  np.testing.assert_allclose(y, flax_y, rtol=0 if alpha else 1e-6, atol=0 if alpha else 1e-6)
-  np.testing.assert_allclose(dx, flax_dx, rtol=1e-6)
+  tolerance = 0 if alpha else 1e-6
+  chex.assert_trees_all_close(y, flax_y, rtol=tolerance, atol=tolerance, strict=True)
+  chex.assert_trees_all_close(dx, flax_dx, rtol=1e-6, strict=True)
 
 
 @pytest.mark.parametrize("pool", [lambda x, *a: polynomial_pool(x, np.inf, *a), max_pool])
@@ -105,17 +105,15 @@ def test_ties_share_the_maximum_gradient(pool):
   for place, slices in ref.places(shape[1:3], *args):
     tie = x[:, *slices] == x[:, *slices].max((1, 2), keepdims=True)
     expected[:, *slices] += cotangent[:, *place][:, None, None] * tie / tie.sum((1, 2), keepdims=True)
-  np.testing.assert_array_equal(y, np.asarray(linen.max_pool(x, *args)))
-  np.testing.assert_allclose(dx, expected, rtol=1e-6)
+  chex.assert_trees_all_equal(y, linen.max_pool(x, *args), strict=True)
+  chex.assert_trees_all_close(dx, expected, rtol=1e-6)
 
 
 def test_max_pool_of_negative_input():
   """Padding is in no window of `max_pool` either, value and gradient: it is not the maximum of negatives."""
   x = distinct(np.random.default_rng(3), LARGE[0]) - np.float32(2)
-  for mine, theirs in zip(
-    results(lambda x: max_pool(x, *LARGE[1]), x), flax(np.inf, x, LARGE[1]), strict=True
-  ):
-    np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+  found = results(lambda x: max_pool(x, *LARGE[1]), x)
+  chex.assert_trees_all_close(found, flax(np.inf, x, LARGE[1]), rtol=1e-6, strict=True)
 
 
 def test_limits_are_approached_continuously():
@@ -129,9 +127,8 @@ def test_all_zero_window():
   """Promise 2: a window of zeros pools to 0 for every alpha; its gradient is shared, dalpha is 0."""
   alpha = np.float32([0, 1, 35, np.inf]).reshape(4, 1, 1)
   y, dx, dalpha = results(lambda x, a: polynomial_pool(x, a, (4,)), np.zeros((4, 4, 1), np.float32), alpha)
-  np.testing.assert_array_equal(y, 0)
-  np.testing.assert_allclose(dx, np.broadcast_to(cotangent_like((4, 1, 1)) / 4, (4, 4, 1)), rtol=1e-6)
-  np.testing.assert_array_equal(dalpha, 0)
+  chex.assert_trees_all_equal((y, dalpha), (np.zeros_like(alpha),) * 2, strict=True)
+  chex.assert_trees_all_close(dx, np.broadcast_to(cotangent_like((4, 1, 1)) / 4, (4, 4, 1)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("top", [-1.0, -1e-3, -1e30])
@@ -140,9 +137,9 @@ def test_window_without_positive_element_is_the_mean(top):
   x = np.float32([1, 2, 3, 6]).reshape(1, 4, 1) * np.float32(top) * np.ones((4, 1, 1), np.float32)
   alpha = np.float32([0, 1, 35, np.inf]).reshape(4, 1, 1)
   y, dx, dalpha = results(lambda x, a: polynomial_pool(x, a, (4,)), x, alpha)
-  np.testing.assert_allclose(y, np.full((4, 1, 1), 3 * top), rtol=1e-6)
-  np.testing.assert_allclose(dx, np.broadcast_to(cotangent_like((4, 1, 1)) / 4, (4, 4, 1)), rtol=1e-6)
-  np.testing.assert_array_equal(dalpha, 0)
+  equal = np.broadcast_to(cotangent_like((4, 1, 1)) / 4, (4, 4, 1))
+  chex.assert_trees_all_close((y, dx), (np.full((4, 1, 1), 3 * top), equal), rtol=1e-6)
+  chex.assert_trees_all_equal(dalpha, np.zeros_like(alpha), strict=True)
 
 
 def test_authors_example():

@@ -2,6 +2,7 @@
 
 import functools
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ GEOMETRIES = {
   "3-D": ((2, 4, 4, 6, 2), (2, 2, 3), "VALID"),
   "one example": ((6, 6, 2), (3, 3), "VALID"),
 }
-close = functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6)
+close = functools.partial(chex.assert_trees_all_close, rtol=1e-6, atol=1e-6, strict=True)
 
 
 def for_tpu(*operands, default, **by_platform):
@@ -73,7 +74,7 @@ def test_the_same_function(on_tpu, name, shift):
   shape, window, padding = GEOMETRIES[name]
   operands = data(shape, window, padding)
   program = functools.partial(everything, window, padding, shift)
-  jax.tree.map(close, on_tpu(program, *operands), jax.jit(program)(*operands))
+  close(on_tpu(program, *operands), jax.jit(program)(*operands))
 
 
 @pytest.mark.parametrize("name", ["2x2", "rows and columns that are left over", "padded"])
@@ -83,10 +84,9 @@ def test_bfloat16(on_tpu, name):
   x, alpha, dy = data(shape, window, padding)
   operands = x.astype(jnp.bfloat16), alpha, dy.astype(jnp.bfloat16)
   program = functools.partial(everything, window, padding, None)
-  ulp = functools.partial(np.testing.assert_allclose, rtol=2**-7, atol=1e-6)
   found, expected = on_tpu(program, *operands), jax.jit(program)(*operands)
-  assert [a.dtype for a in jax.tree.leaves(found)] == [a.dtype for a in jax.tree.leaves(expected)]
-  jax.tree.map(lambda a, b: ulp(np.float32(a), np.float32(b)), found, expected)
+  chex.assert_trees_all_equal_shapes_and_dtypes(found, expected)
+  chex.assert_trees_all_close(found, expected, rtol=2**-7, atol=1e-6)
 
 
 @pytest.mark.parametrize("width", [6, 7])
@@ -105,14 +105,14 @@ def test_a_layer(on_tpu, width):
   both = jax.value_and_grad(lambda v, x: (layer.apply(v, x) ** 2).sum(), (0, 1))
   found, expected = on_tpu(both, variables, x), jax.jit(both)(variables, x)
   assert width == 6 or jnp.any(expected[1][1][:, :, -1])
-  jax.tree.map(close, found, expected)
+  close(found, expected)
 
 
 def test_vmap(on_tpu):
   shape, window, padding = GEOMETRIES["2x2"]
   operands = data(shape, window, padding)
   program = jax.vmap(functools.partial(everything, window, padding, None))
-  jax.tree.map(close, on_tpu(program, *operands), jax.jit(program)(*operands))
+  close(on_tpu(program, *operands), jax.jit(program)(*operands))
 
 
 def test_other_windows_have_one_formulation(on_tpu):
@@ -120,7 +120,7 @@ def test_other_windows_have_one_formulation(on_tpu):
   x = np.float32(np.random.default_rng(0).normal(size=(2, 12, 12, 3)))
   for window, strides in (((3, 3), (2, 2)), ((6, 6), (6, 6))):
     pool = functools.partial(polynomial_pool, alpha=2.0, window_shape=window, strides=strides)
-    np.testing.assert_array_equal(on_tpu(pool, x), pool(x))
+    chex.assert_trees_all_equal(on_tpu(pool, x), pool(x), strict=True)
 
 
 @pytest.fixture

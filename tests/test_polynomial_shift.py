@@ -1,5 +1,6 @@
 """Which elements `polynomial_pool` looks at: homogeneity, padding, and the scopes of the shift."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,7 +36,7 @@ def test_padding_is_in_no_window():
   for place, slices in ref.places(x.shape[1:3], *ARGS):
     at, part = (slice(None), *place, slice(None)), x[:, *slices]
     alone = ref.pool(part, alpha[at][:, None, None], part.shape[1:3])[:, 0, 0]
-    np.testing.assert_allclose(y[at], np.float64(alone), rtol=2e-6, atol=2e-6)
+    chex.assert_trees_all_close(y[at], np.float64(alone), rtol=2e-6, atol=2e-6)
 
 
 def test_padding_stays_out_of_the_shift():
@@ -56,6 +57,7 @@ def test_shifted_values(shift):
   alpha = np.float32(rng.choice([0, 0.5, 3, 20, 35, np.inf], ref.out_shape(x.shape, *ARGS)))
   y = np.asarray(jax.jit(lambda x: polynomial_pool(x, alpha, *ARGS, shift=shift))(x))
   exact = ref.pool(x, alpha, *ARGS, shift=shift)
+  chex.assert_equal_shape([y, exact, alpha])
   top = np.zeros(y.shape)
   for place, slices in ref.places(x.shape[1:3], *ARGS):
     top[:, *place] = np.abs(x[:, *slices]).max((1, 2))
@@ -74,9 +76,8 @@ def test_shift_leaves_non_negative_input_alone(shift):
     return [np.asarray(z) for z in (y, *back(jnp.ones_like(y)))]
 
   shifted, plain = run(shift), run(None)
-  np.testing.assert_array_equal(shifted[0], plain[0])
-  np.testing.assert_allclose(shifted[1], plain[1], rtol=1e-6, atol=1e-6)
-  np.testing.assert_allclose(shifted[2], plain[2], rtol=1e-6, atol=1e-6)
+  chex.assert_trees_all_equal(shifted[0], plain[0], strict=True)
+  chex.assert_trees_all_close(shifted[1:], plain[1:], rtol=1e-6, atol=1e-6, strict=True)
 
 
 @pytest.mark.parametrize("shift", SCOPES)
@@ -109,4 +110,4 @@ def test_scopes_without_batch_axes():
   for shift in SCOPES:
     alone = np.asarray(polynomial_pool(x, 1.5, *ARGS, shift=shift))
     batched = np.asarray(polynomial_pool(x[None], 1.5, *ARGS, shift=shift))[0]
-    np.testing.assert_allclose(alone, batched, rtol=1e-6, atol=1e-6)
+    chex.assert_trees_all_close(alone, batched, rtol=1e-6, atol=1e-6, strict=True)

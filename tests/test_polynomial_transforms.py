@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference as ref
+from absl.testing import parameterized
 from jax.ad_checkpoint import print_saved_residuals
 from jax.sharding import PartitionSpec as P
 
@@ -15,7 +16,7 @@ from ppool_jax import polynomial_pool
 
 ARGS = (3, 2), (2, 2), ((1, 1), (0, 1))
 pool = functools.partial(polynomial_pool, window_shape=ARGS[0], strides=ARGS[1], padding=ARGS[2])
-close = functools.partial(np.testing.assert_allclose, rtol=2e-6, atol=2e-6)
+close = functools.partial(chex.assert_trees_all_close, rtol=2e-6, atol=2e-6)
 
 
 def data(batch=8, seed=0):
@@ -36,8 +37,40 @@ def test_jit(shift):
   x, alpha = data()
   close(jax.jit(functools.partial(pool, shift=shift))(x, alpha), pool(x, alpha, shift=shift))
   step = jax.grad(functools.partial(loss, shift=shift), (0, 1))
-  for inside, outside in zip(jax.jit(step)(x, alpha), step(x, alpha), strict=True):
-    close(inside, outside)
+  close(jax.jit(step)(x, alpha), step(x, alpha), strict=True)
+
+
+class VariantsTest(chex.TestCase):
+  """Promise 4 with jit, without, with `pmap` over 8 devices, and for x on a device and in NumPy."""
+
+  @chex.all_variants
+  @parameterized.parameters(None, "window", "channel", "example", "tensor")
+  def test_value_and_gradients(self, shift):
+    """y, dx and dalpha are the formula's, have x's and alpha's shapes and dtypes, and are finite."""
+    x, alpha = data(2)
+    cotangent = np.float32(np.random.default_rng(1).normal(size=alpha.shape))
+
+    @self.variant
+    def found(x, alpha, cotangent):
+      y, back = jax.vjp(functools.partial(pool, shift=shift), x, alpha)
+      return y, *back(cotangent)
+
+    result = found(x, alpha, cotangent)
+    chex.assert_tree_all_finite(result)
+    chex.assert_trees_all_equal_shapes_and_dtypes(result, (alpha, x, alpha))
+    exact = ref.pool(x, alpha, *ARGS, shift=shift), *ref.pullback(x, alpha, cotangent, *ARGS, shift=shift)
+    chex.assert_trees_all_close(result, jax.tree.map(np.float64, exact), rtol=1e-5, atol=1e-5)
+
+  @chex.all_variants
+  @parameterized.named_parameters(
+    ("zero", 0.0), ("integer", 2), ("infinity", np.inf), ("channels", np.float32([0.5, 1, 35]))
+  )
+  def test_alpha_that_broadcasts(self, alpha):
+    """A number, or an alpha for each channel, as an argument of the compiled or mapped function."""
+    x, _ = data(2)
+    y = self.variant(pool)(x, alpha)
+    chex.assert_type(y, np.float32)
+    chex.assert_trees_all_close(y, np.float64(ref.pool(x, alpha, *ARGS)), rtol=3e-6, atol=3e-6)
 
 
 @pytest.mark.parametrize("in_axes", [(0, None), (None, 0), (0, 0), (1, 3)])
@@ -52,7 +85,7 @@ def test_vmap(in_axes):
     z if axis is None else np.moveaxis(z, 0, axis) for z, axis in zip((x, alpha), in_axes, strict=True)
   ]
   result = jax.jit(jax.vmap(jax.value_and_grad(loss, (0, 1)), in_axes))(*moved)
-  jax.tree.map(close, result, jax.tree.map(lambda *z: np.stack(z), *expected))
+  close(result, jax.tree.map(lambda *z: np.stack(z), *expected))
 
 
 def test_vmap_keeps_the_scope_of_the_shift():
@@ -86,22 +119,20 @@ def test_hessian_vector_products_agree():
     over = jax.jit(lambda x, a: jax.jvp(grad, (x, a), (v, u))[1])(x, alpha)
     twice = jax.jit(jax.grad(dot, (0, 1)))(x, alpha)
     low, high = (jax.jit(grad)(x + h * v, alpha + h * u) for h in (-1e-6, 1e-6))
-  for forward, reverse, a, b in zip(over, twice, low, high, strict=True):
-    np.testing.assert_allclose(forward, reverse, rtol=1e-10, atol=1e-10)
-    difference = (np.asarray(b) - np.asarray(a)) / 2e-6
-    np.testing.assert_allclose(forward, difference, rtol=1e-5, atol=1e-5)
+  chex.assert_trees_all_close(over, twice, rtol=1e-10, atol=1e-10, strict=True)
+  difference = jax.tree.map(lambda a, b: (np.asarray(b) - np.asarray(a)) / 2e-6, low, high)
+  chex.assert_trees_all_close(over, difference, rtol=1e-5, atol=1e-5, strict=True)
 
 
 def test_pmap():
   """Promise 4: one example on each of 8 devices gives what one device gives for all."""
-  assert jax.device_count() == 8
+  chex.assert_devices_available(8, "cpu")
   x, alpha = data()
   step = jax.pmap(jax.value_and_grad(loss, (0, 1)))
   value, (dx, dalpha) = step(x[:, None], alpha[:, None])
   expected, (by_x, by_alpha) = jax.jit(jax.value_and_grad(loss, (0, 1)))(x, alpha)
   close(np.sum(value), expected, rtol=1e-5)
-  close(np.asarray(dx)[:, 0], by_x)
-  close(np.asarray(dalpha)[:, 0], by_alpha)
+  close((np.asarray(dx)[:, 0], np.asarray(dalpha)[:, 0]), (by_x, by_alpha), strict=True)
 
 
 def test_shard_map():
@@ -116,7 +147,7 @@ def test_shard_map():
   total = jax.shard_map(sharded, mesh=mesh, in_specs=(P("batch"), P()), out_specs=P())
   result = jax.jit(jax.value_and_grad(total, (0, 1)))(x, alpha)
   expected = jax.jit(jax.value_and_grad(loss, (0, 1)))(x, alpha)
-  jax.tree.map(functools.partial(close, rtol=1e-5, atol=1e-5), result, expected)
+  close(result, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_sharded_jit():
@@ -125,19 +156,20 @@ def test_sharded_jit():
   mesh = jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
   laid = jax.device_put(x, jax.NamedSharding(mesh, P("batch")))
   step = jax.jit(jax.value_and_grad(functools.partial(loss, shift="tensor"), (0, 1)))
-  jax.tree.map(functools.partial(close, rtol=1e-5, atol=1e-5), step(laid, alpha), step(x, alpha))
+  close(step(laid, alpha), step(x, alpha), rtol=1e-5, atol=1e-5)
 
 
 def test_checkpoint_around_it():
   """Promise 4: the user's own rematerialisation changes nothing."""
   x, alpha = data()
   plain, again = (jax.jit(jax.grad(f, (0, 1)))(x, alpha) for f in (loss, jax.checkpoint(loss)))
-  jax.tree.map(close, plain, again)
+  close(plain, again, strict=True)
 
 
 def test_traced_once():
   """Same shapes, same geometry: neither a jitted caller nor a bare call compiles again."""
   x, alpha = data()
+  chex.clear_trace_counter()
   step = jax.jit(chex.assert_max_traces(loss, n=1))
   compiled, counts = [], []
   jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: compiled.append(name))

@@ -1,5 +1,6 @@
 """Values of `polynomial_pool`: finite and bounded everywhere (promise 1), precise (promise 3)."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -55,7 +56,7 @@ def test_finite_and_within_window_for_every_finite_input(shift):
   """Promise 1: y is finite and within one ulp of max|R| of the window's range, whatever x and alpha."""
   x = extreme_windows(np.random.default_rng(0), 700)
   y = of_columns(column(x), ALPHAS, shift=shift)
-  assert np.isfinite(y).all()
+  chex.assert_tree_all_finite(y)
   slack = ulp(np.abs(x).max(1))
   assert (np.float64(y) >= np.float64(x.min(1)) - slack).all()
   assert (np.float64(y) <= np.float64(x.max(1)) + slack).all()
@@ -111,8 +112,8 @@ def test_nan_stays_in_its_windows(shift):
   for place, slices in ref.places(x.shape[1:3], *args):
     expected[0, *place, 1] |= np.isnan(broken[0, *slices, 1]).any()
   y = np.asarray(pool(broken))
-  np.testing.assert_array_equal(np.isnan(y), expected)
-  np.testing.assert_array_equal(y[~expected], np.asarray(pool(x))[~expected])
+  chex.assert_trees_all_equal(np.isnan(y), expected, strict=True)
+  chex.assert_trees_all_equal(y[~expected], np.asarray(pool(x))[~expected], strict=True)
 
 
 def test_negative_alpha_in_a_computation_gives_nan():
@@ -158,6 +159,6 @@ def test_sixteen_bits_within_an_ulp_of_float32(dtype):
   x = jnp.asarray(np.exp(rng.normal(0, 2, (20_000, 4))) * rng.choice([1, 1, 1, -1], (20_000, 4)), dtype)
   alpha = np.float32(rng.uniform(0, 110, (1, len(x))))
   y = of_columns(x[..., None], alpha)
-  assert y.dtype == dtype
+  chex.assert_type(y, dtype)
   wide = of_columns(x[..., None].astype(jnp.float32), alpha)
   assert (np.abs(np.float64(y) - np.float64(wide)) <= ulp(wide, dtype)).all()

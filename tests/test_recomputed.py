@@ -3,6 +3,7 @@
 import functools
 import re
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -63,8 +64,7 @@ def outcome(lift, variables, x):
 
 def test_the_same_with_any_source(variables):
   found, expected = (jax.jit(functools.partial(outcome, lift))(variables, X) for lift in (True, False))
-  assert jax.tree.structure(found) == jax.tree.structure(expected)
-  jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), found, expected)
+  chex.assert_trees_all_close(found, expected, rtol=1e-5, atol=1e-6, strict=True)
   assert expected[0][1][2]["intermediates"], "nothing was sown"
 
 
@@ -73,7 +73,7 @@ def test_values_are_pooled_as_they_are(monkeypatch, variables):
   monkeypatch.setattr(recomputed, "lift_transform", None)
   Pool(lift=True).init({"params": jax.random.key(1), "dropout": jax.random.key(2)}, X)
   found, expected = (outcome(lift, variables, X) for lift in (True, False))
-  jax.tree.map(np.testing.assert_array_equal, found, expected)
+  chex.assert_trees_all_equal(found, expected, strict=True)
   with pytest.raises(TypeError, match="not callable"):
     jax.jit(functools.partial(outcome, True))(variables, X)
 
@@ -88,8 +88,8 @@ def test_forward_mode_second_order_and_vmap(variables):
     forward = jax.jvp(functools.partial(loss, lift), (X,), (jnp.cos(X),))
     return forward, jax.jvp(gradient, (X,), (jnp.sin(X),)), jax.vmap(gradient)(jnp.stack([X, 2 * X]))
 
-  close = functools.partial(np.testing.assert_allclose, rtol=2e-4, atol=2e-4)
-  jax.tree.map(close, *(jax.jit(functools.partial(everything, lift))() for lift in (True, False)))
+  found, expected = (jax.jit(functools.partial(everything, lift))() for lift in (True, False))
+  chex.assert_trees_all_close(found, expected, rtol=2e-4, atol=2e-4, strict=True)
 
 
 def test_one_call_in_each_pass():

@@ -1,5 +1,6 @@
 """ResNet-50: parameters, where strides and pools are, output strides, refusals."""
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -52,8 +53,9 @@ def test_shapes():
     assert set(features) == set(names)
     for name, feature in features.items():
       stride = trunk.grids[name].stride
-      assert feature.shape[:3] == (2, 64 // stride, 96 // stride), name
-    assert features["res5"].shape == (2, 2, 3, 2048)
+      shape = (2, 64 // stride, 96 // stride, None)
+      chex.assert_shape(feature, shape, custom_message=name)
+    chex.assert_shape(features["res5"], (2, 2, 3, 2048))
     assert (features["conv1"].shape[1] == 64) == (pool == "max")
 
 
@@ -90,6 +92,7 @@ def test_batch_norm_modes():
     variables = varied(trunk, images)
     apply = jax.jit(lambda v, x, t=trunk: t.apply(v, x, train=True, mutable=["batch_stats"]))
     features, changed = apply(variables, images)
+    chex.assert_trees_all_equal_shapes_and_dtypes(changed["batch_stats"], variables["batch_stats"])
     still = jax.jit(trunk.apply)(variables, images)
     assert (relative(features["res5"], still["res5"]) < 1e-6) == (norm == "frozen")
     moved = changed["batch_stats"]["norm1"]["mean"] != variables["batch_stats"]["norm1"]["mean"]

@@ -2,7 +2,9 @@
 
 import json
 
+import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from training_cases import parameters_after, tiny_config
@@ -27,16 +29,52 @@ def test_one_compilation(backend_of):
   state, tx, schedule = initial_state(experiment, config)
   parallel = backend_of()
   step = make_step(experiment.model, experiment.preprocess, tx, schedule, parallel, normalise="image", seed=0)
-  compiled = parallel.compile_step(step)
+  chex.clear_trace_counter()
+  compiled = parallel.compile_step(chex.assert_max_traces(step, n=1))
   batch = {"image": np.zeros((8, 32, 48, 3), np.uint8), "label": np.full((8, 32, 48), 255, np.uint8)}
+  before = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state)
   state = parallel.place_state(state)
   for _ in range(3):
     state, metrics = compiled(state, parallel.place_batch(batch))
+  chex.assert_trees_all_equal_shapes_and_dtypes(state, before)
+  chex.assert_tree_all_finite((state, metrics))
+  chex.assert_rank(jax.tree.leaves(metrics), 0)
   assert float(metrics["loss"]) == 0, "a batch of ignored pixels has no loss"
   assert float(metrics["gradient_norm"]) == 0
   smaller = {name: x[:, :, :32] for name, x in batch.items()}
   with pytest.raises(TypeError, match=r"compiled again: a batch of .*48.* became .*32, 32"):
     compiled(state, parallel.place_batch(smaller))
+
+
+@pytest.mark.parametrize(
+  ("images", "labels", "message"),
+  [
+    ((8, 32, 48, 3), (8, 32, 40), r"\(8, 32, 40\).*label: expected \[N, H, W\] of the images"),
+    ((8, 32, 48, 3), (8, 32, 48, 1), r"\(8, 32, 48, 1\).*label: expected \[N, H, W\] of the images"),
+    ((8, 32, 48, 1), (8, 32, 48), r"\(8, 32, 48, 1\).*image: expected \[N, H, W, 3\]"),
+  ],
+)
+def test_a_batch_of_other_shapes_is_refused(images, labels, message):
+  """While the step is traced: labels of shape [N, H, W, 1] would be broadcast, for one."""
+  config = tiny_config()
+  experiment = make_experiment(config)
+  state, tx, schedule = initial_state(experiment, config)
+  step = make_step(experiment.model, experiment.preprocess, tx, schedule, Jit(), normalise="pixel", seed=0)
+  batch = {"image": np.zeros(images, np.uint8), "label": np.zeros(labels, np.uint8)}
+  with pytest.raises(AssertionError, match=message):
+    jax.eval_shape(step, state, batch)
+
+
+def test_a_state_of_other_dtypes_is_refused():
+  """A state that changes with a step would compile every step twice."""
+  config = tiny_config()
+  experiment = make_experiment(config)
+  state, tx, schedule = initial_state(experiment, config)
+  step = make_step(experiment.model, experiment.preprocess, tx, schedule, Jit(), normalise="pixel", seed=0)
+  batch = {"image": np.zeros((8, 32, 48, 3), np.uint8), "label": np.zeros((8, 32, 48), np.uint8)}
+  state = state.replace(opt_state=jax.tree.map(lambda x: x.astype(jnp.bfloat16), state.opt_state))
+  with pytest.raises(AssertionError, match="bfloat16 != "):
+    jax.eval_shape(step, state, batch)
 
 
 def test_normalisations_differ_by_the_pixels_of_an_image():
@@ -80,8 +118,8 @@ def test_what_a_run_leaves(finished):
   lines = read_metrics(workdir)
   assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5, 6]
   assert [line["step"] for line in lines if "eval/miou" in line] == [3, 6]
-  for key in ("alpha/pool1/mean", "alpha/pool2/low", "images_per_second", "waiting", "learning_rate"):
-    assert np.isfinite(lines[0][key])
+  keys = ("alpha/pool1/mean", "alpha/pool2/low", "images_per_second", "waiting", "learning_rate")
+  chex.assert_tree_all_finite({key: lines[0][key] for key in keys})
   np.testing.assert_allclose(lines[0]["alpha/pool1/mean"], 20, rtol=1e-3)
 
 
@@ -102,14 +140,14 @@ def test_seed_and_pool_change_the_result(finished):
     initial_state(make_experiment(c), c)[0].params["head"]["classifier"]["kernel"]
     for c in (config, tiny_config("runlocal,pool=max"), tiny_config("runlocal,seed=1"))
   ]
-  np.testing.assert_array_equal(heads[0], heads[1])
+  chex.assert_trees_all_equal(heads[0], heads[1], strict=True)
   assert not np.array_equal(heads[0], heads[2])
 
 
 def test_workdir_of_another_config_is_refused(finished):
   workdir, config, _ = finished
   other = tiny_config("runlocal,pool=avg", eval__every=3)
-  with pytest.raises(ValueError, match=r"another config \(pool was 'ppool', now 'avg'\)"):
+  with pytest.raises(ValueError, match=r"another config \(.*\bpool was 'ppool', now 'avg'"):
     train(other, workdir)
   assert (workdir / "summary.json").is_file()
   assert config.pool == "ppool"
@@ -142,5 +180,6 @@ def test_bfloat16_computes_near_float32():
     parameters_after(Pmap(), tiny_config("runlocal,pool=ppool", dtype=dtype), 3)
     for dtype in ("float32", "bfloat16")
   ]
-  assert jax.tree.leaves(losses[1][0])[0].dtype == np.float32
+  chex.assert_trees_all_equal_shapes_and_dtypes(losses[1], losses[0])
+  chex.assert_type(jax.tree.leaves(losses[1][0]), np.float32)
   np.testing.assert_allclose(losses[1][1]["loss"], losses[0][1]["loss"], rtol=0.05)

@@ -2,6 +2,7 @@
 
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,7 @@ from network_cases import abstract, check_atrous, check_offsets, count, flat, re
 
 import ppool_jax as pp
 from ppool_jax import models
+from ppool_jax.models.classifier import classify
 
 
 def test_parameter_counts():
@@ -27,7 +29,7 @@ def test_vgg16_by_output_stride():
     feature = jax.eval_shape(
       lambda x, t=trunk: t.init_with_output(jax.random.key(0), x)[0], jnp.zeros((1, 64, 64, 3))
     )
-    assert feature["pool5"].shape == (1, 64 // stride, 64 // stride, 512)
+    chex.assert_shape(feature["pool5"], (1, 64 // stride, 64 // stride, 512))
     assert trunk.grids["pool5"].stride == stride
   assert models.backbone("vgg16", num_classes=10).output_stride == 32
   with pytest.raises(ValueError, match=r"^output_stride: expected one of \[1, 2, 4, 8, 16, 32\], got 12"):
@@ -54,7 +56,7 @@ def test_strided_convolutions():
   expected = jax.jit(models.backbone("vgg16", pool, width=0.0625).apply)(variables, images)["pool5"]
   features = jax.jit(strided.apply)(variables, images)
   assert relative(features["pool5"], expected) < 1e-5
-  assert features["conv1"].shape == features["pool1"].shape == (1, 32, 32, 4)
+  chex.assert_shape([features["conv1"], features["pool1"]], (1, 32, 32, 4))
   assert strided.grids["conv1"] == strided.grids["pool1"] == (2, 0.0, 1)
   check_offsets(models.backbone("vgg16", "strided", width=0.02), 320, ["conv1", "conv4"])
 
@@ -77,7 +79,8 @@ def test_largefov_geometry():
     dilations = [e.params["rhs_dilation"][0] for e in _convolutions(jaxpr.jaxpr)]
     assert dilations == [1] * 10 + [rates[0]] * 3 + [rates[1], 1]
     cells = 320 // stride + 1
-    assert trunk.init_with_output(jax.random.key(0), images)[0]["fc7"].shape == (1, cells, cells, 20)
+    fc7 = trunk.init_with_output(jax.random.key(0), images)[0]["fc7"]
+    chex.assert_shape(fc7, (1, cells, cells, 20))
 
 
 def _convolutions(jaxpr):
@@ -116,7 +119,9 @@ def test_classifier_is_dense_on_larger_images():
   images = np.random.default_rng(0).standard_normal((1, 256, 256, 3)).astype(np.float32)
   variables = varied(model, images)
   apply = jax.jit(functools.partial(model.apply, train=True))
-  assert jax.jit(model.apply)(variables, images).shape == (1, 3)
+  chex.assert_shape(jax.jit(model.apply)(variables, images), (1, 3))
+  with pytest.raises(AssertionError, match=r"rank 3.*x: expected \[N, h, w, C\]"):
+    jax.eval_shape(lambda x: classify(x, 3), images[0])
   dropped = [apply(variables, images, rngs={"dropout": jax.random.key(i)}) for i in (0, 1)]
   assert relative(*dropped) > 1e-3
 
@@ -127,7 +132,8 @@ def test_every_pool_in_largefov(pool):
   logits = jax.eval_shape(
     lambda x: model.init_with_output(jax.random.key(0), x)[0], jnp.zeros((1, 33, 48, 3))
   )
-  assert logits.shape == (1, 33, 48, 5)
+  chex.assert_shape(logits, (1, 33, 48, 5))
+  chex.assert_type(logits, jnp.float32)
 
 
 def test_the_classifier_is_atrous_consistent():
@@ -138,7 +144,7 @@ def test_the_classifier_is_atrous_consistent():
     model = models.backbone("vgg16", num_classes=3, output_stride=stride, width=0.02)
     apply = jax.jit(functools.partial(model.apply, capture_intermediates=True, mutable=["intermediates"]))
     seen[stride] = apply(varied(model, images), images)[1]["intermediates"]["fc6"]["__call__"][0]
-  assert [feature.shape[1:3] for feature in seen.values()] == [(1, 1), (2, 2)]
+  chex.assert_shape([seen[32], seen[16]], [(1, 1, 1, None), (1, 2, 2, None)])
   assert relative(seen[16][:, :1, :1], seen[32]) < 1e-5
 
 

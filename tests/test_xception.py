@@ -1,5 +1,6 @@
 """Xception and DeepLabV3's head: parameters, where strides and pools are, output strides."""
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -164,9 +165,9 @@ def test_aspp_reads_where_its_rates_say():
   for i, name in enumerate(("aspp1x1", "aspp_rate1", "aspp_rate2", "aspp_rate3")):
     rows = set(np.nonzero(np.asarray(features[name]).sum((0, 2, 3)))[0])
     assert rows == {7 - 2 * i, 7, 7 + 2 * i}
-  assert features["image_pool"].shape == (1, 1, 1, 4)
+  chex.assert_shape(features["image_pool"], (1, 1, 1, 4))
   shifted = np.roll(x, 3, 1)
   before, after = (head.apply(variables, image) for image in (x, shifted))
-  assert before.shape == (1, 15, 15, 2)
+  chex.assert_shape([before, after], (1, 15, 15, 2))
   np.testing.assert_allclose(after[0, 14, 0], before[0, 14, 0], rtol=1e-5)
   assert relative(head.apply(variables, 2 * x)[0, 14, 0], before[0, 14, 0]) > 1e-3

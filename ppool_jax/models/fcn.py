@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -53,9 +54,12 @@ class FCN8s(nn.Module):
 
     Raises:
       ValueError: an unknown upsampling.
+      AssertionError: features of another rank, or of different numbers of examples.
     """
     if self.upsampling not in UPSAMPLING:
       raise ValueError(f"upsampling: expected one of {', '.join(UPSAMPLING)}, got {self.upsampling!r}")
+    chex.assert_rank(features, 4, custom_message="features: expected [N, h, w, C]")
+    chex.assert_equal_shape_prefix(features, 1, custom_message="features: expected one number of examples")
     fine, middle, coarse = features
     scores = classify_pixels(coarse, self.num_classes, self.dtype, "score32")
     scores = self._skip(scores, middle, self.grids[2], self.grids[1], 32)

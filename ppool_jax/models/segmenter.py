@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -41,7 +42,11 @@ class Segmenter(nn.Module):
 
     Returns:
       float32 `[N, H, W, num_classes]`.
+
+    Raises:
+      AssertionError: images of another shape; a head whose scores do not have its feature's resolution.
     """
+    chex.assert_shape(images, (None, None, None, 3), custom_message="images: expected [N, H, W, 3]")
     height, width = images.shape[1:3]
     names = (self.feature,) if isinstance(self.feature, str) else tuple(self.feature)
     multiple = self.backbone.multiple
@@ -51,4 +56,9 @@ class Segmenter(nn.Module):
     features = self.backbone(images, train=train, places=places)
     inputs = features[names[0]] if isinstance(self.feature, str) else tuple(features[n] for n in names)
     grid = self.backbone.grids[names[0]]
-    return upsample(self.head(inputs, train, places), grid.stride, grid.offset, (height, width))
+    scores = self.head(inputs, train, places)
+    # Scores of another resolution would be upsampled to the wrong pixels, without any error.
+    chex.assert_equal_shape_prefix(
+      [features[names[0]], scores], 3, custom_message=f"scores: expected the resolution of {names[0]!r}"
+    )
+    return upsample(scores, grid.stride, grid.offset, (height, width))

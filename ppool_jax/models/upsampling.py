@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +22,12 @@ def upsample(
 
   Returns:
     `[N, *size, C]` in the dtype of `scores`.
+
+  Raises:
+    AssertionError: scores of another rank, or integers, which would round the weights.
   """
+  chex.assert_rank(scores, 4, custom_message="scores: expected [N, h, w, C]")
+  chex.assert_type(scores, float, custom_message="scores: expected a floating dtype")
   offset = (factor - 1) / 2 if offset is None else offset
   size = [round(cells * factor) for cells in scores.shape[1:3]] if size is None else size
   rows, columns = (
