@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import logging
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from train.data.classes import ClassTable
 from train.data.datasets import dataset
@@ -64,23 +64,40 @@ def run_study(
     print(f"{new} results taken over")
     check_folder(workdir, described)
   through = mode == "report" or train_runs(described, runs if index is None else [runs[index]])
-  report(described, runs, workdir)
+  # What was trained now joins all that there is; a report alone may be of some of it.
+  names = [variant.name for variant in variants] if mode == "report" else None
+  report(described, runs, workdir, names, {run.seed for run in runs} if mode == "report" and seeds else None)
   if not through:
     print("interrupted: the same command goes on from there")
 
 
-def report(study: Study, runs: Sequence[Run], workdir: pathlib.Path) -> None:
-  """Writes the report of the results so far."""
-  infos = [VariantInfo(v.name, v.title or v.name, study.baseline_of(v)) for v in study.variants]
-  tables = [_classes(study.config(variant, study.seeds[0])) for variant in study.variants]
-  thin = frozenset(row.name for table in tables for row in table.classes if row.thin)
+def report(
+  study: Study,
+  runs: Sequence[Run],
+  workdir: pathlib.Path,
+  names: Sequence[str] | None = None,
+  seeds: Collection[int] | None = None,
+) -> None:
+  """Writes the report of the results so far.
+
+  Args:
+    runs: those that are planned, beside the ones that have results.
+    names: of the variants to report, with their baselines; None: all.
+    seeds: to report; None: all.
+  """
+  shown = [v for v in study.variants if names is None or v.name in names]
+  shown += [v for v in study.variants if v not in shown and v.name in map(study.baseline_of, shown)]
+  shown.sort(key=study.variants.index)
   results = read_results(workdir)
-  planned = {(run.variant.name, run.seed) for run in runs}
-  planned |= {(r.variant, r.seed) for r in results if r.variant in {v.name for v in study.variants}}
   write_results_file(study.name, results, workdir / "results.json")
+  known = {variant.name for variant in shown}
+  results = [r for r in results if r.variant in known and (seeds is None or r.seed in seeds)]
+  planned = {(r.variant, r.seed) for r in results} | {(run.variant.name, run.seed) for run in runs}
+  infos = [VariantInfo(v.name, v.title or v.name, study.baseline_of(v)) for v in shown]
+  tables = [_classes(study.config(variant, study.seeds[0])) for variant in shown]
+  thin = frozenset(row.name for table in tables for row in table.classes if row.thin)
   write_report(study.name, study.title or study.name, infos, results, len(planned), workdir, thin)
-  done = sum(run.done for run in runs)
-  print(f"{done} of {len(runs)} runs done; report: {workdir / 'report.md'}, .csv, .tex, .png")
+  print(f"{len(results)} of {len(planned)} runs done; report: {workdir / 'report.md'}, .csv, .tex, .png")
 
 
 def _classes(config) -> ClassTable:

@@ -8,6 +8,9 @@ Arguments:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from configs import quickstart
 from train.config import parse_arg
 from train.studies.definition import Study, Variant
@@ -30,6 +33,17 @@ ALPHAS = {
 }
 
 
+# Ideas of our own for a better one: alpha from 1, in the middle between average and max pooling, predicted or
+# learned, at the recipe's rate or ten times that.
+IDEAS = {
+  "ppool-log-from-1": ("log_side_branch(initial=1)", "P-pooling (branch predicts log alpha, from 1)", {}),
+  "ppool-log-from-1-fast": (
+    "log_side_branch(initial=1)",
+    "P-pooling (branch predicts log alpha, from 1, rate x10)",
+    {"optimizer.groups.alpha.lr": 30.0},
+  ),
+  "ppool-channel-from-1": ("channel(initial=1)", "P-pooling (log alpha per channel, from 1)", {}),
+}
 # One evaluation, at the end, and few checkpoints: the study compares final results.
 OVERRIDES = {"eval.every": 0, "checkpoint.seconds": 60.0, "checkpoint.keep": 1}
 
@@ -38,11 +52,13 @@ def get_study(arg: str | None = None) -> Study:
   """See the module's docstring for the arguments."""
   arg = parse_arg(arg, runlocal=False)
 
-  def variant(name: str, pooling: str, title: str) -> Variant:
+  def variant(name: str, pooling: str, title: str, overrides: Mapping = MappingProxyType({})) -> Variant:
     config = quickstart.get_config(pooling + (",runlocal" if arg.runlocal else ""))
-    return Variant(name, config, OVERRIDES, title=title)
+    return Variant(name, config, {**OVERRIDES, **overrides}, title=title)
 
   variants = [variant(pool, f"pool={pool}", title) for pool, title in POOLS.items()]
   variants += [variant(f"ppool-{name}", f"pool=ppool,alpha={name}", title) for name, title in ALPHAS.items()]
+  for name, (alpha, title, overrides) in IDEAS.items():
+    variants.append(variant(name, f"pool=ppool,alpha={alpha}", title, overrides))
   name, seeds = ("scenes-runlocal", range(2)) if arg.runlocal else ("scenes", range(10))
   return Study(name, variants, "max", seeds, "Poolings on generated street scenes")
