@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -139,3 +140,20 @@ def test_the_report_stands_alone(runs, tmp_path, capsys):
   assert "thin-class IoU" in capsys.readouterr().out
   with pytest.raises(FileNotFoundError, match="not a finished run"):
     write_report([tmp_path], tmp_path / "x.html")
+
+
+def test_runs_of_a_sweep_are_told_apart_by_their_folders(runs, tmp_path, capsys):
+  """Workdirs that are all called seed-0; the same twice is refused."""
+  swept = []
+  for pool in ("max", "ppool"):
+    swept.append(tmp_path / "runs" / pool / "seed-0")
+    shutil.copytree(runs / pool, swept[-1])
+  write_report(swept, tmp_path / "report.html", examples=1)
+  text = (tmp_path / "report.html").read_text()
+  for name, pool in (("max/seed-0", "max"), ("ppool/seed-0", "ppool")):
+    miou = json.loads((runs / pool / "summary.json").read_text())["miou"]
+    assert re.search(rf"{name}</t[dh]>\s*<t[dh][^>]*>{100 * miou:.1f}<", text)
+  assert "image | truth | max/seed-0 | ppool/seed-0" in text
+  assert "ppool/seed-0" in capsys.readouterr().out
+  with pytest.raises(ValueError, match="expected each workdir once, got "):
+    write_report([swept[0], swept[0]], tmp_path / "twice.html")

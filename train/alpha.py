@@ -1,21 +1,42 @@
-"""Statistics of the alpha maps that P-pooling sows."""
+"""The alpha maps that P-pooling sows, restricted to the image, and their statistics."""
 
 from __future__ import annotations
 
+import math
+
 import flax
+import jax
 import jax.numpy as jnp
 
+from ppool_jax.models.grid import Grid
 
-def alpha_maps(sown) -> dict:
-  """Maps by unit, "pool1" -> `[N, H, W, C]`, of a collection "intermediates"."""
+_XCEPTION = {"pool2": "block1", "pool3": "block2", "pool4": "block3", "pool5": "block12"}
+"""The feature that a pool of Xception ends; other features have the name of their pool."""
+
+
+def alpha_maps(sown, backbone=None, size: tuple[int, int] | None = None) -> dict[str, jax.Array]:
+  """Alpha maps by unit, "pool1" -> `[N, h, w, C]`.
+
+  Args:
+    sown: the collection "intermediates" of one call of a model.
+    backbone: of the model; None: all cells are returned, those of the padding too.
+    size: (height, width) of the images. Cells that lie in the padding, which a segmenter adds to sides
+      that are no multiple of its stride, are left out; see `inside`.
+  """
   maps = {}
   for path, value in flax.traverse_util.flatten_dict(dict(sown.get("intermediates", {}))).items():
-    if "alpha" in path:
-      maps[path[path.index("alpha") - 1]] = value[-1]
-  return maps
+    if path[-1] != "alpha":  # a source may sow values of its own, under <unit>/alpha/<name>
+      continue
+    unit = path[-3] if path[-2] == "alpha" else path[-2]
+    maps[unit] = value[-1]
+  if backbone is None:
+    return maps
+  return {
+    unit: crop(alpha, unit_grid(backbone, unit), size, backbone.multiple) for unit, alpha in maps.items()
+  }
 
 
-def alpha_statistics(sown) -> dict:
+def alpha_statistics(sown, backbone=None, size: tuple[int, int] | None = None) -> dict[str, jax.Array]:
   """Scalars by name: "alpha/pool1/mean", ".../low" and ".../high".
 
   low and high are the fractions of a map at the ends of its source's range, where a clip passes no
@@ -23,15 +44,63 @@ def alpha_statistics(sown) -> dict:
 
   Args:
     sown: the collections "intermediates" and "alpha_range" of one call of a model.
+    backbone, size: as of `alpha_maps`: padding does not count.
   """
   ends = {
     path[-2]: value
     for path, value in flax.traverse_util.flatten_dict(dict(sown.get("alpha_range", {}))).items()
   }
   statistics = {}
-  for unit, alpha in alpha_maps(sown).items():
+  for unit, alpha in alpha_maps(sown, backbone, size).items():
     low, high = ends[unit]
     statistics[f"alpha/{unit}/mean"] = alpha.mean()
     statistics[f"alpha/{unit}/low"] = jnp.mean(alpha <= low)
     statistics[f"alpha/{unit}/high"] = jnp.mean(alpha >= high)
   return statistics
+
+
+def unit_grid(backbone, unit: str) -> Grid:
+  """Where the cells of a pool lie in the image.
+
+  Args:
+    backbone: a network of `ppool_jax.models`.
+    unit: the name of one of its pools.
+  """
+  grids = backbone.grids
+  if unit in grids:
+    return grids[unit]
+  if unit in _XCEPTION:
+    return grids[_XCEPTION[unit]]
+  # BN-Inception: pool_3c and pool_3c_3x3 are in block 3c, whose grid is that of its convolutions.
+  grid = grids["inception_" + unit.split("_")[1]]
+  site = next(site for site in backbone.sites if site.name == unit)
+  if not site.ceil:
+    return grid
+  # Its windows begin on the cell that the convolutions' are centered on.
+  return grid._replace(offset=grid.offset + grid.stride / site.stride * (site.window - 1) / 2)
+
+
+def inside(grid: Grid, cells: int, side: int, multiple: int) -> int:
+  """How many of the cells along an axis belong to the image; at least 1.
+
+  A cell belongs to the image if its center, `offset + stride * i`, is less than `side`: the pixels of a
+  window of even size are then at least half in the image. On a side that is not padded all cells belong to
+  it, also those of pools of stride 1 whose last window is cut at the border.
+
+  Args:
+    grid: of the cells.
+    cells: along the axis, those of the padding among them.
+    side: of the image along the axis, in pixels.
+    multiple: of the network: the side is padded to a multiple of it.
+  """
+  if side % multiple == 0:
+    return cells
+  return min(cells, max(1, math.ceil((side - grid.offset) / grid.stride)))
+
+
+def crop(values: jax.Array, grid: Grid, size: tuple[int, int], multiple: int) -> jax.Array:
+  """The cells of `[N, h, w, C]` that belong to images of `size` (height, width); see `inside`."""
+  rows, columns = (
+    inside(grid, cells, side, multiple) for cells, side in zip(values.shape[1:3], size, strict=True)
+  )
+  return values[:, :rows, :columns]

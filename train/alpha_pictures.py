@@ -1,60 +1,133 @@
-"""Pictures of alpha: maps of chosen channels, mean alpha against channel (the paper's Figure 6)."""
+"""Figure 6 of the paper and its parts: alpha maps beside their photograph, mean alpha against channel.
+
+All maps and curves of a figure have one scale, see `train.analysis.scale`.
+"""
 
 from __future__ import annotations
 
-import pathlib
+from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
 
-_SHOWN = 4
+from train.analysis.picture import AlphaPicture
+from train.analysis.scale import AlphaScale
+from train.analysis.units import Unit
+
+_SHOWN = 4  # channels of a unit
+_COLORS = "viridis"
+_TEXT = 7  # points
 
 
-def draw_maps(unit: str, alpha: np.ndarray, channels: list[int] | None, path: pathlib.Path) -> None:
-  """The maps of some channels of one unit, on one colour scale.
+def draw_figure6(picture: AlphaPicture) -> Figure:
+  """(a) the image, (b) alpha maps of four channels a unit, (c) mean alpha against channel of each unit.
+
+  A row a unit; shallow units are at the top.
+  """
+  row = max(0.95, 1.15 * picture.image.shape[0] / picture.image.shape[1] + 0.3)  # inches
+  figure = Figure(figsize=(11, row * max(len(picture.units), 2) + 0.8), layout="constrained")
+  left, middle, right = figure.subfigures(1, 3, width_ratios=(2.2, 5.4, 3.2))
+  photograph = left.subplots()
+  _show(photograph, picture.image)
+  left.suptitle("(a) image", fontsize=_TEXT + 2)
+  middle.suptitle("(b) alpha maps of the channels that vary most", fontsize=_TEXT + 2)
+  rows = middle.subplots(len(picture.units), _SHOWN, squeeze=False)
+  for axes, unit in zip(rows, picture.units, strict=True):
+    _draw_maps(axes, picture, unit, most_varied(picture.maps[unit]))
+  _add_colorbar(middle, rows.ravel().tolist(), picture.scale)
+  right.suptitle("(c) mean alpha over the image by channel", fontsize=_TEXT + 2)
+  panels = right.subplots(len(picture.units), 1, squeeze=False)[:, 0]
+  _draw_means(panels, picture)
+  panels[-1].set_xlabel("channel", fontsize=_TEXT)
+  right.supylabel(picture.scale.label, fontsize=_TEXT)
+  return figure
+
+
+def draw_maps(picture: AlphaPicture, unit: str, channels: Sequence[int] | None = None) -> Figure:
+  """The photograph and beside it the maps of some channels of one unit.
 
   Args:
-    alpha: float `[h, w, C]`.
     channels: which; None: those that vary most.
 
   Raises:
     ValueError: a channel that the unit does not have.
   """
+  alpha = picture.maps[unit]
   chosen = most_varied(alpha) if channels is None else channels
   for channel in chosen:
     if not 0 <= channel < alpha.shape[-1]:
       raise ValueError(f"--channels: expected 0..{alpha.shape[-1] - 1} for {unit}, got {channel}")
-  figure, axes = plt.subplots(1, len(chosen), figsize=(3 * len(chosen) + 1, 2.8), squeeze=False,
-                              layout="constrained")  # fmt: skip
-  shown = alpha[..., chosen]
-  for axis, channel in zip(axes[0], chosen, strict=True):
-    picture = axis.imshow(alpha[..., channel], vmin=shown.min(), vmax=max(shown.max(), shown.min() + 1e-3))
-    axis.set_title(f"{unit}, channel {channel}", fontsize=9)
-    axis.set_axis_off()
-  figure.colorbar(picture, ax=axes[0].tolist(), label="alpha")
-  figure.savefig(path, dpi=100)
-  plt.close(figure)
+  figure = Figure(figsize=(3 * (len(chosen) + 1) + 1, 2.8), layout="constrained")
+  axes = figure.subplots(1, 1 + len(chosen), squeeze=False)[0]
+  _show(axes[0], picture.image)
+  _draw_maps(axes[1:], picture, unit, chosen)
+  _add_colorbar(figure, axes.tolist(), picture.scale)
+  return figure
+
+
+def draw_channel_means(picture: AlphaPicture) -> Figure:
+  """The image, and for every unit the mean of alpha over the image against the channel, on one axis."""
+  figure = Figure(figsize=(2.6 * (1 + len(picture.units)), 2.8), layout="constrained")
+  axes = figure.subplots(1, 1 + len(picture.units), squeeze=False)[0]
+  _show(axes[0], picture.image)
+  _draw_means(axes[1:], picture)
+  for axis in axes[1:]:
+    axis.set_xlabel("channel", fontsize=_TEXT)
+  axes[1].set_ylabel(picture.scale.label, fontsize=_TEXT)
+  return figure
 
 
 def most_varied(alpha: np.ndarray) -> list[int]:
-  """The channels whose alpha varies most over the image, in their order."""
+  """The channels of `[h, w, C]` whose alpha varies most over the image, in their order."""
   return sorted(np.argsort(alpha.std(axis=(0, 1)))[::-1][:_SHOWN].tolist())
 
 
-def draw_channel_means(image: np.ndarray, maps: dict[str, np.ndarray], path: pathlib.Path) -> None:
-  """The image, and for every unit the mean of alpha over the image against the channel.
+def on_pixels(alpha: np.ndarray, unit: Unit, size: tuple[int, int]) -> np.ndarray:
+  """The map `[h, w]` at every pixel, `[*size]`: that of the window whose center is nearest."""
+  rows, columns = (
+    np.clip(
+      np.ceil((np.arange(pixels) - unit.grid.offset) / unit.grid.stride - 0.5).astype(int), 0, cells - 1
+    )
+    for pixels, cells in zip(size, alpha.shape, strict=True)
+  )
+  return alpha[np.ix_(rows, columns)]
 
-  Args:
-    image: RGB uint8 `[H, W, 3]`.
-    maps: float `[h, w, C]` by unit.
-  """
-  figure, axes = plt.subplots(1, 1 + len(maps), figsize=(3 * (1 + len(maps)), 2.8), layout="constrained")
-  axes[0].imshow(image)
-  axes[0].set_axis_off()
-  for axis, (unit, alpha) in zip(axes[1:], sorted(maps.items()), strict=True):
-    axis.plot(alpha.mean(axis=(0, 1)), ".", markersize=3)
-    axis.set_title(unit, fontsize=9)
-    axis.set_xlabel("channel")
-  axes[1].set_ylabel("mean alpha")
-  figure.savefig(path, dpi=100)
-  plt.close(figure)
+
+def _draw_maps(axes, picture: AlphaPicture, unit: str, channels: Sequence[int]) -> None:
+  size, norm = picture.image.shape[:2], picture.scale.norm()
+  for axis in axes[len(channels) :]:  # of a unit with fewer channels than there are panels
+    axis.set_axis_off()
+  for axis, channel in zip(axes, channels, strict=False):
+    pixels = on_pixels(picture.maps[unit][..., channel], picture.units[unit], size)
+    axis.imshow(pixels, cmap=_COLORS, norm=norm, interpolation="nearest")
+    separator = ", " if len(unit) < 8 else "\n"
+    axis.set_title(f"{unit}{separator}channel {channel}", fontsize=_TEXT, pad=2)
+    axis.set_axis_off()
+
+
+def _draw_means(axes, picture: AlphaPicture) -> None:
+  for axis, unit in zip(axes, picture.units, strict=True):
+    channels = np.arange(picture.maps[unit].shape[-1])
+    axis.axhline(
+      picture.initial[unit].mean(), color="#c23b22", linewidth=0.9, linestyle="--", label="initial"
+    )
+    axis.plot(channels, picture.maps[unit].mean((0, 1), dtype=float), ".", markersize=3, label="trained")
+    axis.set_title(unit, fontsize=_TEXT, pad=2)
+    axis.tick_params(labelsize=_TEXT - 1, length=2)
+    picture.scale.set_axis(axis)
+  axes[0].legend(fontsize=_TEXT - 1, frameon=False, ncols=2, loc="best")
+
+
+def _show(axis, image: np.ndarray) -> None:
+  axis.imshow(image)
+  axis.set_axis_off()
+
+
+def _add_colorbar(figure, axes, scale: AlphaScale) -> None:
+  rows = len(axes) // _SHOWN
+  bar = figure.colorbar(ScalarMappable(scale.norm(), _COLORS), ax=axes, shrink=0.9, aspect=10 * rows + 10)
+  scale.set_axis(bar.ax)
+  bar.ax.set_ylim(0, scale.high)
+  bar.set_label(scale.label, fontsize=_TEXT)
+  bar.ax.tick_params(labelsize=_TEXT - 1, length=2)

@@ -18,11 +18,13 @@ from train.data.transforms import augmentation
 from train.evaluate import evaluate, print_table, summarise
 from train.interruption import Interruption
 from train.json_files import write_json
+from train.log import read_metrics
 from train.pooling_config import resolve_pooling
 from train.predictor import Predictor
 from train.recorder import Recorder
 from train.rollbacks import Rollbacks, RolledBack
 from train.run import folders_of, initial_state, step_of, variables_of
+from train.saturation import saturated_units
 from train.saver import Saver
 from train.start import Described, check_configs, check_inputs, check_numbers, describe, restored
 from train.wishes import Wishes
@@ -159,6 +161,8 @@ def _train(
   hosts.on_first(write_json, workdir / "summary.json", summary)
   if hosts.first():
     print_table({"split": config.data.eval_split, **summary})
+    for sentence in saturated_units(read_metrics(workdir), state.params, config.alpha.get("name", "")):
+      _LOG.warning("%s", sentence)
   return summary
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import pathlib
 
-import jax
-import matplotlib as mpl
+import numpy as np
 from PIL import Image
 
-from train.alpha import alpha_maps
 from train.alpha_pictures import draw_channel_means, draw_maps
+from train.analysis.observe import Observer
+from train.analysis.picture import AlphaPictures
+from train.analysis.units import check_pooling
 from train.data.files import read_image
 from train.errors import report_errors
 from train.evaluate import make_predict
@@ -71,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def predict(workdir, images: str, out, step: int | None, alpha: bool, channels: list[int] | None) -> None:
   """Writes NAME.png (palette, train ids) and NAME-overlay.png for every photograph, and on request
-  NAME-alpha-UNIT.png and NAME-alpha-means.png (the paper's Figure 6).
+  NAME-alpha-UNIT.png and NAME-alpha-means.png (the parts of the paper's Figure 6).
 
   Raises:
     FileNotFoundError: no run, or no photograph.
@@ -79,7 +80,6 @@ def predict(workdir, images: str, out, step: int | None, alpha: bool, channels: 
   """
   from train.run import open_run
 
-  mpl.use("Agg")
   files = photographs(images)
   stems = [file.stem for file in files]
   if len(set(stems)) < len(stems):
@@ -89,6 +89,7 @@ def predict(workdir, images: str, out, step: int | None, alpha: bool, channels: 
     )
   run = open_run(workdir, step)
   label = make_predict(run.experiment, run.config)
+  pictures = AlphaPictures(run.experiment, run.variables, run.config.seed) if alpha else None
   out = pathlib.Path(out)
   out.mkdir(parents=True, exist_ok=True)
   for file in track(files, "predicting", "images"):
@@ -96,30 +97,23 @@ def predict(workdir, images: str, out, step: int | None, alpha: bool, channels: 
     labels = label(run.variables, image[None])[0]
     palette_image(labels, run.experiment.table).save(out / f"{file.stem}.png")
     Image.fromarray(overlay(image, labels, run.experiment.table)).save(out / f"{file.stem}-overlay.png")
-    if alpha:
-      maps = find_alpha(run.experiment, run.variables, image)
-      for unit, values in maps.items():
-        draw_maps(unit, values, channels, out / f"{file.stem}-alpha-{unit}.png")
-      draw_channel_means(image, maps, out / f"{file.stem}-alpha-means.png")
+    if pictures:
+      picture = pictures(image)
+      figures = {unit: draw_maps(picture, unit, channels) for unit in picture.units}
+      for name, figure in {**figures, "means": draw_channel_means(picture)}.items():
+        figure.savefig(out / f"{file.stem}-alpha-{name}.png", dpi=100)
   print(f"{len(files)} images are in {out}")
 
 
-def find_alpha(experiment: Experiment, variables, image) -> dict:
-  """Alpha maps of one uint8 RGB image `[H, W, 3]`, float32 `[h, w, C]` by unit.
+def find_alpha(experiment: Experiment, variables, image: np.ndarray) -> dict[str, np.ndarray]:
+  """Alpha maps of one uint8 RGB image `[H, W, 3]`, float32 `[h, w, C]` by unit; padding is left out.
 
   Raises:
     ValueError: the network has no P-pooling.
   """
-
-  @jax.jit
-  def sow(variables, images):
-    inputs = experiment.preprocess(images)
-    return alpha_maps(experiment.model.apply(variables, inputs, mutable=["intermediates"])[1])
-
-  maps = {unit: jax.device_get(values[0]) for unit, values in sow(variables, image[None]).items()}
-  if not maps:
-    raise ValueError("--alpha: this network has no P-pooling")
-  return maps
+  observer = Observer(experiment)
+  check_pooling(observer.units, "--alpha")
+  return {unit: found.alpha for unit, found in observer(variables, image).items()}
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import html
 import pathlib
-import tempfile
 
 import matplotlib as mpl
 import numpy as np
 
+from train.comparison.titles import workdir_names
 from train.errors import report_errors
 from train.evaluate import make_predict
 from train.experiment import open_split
@@ -16,6 +17,7 @@ from train.html import embedded, page, table
 from train.json_files import read_json
 from train.log import read_metrics
 from train.pictures import coloured, side_by_side, stacked
+from train.saturation import saturated_units
 
 
 def main() -> None:
@@ -34,20 +36,23 @@ def write_report(
 ) -> None:
   """Writes the page and prints its first table.
 
+  Runs are called by their folder, with as many of the folders above as tell them apart.
+
   Raises:
     FileNotFoundError: a workdir without summary.json.
-    ValueError: runs on different data sets.
+    ValueError: runs on different data sets, or a workdir given twice.
   """
   from train.run import open_run
 
   mpl.use("Agg")
-  if len({workdir.name for workdir in workdirs}) < len(workdirs):
-    raise ValueError(f"expected workdirs of different names, got {', '.join(map(str, workdirs))}")
-  summaries = {workdir.name: _summary(workdir) for workdir in workdirs}
+  folders = dict(zip(workdir_names(workdirs), workdirs, strict=True))
+  if len(folders) < len(workdirs):
+    raise ValueError(f"expected each workdir once, got {', '.join(map(str, workdirs))}")
+  summaries = {name: _summary(workdir) for name, workdir in folders.items()}
   names = {summary["config"]["data"]["name"] for summary in summaries.values()}
   if len(names) > 1:
     raise ValueError(f"expected runs on one data set, got {', '.join(sorted(names))}")
-  runs = {workdir.name: open_run(workdir) for workdir in workdirs}
+  runs = {name: open_run(workdir) for name, workdir in folders.items()}
 
   def file(name: str) -> pathlib.Path | None:
     return pictures and pictures / f"{name}.png"
@@ -57,11 +62,11 @@ def write_report(
   sections = {
     "Results": table(*_results(summaries)),
     "IoU by class, per cent": table(*_classes(summaries, next(iter(runs.values())).experiment.table)),
-    "Curves": embedded(_curves(workdirs), "loss and mIoU against steps", file("curves")),
+    "Curves": embedded(_curves(folders), "loss and mIoU against steps", file("curves")),
     "Predictions": embedded(
       _predictions(runs, examples), f"image | truth | {' | '.join(runs)}", file("predictions")
     ),
-    "Alpha": _alpha(runs),
+    "Alpha": _alpha(runs, folders),
   }
   out.write_text(page("P-pooling: runs side by side", sections))
   _print(*_results(summaries))
@@ -98,16 +103,16 @@ def _percent(value: float | None) -> str:
   return "–" if value is None else f"{100 * value:.1f}"  # noqa: RUF001
 
 
-def _curves(workdirs: list[pathlib.Path]):
+def _curves(workdirs: dict[str, pathlib.Path]):
   import matplotlib.pyplot as plt
 
   figure, (losses, scores) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
-  for workdir in workdirs:
+  for name, workdir in workdirs.items():
     lines = read_metrics(workdir)
     steps, values = zip(*((line["step"], line["loss"]) for line in lines if "loss" in line), strict=True)
-    losses.plot(steps, running_mean(values), label=workdir.name)
+    losses.plot(steps, running_mean(values), label=name)
     points = [(line["step"], line["eval/miou"]) for line in lines if "eval/miou" in line]
-    scores.plot(*zip(*points, strict=True), marker="o", label=workdir.name)
+    scores.plot(*zip(*points, strict=True), marker="o", label=name)
   losses.set(xlabel="step", ylabel="training loss (running mean)", yscale="log")
   scores.set(xlabel="step", ylabel="mIoU, evaluation split")
   losses.legend()
@@ -137,24 +142,24 @@ def _predictions(runs: dict, count: int) -> np.ndarray:
   return stacked(rows)
 
 
-def _alpha(runs: dict) -> str:
-  """Figure 6 of the paper for the first image, of every run that has P-pooling."""
+def _alpha(runs: dict, workdirs: dict[str, pathlib.Path]) -> str:
+  """Figure 6 of the paper for the first image, and what saturates, of every run that has P-pooling."""
   from train.alpha_pictures import draw_channel_means, draw_maps
-  from train.predict import find_alpha
+  from train.analysis.picture import AlphaPictures
+  from train.analysis.units import find_units
 
   parts = []
   for name, run in runs.items():
-    if run.config.pool != "ppool":
+    if not find_units(run.experiment):
       continue
+    for sentence in saturated_units(
+      read_metrics(workdirs[name]), run.variables["params"], run.config.alpha.get("name", "")
+    ):
+      parts.append(f"<p>{html.escape(f'{name}: {sentence}.')}</p>")
     image = open_split(run.config, run.config.data.eval_split)[0]["image"]
-    maps = find_alpha(run.experiment, run.variables, image)
-    with tempfile.TemporaryDirectory() as folder:
-      path = pathlib.Path(folder, "alpha.png")
-      draw_channel_means(image, maps, path)
-      parts.append(embedded(path.read_bytes(), f"{name}: mean alpha against channel"))
-      for unit, alpha in sorted(maps.items()):
-        draw_maps(unit, alpha, None, path)
-        parts.append(embedded(path.read_bytes(), f"{name}: alpha of {unit}"))
+    picture = AlphaPictures(run.experiment, run.variables, run.config.seed)(image)
+    parts.append(embedded(draw_channel_means(picture), f"{name}: mean alpha against channel"))
+    parts += [embedded(draw_maps(picture, unit), f"{name}: alpha of {unit}") for unit in picture.units]
   return "".join(parts) or "<p>No run has P-pooling.</p>"
 
 

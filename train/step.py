@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import chex
 import flax
 import jax
 import jax.numpy as jnp
@@ -63,10 +64,12 @@ def make_step(
     guard: what becomes of a step that is not finite; the state is of `guard.initial()`.
 
   A batch is {"image", "label"}; in a training also "wishes", of `train.wishes`, and by config
-  "replaced", of `train.data.corrupt`, which are summed up.
+  "replaced", of `train.data.corrupt`, which are summed up. Images are uint8 `[N, H, W, 3]`, labels integers
+  `[N, H, W]`. The new state has the shapes and dtypes of the old one.
 
   Raises:
     ValueError: an unknown normalisation; "local" batch norm where devices' shares are not known.
+    AssertionError: while the step is traced, a batch or a new state of other shapes or dtypes.
   """
   if normalise not in NORMALISATIONS:
     raise ValueError(f"loss.normalise: expected one of {', '.join(NORMALISATIONS)}, got {normalise!r}")
@@ -75,6 +78,9 @@ def make_step(
 
   def step(state: TrainState, batch):
     images, labels = batch["image"], batch["label"]
+    chex.assert_shape(images, (None, None, None, 3), custom_message="image: expected [N, H, W, 3]")
+    chex.assert_shape(labels, images.shape[:3], custom_message="label: expected [N, H, W] of the images")
+    chex.assert_type(labels, int, custom_message="label: expected integers")
     valid = parallel.sum(jnp.sum(labels != IGNORE))
     count = jnp.maximum(valid, 1) if normalise == "pixel" else parallel.sum(images.shape[0])
     key = dropout_key(seed, state.step)
@@ -88,6 +94,7 @@ def make_step(
     (loss, hits, grads), batch_stats, alpha = accumulated(
       gradients, state.batch_stats, whole, accumulate, parallel.split
     )
+    chex.assert_rank([loss, hits], 0)
     grads = parallel.sum(grads)
     if local:
       # The running statistics are those of all devices, so that every device evaluates the same model.
@@ -104,8 +111,9 @@ def make_step(
     }
     params = optax.apply_updates(state.params, updates)
     held, watched, more = guard.judge(state.guard, metrics, (params, batch_stats))
-    after = TrainState(state.step + 1, params, batch_stats, opt_state, watched)
-    return guard.settle(held, state, after), {**metrics, **more}
+    after = guard.settle(held, state, TrainState(state.step + 1, params, batch_stats, opt_state, watched))
+    chex.assert_trees_all_equal_shapes_and_dtypes(state, after)  # else the next step would be traced again
+    return after, {**metrics, **more}
 
   return step
 
@@ -137,7 +145,8 @@ def make_loss(model, preprocess, parallel):
     )
     loss = pixel_losses(logits, labels).sum() / count
     hits = jnp.sum((logits.argmax(-1) == labels) & (labels != IGNORE))
-    return loss, (hits, alpha_statistics(sown), sown.get("batch_stats", {}))
+    alpha = alpha_statistics(sown, model.backbone, images.shape[1:3])
+    return loss, (hits, alpha, sown.get("batch_stats", {}))
 
   return loss_of
 
@@ -158,7 +167,12 @@ def pixel_losses(logits: jax.Array, labels: jax.Array) -> jax.Array:
   Args:
     logits: `[N, H, W, K]`.
     labels: integers `[N, H, W]`, 0..K-1 or 255.
+
+  Raises:
+    AssertionError: logits of another rank, or labels of another shape.
   """
+  chex.assert_rank(logits, 4, custom_message="logits: expected [N, H, W, K]")
+  chex.assert_shape(labels, logits.shape[:3], custom_message="labels: expected [N, H, W] of the logits")
   valid = labels != IGNORE
   losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.where(valid, labels, 0).astype(int))
   return jnp.where(valid, losses, 0)

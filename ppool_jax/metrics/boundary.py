@@ -82,7 +82,8 @@ def boundary_counts(
   distance = _distance(codes[0].shape, dilation_ratio)
   # Outside the image is of no class, code K, which is also what the rest of each class becomes.
   truth, found = (
-    np.where(_near_another(x, distance, mode="constant", cval=num_classes), x, num_classes) for x in codes
+    np.where(near_another_label(x, distance, mode="constant", cval=num_classes), x, num_classes)
+    for x in codes
   )
   hits, true, predicted = (
     np.bincount(x.ravel(), minlength=num_classes + 1)[:num_classes].astype(np.int64)
@@ -122,11 +123,11 @@ def trimap_confusion(
   truth, found = as_codes(labels, predictions, num_classes, ignore, lenient)
   if truth.ndim not in (2, 3):
     raise ValueError(f"labels: expected [H, W] or [N, H, W], got shape {truth.shape}")
-  near = _near_another(truth, width, mode="nearest")
+  near = near_another_label(truth, width, mode="nearest")
   return count_codes(np.where(near, truth, num_classes), found, num_classes, lenient)
 
 
-def _near_another(codes: np.ndarray, distance: int, **border) -> np.ndarray:
+def near_another_label(codes: np.ndarray, distance: int, **border) -> np.ndarray:
   """Which pixels of `[..., H, W]` have one of another code within chessboard `distance`."""
   # Beyond the longer side there is nothing more to see, while the filters' buffers would grow.
   size = 2 * min(distance, max(codes.shape[-2:])) + 1

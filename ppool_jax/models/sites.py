@@ -111,7 +111,8 @@ def dilated(layer: Callable[[jax.Array], jax.Array], x: jax.Array, rate: int) ->
   """A layer of stride 1 with `rate - 1` cells between the elements that it reads.
 
   Every rate-th row and column is an image of its own, side by side in the batch: exact for any
-  layer, whatever it computes from its window, where a pool with holes would need every pool anew.
+  layer, whatever it computes from its window, where a pool with holes would need every pool anew. The
+  alpha map that P-pooling sows is put back in the order of x, as the output is.
 
   Args:
     layer: of stride 1, `[M, h, w, C]` to `[M, h, w, D]`.
@@ -130,7 +131,26 @@ def dilated(layer: Callable[[jax.Array], jax.Array], x: jax.Array, rate: int) ->
     )
   x = x.reshape(n, height // rate, rate, width // rate, rate, channels)
   y = layer(jnp.transpose(x, (0, 2, 4, 1, 3, 5)).reshape(-1, height // rate, width // rate, channels))
-  y = y.reshape(n, rate, rate, height // rate, width // rate, -1)
+  merge = functools.partial(merge_phases, rate=rate, shape=(n, height, width))
+  if isinstance(layer, PolynomialPool):
+    layer.replace_sown_alpha(merge)
+  return merge(y)
+
+
+def merge_phases(phases: jax.Array, rate: int, shape: tuple[int, int, int]) -> jax.Array:
+  """The images that `dilated` gives to its layer, as one image again.
+
+  Args:
+    phases: `[N * rate**2, H / rate, W / rate, C]`; for each of N images its phases in row-major order.
+    rate: of the dilation.
+    shape: (N, H, W).
+
+  Returns:
+    `[N, H, W, C]`; the value at (rate * i + row, rate * j + column) is that of phase (row, column) at
+    (i, j).
+  """
+  n, height, width = shape
+  y = phases.reshape(n, rate, rate, height // rate, width // rate, -1)
   return jnp.transpose(y, (0, 3, 1, 4, 2, 5)).reshape(n, height, width, -1)
 
 

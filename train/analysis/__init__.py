@@ -1,0 +1,1 @@
+"""What alpha does in a trained network: the parts of `python -m train.analyze`."""

@@ -1,0 +1,72 @@
+"""Writing an analysis: JSON with all numbers, CSV with a row a unit and channel, figures, a table."""
+
+from __future__ import annotations
+
+import csv
+import math
+import pathlib
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from train.alpha_pictures import draw_figure6
+from train.analysis import figures
+from train.analysis.collect import Analysis
+from train.analysis.shifts import POOLINGS
+from train.json_files import write_json
+from train.pictures import write_figure
+
+
+def write_analysis(analysis: Analysis, out: pathlib.Path) -> None:
+  """Writes analysis.json, analysis.csv and the figures, over those of an earlier analysis."""
+  write_json(out / "analysis.json", to_json({**analysis.about, "units": analysis.results}))
+  _write_channels(analysis, out / "analysis.csv")
+  statistics, results = analysis.statistics, to_json(analysis.results)
+  drawn = {
+    "histograms": figures.draw_histograms(statistics),
+    "sparsity": figures.draw_sparsity(statistics, results),
+    "shift": figures.draw_shifts(results),
+    "figure6": draw_figure6(analysis.picture),
+  }
+  for old in out.glob("boundary.*"):  # a split without labels has none
+    old.unlink()
+  if analysis.about["labeled_images"]:
+    drawn["boundary"] = figures.draw_boundary(results, statistics, analysis.about["boundary_pixels"])
+  for name, figure in drawn.items():
+    write_figure(figure, out / name)
+
+
+def to_json(value):
+  """Arrays as lists, and None for what JSON has no number for: NaN and infinity."""
+  if isinstance(value, dict):
+    return {key: to_json(item) for key, item in value.items()}
+  if isinstance(value, np.ndarray | np.generic):
+    return to_json(value.tolist())
+  if isinstance(value, list | tuple):
+    return [to_json(item) for item in value]
+  return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write_channels(analysis: Analysis, path: pathlib.Path) -> None:
+  rows = [(unit, found["channels"]) for unit, found in analysis.results.items()]
+  with path.open("w", newline="") as file:
+    writer = csv.writer(file)
+    writer.writerow(["unit", "channel", *rows[0][1]])
+    for unit, channels in rows:
+      columns = [to_json(values) for values in channels.values()]
+      writer.writerows([unit, channel, *row] for channel, row in enumerate(zip(*columns, strict=True)))
+
+
+def print_units(analysis: Analysis) -> None:
+  """A row a unit."""
+  header = ["alpha of", "initial", "mean", "std", "at the\nends %", "boundary", "inside", "r with\nsparsity"]
+  table = Table(*header, *(f"shift\n{pooling}" for pooling in POOLINGS), box=box.SIMPLE_HEAD, padding=0)
+  for name, unit in to_json(analysis.results).items():
+    ends = 100 * (unit["at_low"] + unit["at_high"])
+    values = [unit["initial"], unit["mean"], unit["std"], ends, unit["boundary"]["mean"],
+              unit["inside"]["mean"], unit["deviation_against_sparsity"]["pearson"]]  # fmt: skip
+    shifts = [unit["shift"][pooling]["mean"] for pooling in POOLINGS]
+    table.add_row(name, *("-" if value is None else f"{value:.3g}" for value in (*values, *shifts)))
+  Console().print(table)
