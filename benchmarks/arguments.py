@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 
-from train.json_files import check_out
+from train.utils.json_files import check_out
 
 
 def parser(name: str, description: str) -> argparse.ArgumentParser:

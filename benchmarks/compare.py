@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import arguments
-from train.errors import report_errors
-from train.json_files import read_json
+from train.utils.errors import report_errors
+from train.utils.json_files import read_json
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from benchmarks import arguments
 from benchmarks.timing import interleaved
 from ppool_jax.models.network import Depthwise
-from train.errors import report_errors
 from train.planning.machine import machine
+from train.utils.errors import report_errors
 
 _SHAPE = (2, 38, 38, 728)  # Xception's middle flow on images of 608
 

@@ -22,9 +22,9 @@ from PIL import Image
 from benchmarks import arguments
 from train.data.loader import training_batches
 from train.data.prepared import decoded
-from train.data.transforms import augmentation
-from train.errors import report_errors
+from train.data.transforms.geometric import augmentation
 from train.planning.machine import machine
+from train.utils.errors import report_errors
 
 _BATCH = 4
 

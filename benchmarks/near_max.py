@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmarks import arguments
 from ppool_jax import models, weights
-from train.errors import report_errors
+from train.utils.errors import report_errors
 
 _SIZE = (224, 224)
 _NETWORKS = ("vgg16", "vgg16_20m", "resnet50", "inceptionv2", "xception")

@@ -14,12 +14,12 @@ import itertools
 
 from benchmarks import arguments
 from configs import paper
-from train.errors import report_errors
 from train.planning.chips import CHIPS, GIB
 from train.planning.compiled import Collective, Measures
 from train.planning.estimate import estimate
 from train.planning.programs import Programs
 from train.planning.slices import plan_slice, prepare_jax
+from train.utils.errors import report_errors
 
 NETWORKS, POOLS, DTYPES = ("vgg16", "resnet50"), ("max", "ppool"), ("float32", "bfloat16")
 SMALLEST, LARGEST, CHIP_COUNTS = "v5e:2x4", "v5e:16x16", (8, 16, 32, 64, 128, 256)

@@ -15,9 +15,9 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks import arguments, candidates, timing, torch_candidates
-from train.errors import report_errors
-from train.json_files import write_json
 from train.planning.machine import machine
+from train.utils.errors import report_errors
+from train.utils.json_files import write_json
 
 _REFERENCE = "flax max_pool"
 

@@ -23,13 +23,13 @@ from rich.table import Table
 from benchmarks import arguments
 from benchmarks.steps import Case
 from ppool_jax.models import NETWORKS
-from train.checkpoint import Checkpoints
-from train.errors import report_errors
-from train.json_files import write_json
-from train.parallel import Pmap
+from train.checkpointing.async_checkpointer import Saver
+from train.checkpointing.checkpoint import Checkpoints
+from train.experiment.run import initial_state
 from train.planning.machine import machine
-from train.run import initial_state
-from train.saver import Saver
+from train.step.parallel import Pmap
+from train.utils.errors import report_errors
+from train.utils.json_files import write_json
 
 _COLUMNS = ("copy", "stall", "write", "restore")
 

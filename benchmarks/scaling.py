@@ -15,11 +15,11 @@ import jax
 from benchmarks import arguments
 from benchmarks.steps import Case
 from ppool_jax.models import NETWORKS
-from train.errors import report_errors
-from train.json_files import write_json
 from train.planning.compiled import measures
 from train.planning.machine import machine
 from train.planning.programs import lowered_step
+from train.utils.errors import report_errors
+from train.utils.json_files import write_json
 
 _DEVICES = (1, 2, 4, 8)
 

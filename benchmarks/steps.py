@@ -12,10 +12,10 @@ import ml_collections
 import numpy as np
 
 from configs.common import base, parameter_groups
-from train.experiment import Experiment, initial_variables, make_experiment
-from train.parallel import Jit, Pmap
+from train.experiment.experiment import Experiment, initial_variables, make_experiment
+from train.experiment.run import initial_state, step_of
 from train.planning.compiled import Measures, measures
-from train.run import initial_state, step_of
+from train.step.parallel import Jit, Pmap
 
 
 class FlaxMax(nn.Module):

@@ -21,10 +21,10 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks import arguments, candidates
-from train.errors import report_errors
-from train.json_files import write_json
 from train.planning.machine import machine
 from train.planning.topology import devices_of
+from train.utils.errors import report_errors
+from train.utils.json_files import write_json
 
 SHAPES = ((8, 224, 224, 64), (8, 56, 56, 256))
 _BY_PLATFORM = "ppool_jax.pooling.lehmer.by_platform"

@@ -20,10 +20,10 @@ from rich.table import Table
 from benchmarks import arguments, timing
 from benchmarks.steps import Case, Step, operations, stage_programs
 from ppool_jax.models import NETWORKS
-from train.errors import report_errors
-from train.experiment import DTYPES
-from train.json_files import write_json
+from train.experiment.experiment import DTYPES
 from train.planning.machine import machine
+from train.utils.errors import report_errors
+from train.utils.json_files import write_json
 
 POOLS = ("max", "ppool", "flax max")
 MORE_POOLS = ("ppool:log_side_branch", "ppool:channel", "avg")

@@ -1,0 +1,1 @@
+"""Config files: what a researcher edits; they import `train` and the library."""

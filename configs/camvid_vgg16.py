@@ -20,7 +20,7 @@ from __future__ import annotations
 import ml_collections
 
 from configs.common import POOLING, base, parameter_groups, set_pooling
-from train.config import parse_arg
+from train.utils.config import parse_arg
 
 
 def get_config(arg: str | None = None) -> ml_collections.ConfigDict:

@@ -14,7 +14,9 @@ def base() -> ml_collections.ConfigDict:
   config.parallel = "pmap"  # or "jit"
   config.dtype = "float32"  # of the computation; or "bfloat16"
   config.accumulate = 1  # parts of a device's share of the batch, one after another
-  config.hosts = "auto"  # how processes find each other: of train.joining.KINDS, or "HOST:PORT,COUNT,INDEX"
+  config.hosts = (
+    "auto"  # how processes find each other: of train.distributed.initialize.KINDS, or "HOST:PORT,COUNT,INDEX"
+  )
   config.hosts_wait = 300  # seconds for all of them to come
   config.compilation_cache = ".jax_cache"  # folder for compiled programs, unless JAX has one; none: ""
   config.deterministic = False  # on a GPU: the same bits in every run
@@ -41,7 +43,7 @@ def base() -> ml_collections.ConfigDict:
   config.data = ml_collections.ConfigDict(
     {
       "name": "scenes",
-      "options": {},  # of train.data.datasets.open_*
+      "options": {},  # of train.data.registry.open_*
       "split": "train",
       "eval_split": "val",
       "scale": (0.5, 2.0),

@@ -24,7 +24,7 @@ import ml_collections
 
 from configs import recipes
 from configs.common import POOLING, base, set_pooling
-from train.config import parse_arg
+from train.utils.config import parse_arg
 
 # What a recipe has to know of a data set. The paper names no crop for Cityscapes: half an image's sides.
 DATA = {

@@ -7,7 +7,7 @@ import pytest
 from assets import ASSETS
 from PIL import Image
 
-from train.data.datasets import open_prepared
+from train.data.registry import open_prepared
 from train.prepare import prepare
 
 ROOT = pathlib.Path(__file__).parents[1]

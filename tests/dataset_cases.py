@@ -10,9 +10,9 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from train.data.builder import builder_class
-from train.data.datasets import dataset
-from train.data.voc_classes import VOC
+from train.data.datasets.voc_classes import VOC
+from train.data.preparation.builder import builder_class
+from train.data.registry import dataset
 from train.prepare import prepare
 
 ROOT = pathlib.Path(__file__).parents[1]

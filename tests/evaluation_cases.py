@@ -7,7 +7,7 @@ import numpy as np
 from ppool_jax import weights
 from ppool_jax.weights.preprocess import TORCHVISION
 from train.data.classes import IGNORE, ClassTable, LabelClass
-from train.experiment import Experiment
+from train.experiment.experiment import Experiment
 
 # Raw ids as publishers have them: with gaps, and some that are ignored.
 RAW = ClassTable(

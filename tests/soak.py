@@ -18,7 +18,7 @@ import time
 
 from training_cases import OVERRIDES, program, run
 
-from train.log import read_metrics
+from train.loop.metric_writer import read_metrics
 
 STEPS = 40
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)

@@ -8,7 +8,7 @@ from training_cases import OVERRIDES
 
 STUDY = """
 from configs import quickstart
-from train.config import parse_arg
+from train.utils.config import parse_arg
 from train.studies.definition import Study, Variant
 
 OVERRIDES = {overrides!r}

@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 from PIL import Image
 
-from train.data.voc_classes import VOC
+from train.data.datasets.voc_classes import VOC
 
 COMP5 = "results/VOC2012/Segmentation/comp5_test_cls"
 COMP6 = "results/VOC2012/Segmentation/comp6_test_cls"

@@ -20,9 +20,9 @@ from dataset_cases import (
 )
 from PIL import Image
 
-from train.data.ade20k import Ade20k
-from train.data.ade20k_classes import ADE20K
 from train.data.classes import IGNORE
+from train.data.datasets.ade20k import Ade20k
+from train.data.datasets.ade20k_classes import ADE20K
 from train.prepare import prepare
 
 

@@ -17,10 +17,10 @@ from ppool_jax import PolynomialPool, models
 from ppool_jax.layers import SideBranch, Softplus
 from ppool_jax.models.grid import Grid
 from ppool_jax.models.sites import dilated, merge_phases
-from train.alpha import alpha_maps, alpha_statistics, inside, unit_grid
-from train.experiment import make_experiment
-from train.run import initial_state
-from train.step import make_loss
+from train.experiment.experiment import make_experiment
+from train.experiment.run import initial_state
+from train.step.alpha_stats import alpha_maps, alpha_statistics, inside, unit_grid
+from train.step.step import make_loss
 
 BRANCH = functools.partial(SideBranch, range_map=Softplus(), initial=1.0, input_scale=1.0)
 POOL = ("ppool", {"alpha": BRANCH})

@@ -16,8 +16,8 @@ from training_cases import run, tiny_config
 from ppool_jax import models
 from ppool_jax.layers import SideBranch
 from ppool_jax.models.grid import Grid
-from train.alpha_pictures import draw_channel_means, draw_figure6, draw_maps, on_pixels
 from train.analysis import collect
+from train.analysis.alpha_maps import draw_channel_means, draw_figure6, draw_maps, on_pixels
 from train.analysis.boundary import EDGE, edge_pixels, windows_at_edges
 from train.analysis.observe import Observation, Observer, initial_alpha
 from train.analysis.picture import AlphaPictures
@@ -26,12 +26,12 @@ from train.analysis.shifts import ShiftSensitivity, moved
 from train.analysis.statistics import UnitStatistics, correlation
 from train.analysis.units import Unit, find_units
 from train.analyze import analyze
-from train.experiment import initial_variables, make_experiment, open_split
-from train.loop import train
+from train.experiment.experiment import initial_variables, make_experiment, open_split
+from train.experiment.run import open_run
+from train.loop.loop import train
 from train.predict import find_alpha
 from train.report import _alpha
-from train.run import open_run
-from train.saturation import saturated_units
+from train.step.saturation import saturated_units
 
 FIGURES = ("histograms", "boundary", "sparsity", "shift", "figure6")
 

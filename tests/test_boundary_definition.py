@@ -7,7 +7,7 @@ import pytest
 from evaluation_cases import RAW, examples
 
 from train.data.classes import IGNORE
-from train.scores import Scores
+from train.evaluation.evaluator import Scores
 
 SIZES = {(6, 8): 1, (8, 15): 2, (20, 21): 3}  # diagonals of 10, 17 and 29 pixels, a tenth of each
 CLASSES = 4

@@ -19,11 +19,11 @@ from camvid_cases import (
 )
 from PIL import Image
 
-from train.data.camvid import Camvid, indices, segnet_split
-from train.data.camvid_classes import CAMVID, OFFICIAL_COLOURS
 from train.data.classes import IGNORE, ClassTable, LabelClass
-from train.data.datasets import dataset, open_prepared
-from train.data.pairs import encode
+from train.data.datasets.camvid import Camvid, indices, segnet_split
+from train.data.datasets.camvid_classes import CAMVID, OFFICIAL_COLOURS
+from train.data.preparation.samples import encode
+from train.data.registry import dataset, open_prepared
 from train.prepare import prepare
 
 

@@ -10,7 +10,7 @@ import pytest
 from camvid_cases import ROOT, SIZE, assert_not_prepared, examples, pixels, raw_label, save, write_lists
 from PIL import Image
 
-from train.data.datasets import open_prepared
+from train.data.registry import open_prepared
 from train.prepare import prepare
 
 
@@ -170,7 +170,7 @@ class TestPrepared:
   def test_without_tensorflow_and_advice(self, source, tmp_path):
     script = f"""
 import sys
-from train.data.datasets import open_prepared
+from train.data.registry import open_prepared
 from train.prepare import prepare
 prepare("camvid", {str(source)!r}, {str(tmp_path / "data")!r})
 opened = open_prepared("camvid", "train", {str(tmp_path / "data")!r})

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train.checkpoint import Checkpoints, digest, params_sha256
+from train.checkpointing.checkpoint import Checkpoints, digest, params_sha256
 
 
 def state(value):
@@ -95,7 +95,7 @@ def test_killed_before_the_files_were_sealed(saved, tmp_path):
 
 def test_wrong_numbers_are_noticed_by_the_digest_alone(saved, tmp_path, monkeypatch):
   """Orbax restores these without an error: only the digest tells."""
-  monkeypatch.setattr("train.checkpoint.digest", lambda tree: "another")
+  monkeypatch.setattr("train.checkpointing.checkpoint.digest", lambda tree: "another")
   assert saved.restore(state(0), set_aside=True) is None
   assert (tmp_path / "damaged-checkpoint-2").is_dir()
 

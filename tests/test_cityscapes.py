@@ -17,9 +17,9 @@ from dataset_cases import (
   zip_of,
 )
 
-from train.data.cityscapes import Cityscapes
-from train.data.cityscapes_classes import CITYSCAPES
 from train.data.classes import IGNORE
+from train.data.datasets.cityscapes import Cityscapes
+from train.data.datasets.cityscapes_classes import CITYSCAPES
 from train.prepare import prepare
 
 COUNTS = {"train": 3, "val": 2, "test": 1}

@@ -12,14 +12,14 @@ from training_cases import run, tiny_config
 
 from train.compare import compare, main, parse
 from train.comparison.pair import open_pair
-from train.evaluate import evaluate, make_predict
-from train.experiment import open_split
-from train.extremes import image_score
-from train.loop import train
-from train.pictures import coloured
+from train.evaluation.best_worst import image_score
+from train.evaluation.evaluate import evaluate, make_predict
+from train.evaluation.evaluator import Scores
+from train.experiment.experiment import open_split
+from train.experiment.run import open_run
+from train.loop.loop import train
 from train.prepare import prepare
-from train.run import open_run
-from train.scores import Scores
+from train.visualization.colorize import coloured
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from train.comparison.examples import Box, Example, MostGaining
 from train.comparison.gains import gains
 from train.comparison.titles import distinct_titles, pool_title, workdir_names
 from train.data.classes import IGNORE
-from train.data.datasets import dataset
-from train.pictures import coloured
+from train.data.registry import dataset
+from train.visualization.colorize import coloured
 
 
 def example(name="a", gain=0.1, label=None, predictions=None, size=(8, 12)):

@@ -12,12 +12,12 @@ from training_cases import ROOT, run
 
 from configs.common import base, parameter_groups
 from ppool_jax import models
-from train.config import load, parse_arg
-from train.data.datasets import dataset
-from train.experiment import make_experiment
-from train.optimizer import group_labels, make_optimizer, make_schedule
-from train.overrides import config_of
-from train.pooling_config import pool_of
+from train.data.registry import dataset
+from train.experiment.experiment import make_experiment
+from train.experiment.overrides import config_of
+from train.experiment.pooling_config import pool_of
+from train.step.optimizer import group_labels, make_optimizer, make_schedule
+from train.utils.config import load, parse_arg
 
 FILES = sorted(
   path for path in (ROOT / "configs").glob("*.py") if path.stem not in ("__init__", "common", "recipes")

@@ -7,8 +7,8 @@ import pytest
 from dataset_cases import files_below, pixels, raw_label, save
 
 from train.data.corrupt import CorruptExample
-from train.data.datasets import dataset
 from train.data.loader import training_batches
+from train.data.registry import dataset
 from train.prepare import prepare
 
 COUNT = 6

@@ -6,9 +6,9 @@ import pytest
 from host_cases import command, finish, launch
 from training_cases import OneDevice, furthest, parameters_after, tiny_config
 
-from train.experiment import make_experiment
-from train.parallel import Jit, Pmap, backend
-from train.run import initial_state, open_run
+from train.experiment.experiment import make_experiment
+from train.experiment.run import initial_state, open_run
+from train.step.parallel import Jit, Pmap, backend
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 

@@ -11,12 +11,12 @@ from training_cases import OneDevice, tiny_config
 
 from ppool_jax import metrics
 from train.data.classes import IGNORE
-from train.evaluate import evaluate
-from train.experiment import initial_variables, make_experiment
-from train.extremes import Extremes
-from train.parallel import BACKENDS
-from train.predictor import Predictor, batches_by_size, keep_compiled, predictions
-from train.scores import Scores
+from train.evaluation.best_worst import Extremes
+from train.evaluation.evaluate import evaluate
+from train.evaluation.evaluator import Scores
+from train.evaluation.predictor import Predictor, batches_by_size, keep_compiled, predictions
+from train.experiment.experiment import initial_variables, make_experiment
+from train.step.parallel import BACKENDS
 
 SIZES = [(33, 47), (40, 50), (33, 47), (32, 48), (40, 50), (33, 47), (33, 47), (33, 47)]
 CACHE = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")

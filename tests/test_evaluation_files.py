@@ -13,13 +13,13 @@ from training_cases import run, tiny_config
 
 from ppool_jax import metrics
 from train.data.classes import IGNORE
-from train.data.datasets import dataset
-from train.evaluate import evaluate_workdir, print_table, summarise
-from train.evaluate_options import parse
-from train.extremes import Extremes, image_score
-from train.loop import train
-from train.results import confusion_picture
-from train.scores import Scores
+from train.data.registry import dataset
+from train.evaluation.best_worst import Extremes, image_score
+from train.evaluation.evaluate import evaluate_workdir, print_table, summarise
+from train.evaluation.evaluator import Scores
+from train.evaluation.options import parse
+from train.evaluation.result_files import confusion_picture
+from train.loop.loop import train
 
 
 @pytest.fixture(scope="module")

@@ -20,14 +20,14 @@ from training_cases import ROOT, run as run_program, tiny_config
 
 from ppool_jax import POOLS, models
 from ppool_jax.weights import Preprocess
-from train import export_files
 from train.data.classes import ClassTable, LabelClass
-from train.experiment import make_experiment
+from train.evaluation.predictor import Predictor
+from train.evaluation.tta import probabilities
+from train.experiment.experiment import make_experiment
+from train.experiment.run import Run, open_run
 from train.export import PLATFORMS, export, lower
-from train.inference import probabilities
-from train.loop import train
-from train.predictor import Predictor
-from train.run import Run, open_run
+from train.loop.loop import train
+from train.serving import artifact
 
 # Packages without their .pth files, one of which brings this project.
 ALONE = f"""
@@ -217,8 +217,8 @@ def test_other_predictions_than_the_checkpoints_are_refused(served, workdir, tmp
   wrong = {name: -array for name, array in np.load(served / "variables.npz").items()}
   np.savez(tmp_path / "damaged/variables.npz", **wrong)
   with pytest.raises(ValueError, match="other classes than the checkpoint at"):
-    export_files.agreement(tmp_path / "damaged", run, exported, None)
-  monkeypatch.setattr(export_files, "LEAST_AGREEMENT", 1.1)
+    artifact.agreement(tmp_path / "damaged", run, exported, None)
+  monkeypatch.setattr(artifact, "LEAST_AGREEMENT", 1.1)
   with pytest.raises(ValueError, match="nothing was written"):
     export(workdir, tmp_path / "new")
   assert [path.name for path in tmp_path.iterdir()] == ["damaged"]

@@ -8,7 +8,7 @@ from dataset_cases import examples, pixels, raw_label, refuses, save
 
 from train.data.class_files import read_classes
 from train.data.classes import IGNORE
-from train.data.datasets import dataset
+from train.data.registry import dataset
 from train.prepare import prepare
 
 CLASSES = """name,raw_id,train_id,r,g,b,thin

@@ -12,10 +12,10 @@ from training_cases import tiny_config
 from ppool_jax import models
 from ppool_jax.layers import PolynomialPool
 from ppool_jax.weights.preprocess import TORCHVISION
-from train.diagnosis import Diagnosis, first_not_finite
-from train.guard import HELD, Guard, make_guard
-from train.parallel import Jit, Pmap
-from train.step import TrainState
+from train.loop.nan_debug import Diagnosis, first_not_finite
+from train.step.parallel import Jit, Pmap
+from train.step.step import TrainState
+from train.step.update_guard import HELD, Guard, make_guard
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 SGD = optax.sgd(0.1)

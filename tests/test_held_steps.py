@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from training_cases import tiny_config
 
-from train import loop
-from train.checkpoint import params_sha256
-from train.guard import TrainingDiverged
-from train.log import read_metrics
-from train.loop import train
-from train.rollbacks import Rollback, Rollbacks
-from train.run import open_run
+from train.checkpointing.checkpoint import params_sha256
+from train.experiment.run import open_run
+from train.loop.loop import loop, train
+from train.loop.metric_writer import read_metrics
+from train.loop.rollback import Rollback, Rollbacks
+from train.step.update_guard import TrainingDiverged
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 # A batch is [8, 32, 48]; 64 examples: no batch of the first eight comes twice.

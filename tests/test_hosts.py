@@ -11,10 +11,10 @@ import pytest
 from host_cases import command, finish, free_port, launch
 from training_cases import program
 
-from train import hosts, joining
-from train.checkpoint import params_sha256
-from train.log import read_metrics
-from train.run import open_run
+from train.checkpointing.checkpoint import params_sha256
+from train.distributed import initialize, multihost
+from train.experiment.run import open_run
+from train.loop.metric_writer import read_metrics
 
 STEPS = 30
 NAMES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
@@ -163,7 +163,7 @@ def test_a_port_in_use():
   with socket.create_server(("", 0)) as taken:
     port = taken.getsockname()[1]
     with pytest.raises(ValueError, match=f"port {port} cannot be listened at .* choose another"):
-      joining.join(f"127.0.0.1:{port},2,0")
+      initialize.join(f"127.0.0.1:{port},2,0")
 
 
 def test_what_the_first_process_cannot_do_ends_all(tmp_path):
@@ -205,7 +205,7 @@ def test_what_the_environment_shows(monkeypatch, environment, kind):
     monkeypatch.delenv(name, raising=False)
   for name, value in environment.items():
     monkeypatch.setenv(name, value)
-  assert joining.detected() == kind
+  assert initialize.detected() == kind
 
 
 @pytest.mark.parametrize("values", [("host", "2", "0"), ("host:1", "", "0"), ("host:1", "2", "2")])
@@ -215,21 +215,21 @@ def test_an_environment_that_does_not_fit(monkeypatch, values):
   with pytest.raises(
     ValueError, match=f"HOST:PORT, a number and an index below it, got .*JAX_PROCESS_ID={values[2]}"
   ):
-    joining.join("explicit")
+    initialize.join("explicit")
 
 
 def test_errors():
   with pytest.raises(ValueError, match=r"hosts: expected one of auto, alone, .* got 'mpi'"):
-    joining.join("mpi")
+    initialize.join("mpi")
   for words in ("a:1,2,2", "a:1,2", "a:1,2,0,0", "a:99999,2,0", ":1,2,0"):
     with pytest.raises(ValueError, match=f"an index below it, got '{words}'"):
-      joining.join(words)
+      initialize.join(words)
   with pytest.raises(ValueError, match="hosts: slurm: this process cannot join the others"):
-    joining.join("slurm")
+    initialize.join("slurm")
 
 
 def test_one_process_needs_no_others():
-  assert hosts.gather({"a": [1]}) == [{"a": [1]}]
-  assert hosts.share(lambda: None, like=1.0) is None
+  assert multihost.gather({"a": [1]}) == [{"a": [1]}]
+  assert multihost.share(lambda: None, like=1.0) is None
   with pytest.raises(OSError, match="full"):
-    hosts.on_first(lambda: (_ for _ in ()).throw(OSError("full")))
+    multihost.on_first(lambda: (_ for _ in ()).throw(OSError("full")))

@@ -11,7 +11,9 @@ from training_cases import ROOT
 NO_DEVICE = {**os.environ, "JAX_PLATFORMS": "nowhere", "PYTHONPATH": str(ROOT)}
 
 
-@pytest.mark.parametrize("module", ["ppool_jax", "train.loop", "train.evaluate", "train.prepare"])
+@pytest.mark.parametrize(
+  "module", ["ppool_jax", "train.loop.loop", "train.evaluation.evaluate", "train.prepare"]
+)
 def test_importing_touches_no_device(module):
   code = f"import {module}, jax\ntry: jax.devices()\nexcept RuntimeError: print('none')"
   done = subprocess.run(

@@ -10,10 +10,10 @@ from evaluation_cases import PixelByPixel, examples, pixelwise
 from hypothesis import given, strategies as st
 from training_cases import tiny_config
 
-from train.experiment import initial_variables, make_experiment
-from train.inference import classifier, mirrored, scaled, view_of
-from train.predictor import Predictor, bucket
-from train.windows import places, sliding
+from train.evaluation.predictor import Predictor, bucket
+from train.evaluation.sliding_window import places, sliding
+from train.evaluation.tta import classifier, mirrored, scaled, view_of
+from train.experiment.experiment import initial_variables, make_experiment
 
 COLOUR = (10, 20, 30)
 

@@ -10,7 +10,7 @@ import pytest
 from soak import STEPS, assert_same, command, disturb, steps_logged, wait_for
 from training_cases import program, run
 
-from train.interruption import Interruption
+from train.loop.preemption import Interruption
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from assets import ASSETS, needs
 from dataset_cases import save_maps
 from official_cases import disturbed, label, numbers
 
-from train.evaluate import evaluate_files
+from train.evaluation.evaluate import evaluate_files
 from train.prepare import prepare
 
 SAMPLE = ASSETS / "ade20k_sample"

@@ -9,8 +9,8 @@ import peers
 import pytest
 from dataset_cases import pixels, save, save_maps
 
-from train.data.cityscapes_classes import CITYSCAPES
-from train.evaluate import evaluate_files
+from train.data.datasets.cityscapes_classes import CITYSCAPES
+from train.evaluation.evaluate import evaluate_files
 from train.prepare import prepare
 
 SIZES = [(37, 53), (64, 48), (30, 91), (17, 16), (41, 33)]
@@ -53,7 +53,7 @@ def data(tmp_path_factory):
     save(root / f"leftImg8bit/val/ulm/{name_of(index)}_leftImg8bit.png", pixels(index, label.shape))
     save(root / f"gtFine/val/ulm/{name_of(index)}_gtFine_labelIds.png", label)
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr("train.data.cityscapes.Cityscapes.SIZE", None)
+    patch.setattr("train.data.datasets.cityscapes.Cityscapes.SIZE", None)
     prepare("cityscapes", str(root), str(root / "data"), partial=True)
   return root
 

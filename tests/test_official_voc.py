@@ -9,7 +9,7 @@ from assets import ASSETS, needs
 from dataset_cases import save_maps, voc_palette, write_lines
 from official_cases import disturbed, label, numbers
 
-from train.evaluate import evaluate_files
+from train.evaluation.evaluate import evaluate_files
 from train.prepare import prepare
 
 SUBSET = ASSETS / "voc12_subset" / "VOC2012"

@@ -13,8 +13,8 @@ import pytest
 from configs import quickstart
 from configs.common import base, parameter_groups
 from ppool_jax import models
-from train.optimizer import group_labels, make_optimizer, make_schedule
-from train.step import pixel_losses
+from train.step.optimizer import group_labels, make_optimizer, make_schedule
+from train.step.step import pixel_losses
 
 ONE = {"all": {"pattern": ".*", "lr": 1.0, "decay": 0.0, "optimizer": "sgd"}}
 

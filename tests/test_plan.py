@@ -12,13 +12,13 @@ import jax
 import pytest
 from training_cases import ROOT, run, tiny_config
 
-from train.config import load
 from train.plan import main
 from train.planning.chips import CHIPS, chip_of
 from train.planning.compiled import measures
 from train.planning.programs import Programs, check, lowered_step
 from train.planning.slices import plan_slice, share_of
 from train.planning.topology import devices_of
+from train.utils.config import load
 
 needs_libtpu = pytest.mark.skipif(
   importlib.util.find_spec("libtpu") is None, reason="libtpu is not installed: make env EXTRAS=plan"

@@ -12,12 +12,12 @@ from training_cases import ROOT
 
 from configs import recipes
 from ppool_jax import ALPHAS, POOLS, models
-from train.config import load
-from train.experiment import make_experiment
-from train.optimizer import make_optimizer, make_schedule
-from train.overrides import config_of
-from train.pooling_config import pool_of, resolve_pooling
-from train.workdir import plain
+from train.checkpointing.workdir import plain
+from train.experiment.experiment import make_experiment
+from train.experiment.overrides import config_of
+from train.experiment.pooling_config import pool_of, resolve_pooling
+from train.step.optimizer import make_optimizer, make_schedule
+from train.utils.config import load
 
 NETWORKS = [name for name in models.NETWORKS if name != "vgg_mini"]
 QUICKSTART = f"--config={ROOT}/configs/quickstart.py"

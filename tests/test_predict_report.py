@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 from training_cases import tiny_config
 
-from train.data.camvid_classes import CAMVID
-from train.evaluate import batches_by_size, evaluate, make_predict, summarise
-from train.experiment import open_split
-from train.loop import train
-from train.pictures import overlay, palette_image
+from train.data.datasets.camvid_classes import CAMVID
+from train.evaluation.evaluate import batches_by_size, evaluate, make_predict, summarise
+from train.experiment.experiment import open_split
+from train.experiment.run import open_run
+from train.loop.loop import train
 from train.predict import find_alpha, predict
 from train.report import write_report
-from train.run import open_run
+from train.visualization.colorize import overlay, palette_image
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ from ml_collections import ConfigDict
 from training_cases import tiny_config
 
 from train.data.classes import IGNORE
-from train.data.datasets import DATASETS, Dataset
-from train.elsewhere import Predictions
-from train.evaluate import evaluate, evaluate_files, evaluate_workdir
-from train.evaluate_options import parse
-from train.loop import train
+from train.data.registry import DATASETS, Dataset
+from train.data.server_formats import FORMATS
+from train.evaluation.evaluate import evaluate, evaluate_files, evaluate_workdir
+from train.evaluation.label_maps import Predictions
+from train.evaluation.options import parse
+from train.loop.loop import train
 from train.prepare import prepare
-from train.submission.formats import FORMATS
 from train.submission.write import submit
 
 cityscapes = FORMATS["cityscapes"].identify

@@ -11,8 +11,8 @@ import pytest
 from dataset_cases import ROOT, examples, files_below, pixels, raw_label, refuses, save
 from PIL import Image
 
-import train.data.builder
-from train.data import checks
+import train.data.preparation.builder
+from train.data.preparation import checks
 from train.prepare import prepare, verify
 
 VALUES = np.array([0, 1], np.uint8)
@@ -118,7 +118,7 @@ class TestVerify:
 
 class TestInterruption:
   def test_control_c(self, source, tmp_path, monkeypatch):
-    encode, calls = train.data.builder.encode, []
+    encode, calls = train.data.preparation.builder.encode, []
 
     def interrupted(*args):
       calls.append(args)
@@ -126,14 +126,16 @@ class TestInterruption:
         raise KeyboardInterrupt
       return encode(*args)
 
-    monkeypatch.setattr(train.data.builder, "encode", interrupted)
+    monkeypatch.setattr(train.data.preparation.builder, "encode", interrupted)
     with pytest.raises(KeyboardInterrupt):
       prepare("folder", str(source), str(tmp_path / "data"))
     home = tmp_path / "data" / "folder"
     assert [path.name for path in home.iterdir()] == ["unfinished"]
     assert len(list((home / "unfinished").iterdir())) == 6
     again = []
-    monkeypatch.setattr(train.data.builder, "encode", lambda *args: again.append(args[0].id) or encode(*args))
+    monkeypatch.setattr(
+      train.data.preparation.builder, "encode", lambda *args: again.append(args[0].id) or encode(*args)
+    )
     changed = calls[0][0]
     os.utime(changed.label, (1, 1))  # it may be another file
     prepare("folder", str(source), str(tmp_path / "data"))
@@ -154,7 +156,7 @@ class TestInterruption:
   def test_killed(self, source, tmp_path):
     """What a killed run leaves is removed by the next one."""
     script = f"""
-import os, train.data.builder as builder
+import os, train.data.preparation.builder as builder
 from train.prepare import prepare
 encode, calls = builder.encode, []
 def killed(*args):
@@ -187,7 +189,7 @@ class TestAgain:
   def test_is_not_done_twice(self, source, tmp_path, monkeypatch, capsys):
     prepare("folder", str(source), str(tmp_path / "data"))
     before = {file: file.stat().st_mtime_ns for file in files_below(tmp_path / "data")}
-    monkeypatch.setattr(train.data.builder, "encode", None)  # whoever encodes, fails
+    monkeypatch.setattr(train.data.preparation.builder, "encode", None)  # whoever encodes, fails
     prepare("folder", str(source), str(tmp_path / "data"))
     assert "folder is already prepared from these files" in capsys.readouterr().out
     assert {file: file.stat().st_mtime_ns for file in files_below(tmp_path / "data")} == before

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.data.resizing import resized
+from train.data.transforms.resize import resized
 
 FACTORS = [0.3, 0.5, 0.64, 0.9, 1.0, 1.13, 1.7, 2.0, 3.2]
 

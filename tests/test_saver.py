@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pytest
 
-from train.checkpoint import Checkpoints
-from train.saver import Saver
-from train.storage import CannotWrite
+from train.checkpointing.async_checkpointer import Saver
+from train.checkpointing.checkpoint import Checkpoints
+from train.checkpointing.disk import CannotWrite
 
 STATE = {"w": np.arange(6.0), "empty": {}}
 

@@ -7,7 +7,7 @@ import pytest
 from transform_cases import MEAN, blocks, example, rng
 
 from train.data.classes import IGNORE
-from train.data.transforms import RandomCrop, RandomFlip, RandomScale, RandomScaledCrop
+from train.data.transforms.geometric import RandomCrop, RandomFlip, RandomScale, RandomScaledCrop
 
 
 class TestScale:

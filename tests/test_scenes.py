@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from train.data.classes import IGNORE
-from train.data.scenes import SCENES, Scenes, mark_borders
+from train.data.datasets.scenes import SCENES, Scenes, mark_borders
 
 ROOT = pathlib.Path(__file__).parents[1]
 # Of the labels of example 3 of seed 7: trained weights and published numbers depend on them.
@@ -69,7 +69,7 @@ def test_example_depends_on_seed_and_index_alone(examples):
 
 def test_fresh_process_agrees(examples):
   code = (
-    "import hashlib; from train.data.scenes import Scenes; e = Scenes(4, seed=7)[3]\n"
+    "import hashlib; from train.data.datasets.scenes import Scenes; e = Scenes(4, seed=7)[3]\n"
     "for k in ('image', 'label'): print(hashlib.sha256(e[k].tobytes()).hexdigest()[:16])"
   )
   printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

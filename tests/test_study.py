@@ -6,11 +6,11 @@ import pytest
 from study_cases import STUDY, study_file
 from training_cases import ROOT
 
-from train.json_files import read_json
 from train.studies.definition import load_study, parse_seeds, study_files
 from train.studies.result import Result, read_results, result_path, write_result
 from train.studies.runner import hold, plan_runs
 from train.study import main, run_study
+from train.utils.json_files import read_json
 
 
 def test_seeds_are_interleaved(tmp_path):

@@ -14,10 +14,10 @@ from dataset_cases import pixels, save, write_lines
 from PIL import Image
 from submission_cases import COMP5, COMP6, FRAMES, LABEL_IDS, PALETTE, decoded, png
 
+from train.data.server_formats import FORMATS
 from train.submission import archives
 from train.submission.__main__ import main, validate
 from train.submission.checks import check
-from train.submission.formats import FORMATS
 from train.submission.images import named
 
 

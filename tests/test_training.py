@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from training_cases import parameters_after, tiny_config
 
-from train.checkpoint import params_sha256
-from train.experiment import make_experiment, open_split
-from train.guard import TrainingDiverged
-from train.log import read_metrics
-from train.loop import train
-from train.parallel import Jit, Pmap, backend
-from train.run import initial_state, open_run
-from train.step import make_step
+from train.checkpointing.checkpoint import params_sha256
+from train.experiment.experiment import make_experiment, open_split
+from train.experiment.run import initial_state, open_run
+from train.loop.loop import train
+from train.loop.metric_writer import read_metrics
+from train.step.parallel import Jit, Pmap, backend
+from train.step.step import make_step
+from train.step.update_guard import TrainingDiverged
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 

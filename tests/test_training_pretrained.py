@@ -11,13 +11,13 @@ from configs.common import parameter_groups
 from ppool_jax.models import backbone
 from ppool_jax.weights import Pretrained
 from ppool_jax.weights.resnet import RESNET50
+from train.checkpointing.workdir import claim
 from train.data.loader import training_batches
-from train.data.transforms import augmentation
-from train.experiment import initial_variables, make_experiment, open_split
-from train.parallel import Jit, Pmap
-from train.run import initial_state
-from train.step import make_step
-from train.workdir import claim
+from train.data.transforms.geometric import augmentation
+from train.experiment.experiment import initial_variables, make_experiment, open_split
+from train.experiment.run import initial_state
+from train.step.parallel import Jit, Pmap
+from train.step.step import make_step
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 flat = flax.traverse_util.flatten_dict
@@ -95,7 +95,7 @@ def test_options_and_statistics_of_a_file(resnet_file, tmp_path):
   np.testing.assert_array_equal(stats, arrays["bn1.running_var"])
   kernel = variables["params"]["backbone"]["res5c_branch2c"]["kernel"]
   np.testing.assert_array_equal(kernel, arrays["layer4.2.conv3.weight"].transpose(2, 3, 1, 0))
-  claim(tmp_path, config, experiment)
+  claim(tmp_path, config, experiment.weights)
   assert '"v1_5": true' in (tmp_path / "weights.json").read_text()
   again = make_experiment(config, Pretrained({}, experiment.preprocess, {"v1_5": True}))
   assert again.model == experiment.model

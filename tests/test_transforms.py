@@ -7,7 +7,7 @@ import pytest
 from transform_cases import ALL, MEAN, example, rng
 
 from train.data.classes import IGNORE
-from train.data.transforms import Chain, augmentation
+from train.data.transforms.geometric import Chain, augmentation
 
 
 @pytest.mark.parametrize("name", ALL)

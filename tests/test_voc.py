@@ -25,9 +25,9 @@ from dataset_cases import (
 from PIL import Image
 
 from train.data.classes import IGNORE
-from train.data.datasets import dataset
-from train.data.voc import Voc
-from train.data.voc_classes import VOC
+from train.data.datasets.voc import Voc
+from train.data.datasets.voc_classes import VOC
+from train.data.registry import dataset
 from train.prepare import prepare
 
 SPLITS = {"train": [1, 2, 3], "val": [4, 5]}

@@ -7,13 +7,14 @@ import signal
 import pytest
 from training_cases import tiny_config
 
-from train import loop, predictor, workdir as workdirs
-from train.checkpoint import Checkpoints
-from train.json_files import read_json
-from train.log import MetricLog, read_metrics
-from train.loop import train
-from train.run import open_run
-from train.start import check_numbers
+from train.checkpointing import workdir as workdirs
+from train.checkpointing.checkpoint import Checkpoints
+from train.evaluation import predictor
+from train.experiment.run import open_run
+from train.loop.loop import loop, train
+from train.loop.metric_writer import MetricLog, read_metrics
+from train.loop.setup import check_numbers
+from train.utils.json_files import read_json
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 

@@ -11,8 +11,8 @@ import pytest
 from soak import assert_same, command, steps_logged, wait_for
 from training_cases import ROOT, program, run
 
-from train import storage
-from train.checkpoint import Checkpoints
+from train.checkpointing import disk
+from train.checkpointing.checkpoint import Checkpoints
 
 MEGABYTE = 1 << 20
 STATE = {"w": np.zeros(3 * MEGABYTE // 4, np.float32)}
@@ -45,8 +45,8 @@ def on_small_disk(folder, script, megabytes):
 SAVE = """
 import pathlib, sys
 import numpy as np
-from train.checkpoint import Checkpoints
-from train.errors import report_errors
+from train.checkpointing.checkpoint import Checkpoints
+from train.utils.errors import report_errors
 size, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
 checkpoints = Checkpoints(folder / "checkpoints", keep=3)
 state = lambda step: {"w": np.random.default_rng(step).random(size >> 3)}
@@ -57,7 +57,7 @@ with report_errors():
 READ = """
 import pathlib, sys
 import numpy as np
-from train.checkpoint import Checkpoints
+from train.checkpointing.checkpoint import Checkpoints
 size, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
 checkpoints = Checkpoints(folder / "checkpoints", keep=3)
 state, _ = checkpoints.restore({"w": np.zeros(size >> 3)})
@@ -135,36 +135,34 @@ def test_it_vanishes(tmp_path, instead):
 
 
 def test_what_is_wrong_with_a_folder(tmp_path):
-  assert storage.fault(tmp_path) is None
+  assert disk.fault(tmp_path) is None
   (tmp_path / "file").write_text("")
-  assert "is a file, where a folder is expected" in storage.fault(tmp_path / "file")
-  assert "it is not there" in storage.fault(tmp_path / "none")
+  assert "is a file, where a folder is expected" in disk.fault(tmp_path / "file")
+  assert "it is not there" in disk.fault(tmp_path / "none")
   with (
-    pytest.raises(
-      storage.CannotWrite, match=rf"{tmp_path}/none cannot be written: it is not there.*bytes free"
-    ),
-    storage.explained(tmp_path / "none"),
+    pytest.raises(disk.CannotWrite, match=rf"{tmp_path}/none cannot be written: it is not there.*bytes free"),
+    disk.explained(tmp_path / "none"),
   ):
     (tmp_path / "none" / "x").write_text("")
-  with pytest.raises(FileNotFoundError), storage.explained(tmp_path):
+  with pytest.raises(FileNotFoundError), disk.explained(tmp_path):
     (tmp_path / "none" / "x").write_text("")
 
 
 def test_a_checkpoint_folder_that_vanished_is_not_made_again(tmp_path):
   checkpoints = Checkpoints(tmp_path / "run" / "checkpoints", keep=1)
-  with pytest.raises(storage.CannotWrite, match="checkpoint 1 could not be written: it is not there"):
+  with pytest.raises(disk.CannotWrite, match="checkpoint 1 could not be written: it is not there"):
     checkpoints.save(1, STATE, 0.0)
   (tmp_path / "run").mkdir()
   checkpoints.save(1, STATE, 0.0)
   shutil.rmtree(tmp_path / "run")
-  with pytest.raises(storage.CannotWrite, match=r"it is not there.*kept: \[\]"):
+  with pytest.raises(disk.CannotWrite, match=r"it is not there.*kept: \[\]"):
     checkpoints.save(2, STATE, 0.0)
   assert not (tmp_path / "run").exists()
 
 
 THREADS = """
 import _thread, asyncio, pathlib, sys, time
-from train.checkpoint import Checkpoints
+from train.checkpointing.checkpoint import Checkpoints
 Checkpoints(pathlib.Path(sys.argv[1]), keep=1).steps()
 async def lost(task):
   await asyncio.wait([asyncio.create_task(task)])

@@ -10,13 +10,13 @@ import sys
 import jax
 import numpy as np
 
-from train.config import load
 from train.data.loader import training_batches
-from train.data.transforms import augmentation
-from train.experiment import make_experiment, open_split
-from train.parallel import Pmap
-from train.run import initial_state
-from train.step import make_step
+from train.data.transforms.geometric import augmentation
+from train.experiment.experiment import make_experiment, open_split
+from train.experiment.run import initial_state
+from train.step.parallel import Pmap
+from train.step.step import make_step
+from train.utils.config import load
 
 ROOT = pathlib.Path(__file__).parents[1]
 OVERRIDES = {

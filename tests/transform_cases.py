@@ -3,7 +3,7 @@
 import numpy as np
 
 from train.data.classes import IGNORE
-from train.data.transforms import (
+from train.data.transforms.geometric import (
   PhotometricDistortion,
   RandomCrop,
   RandomFlip,

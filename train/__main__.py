@@ -13,12 +13,12 @@ import os
 import pathlib
 import sys
 
-from train.errors import report_errors
+from train.utils.errors import report_errors
 
 
 def main(command: list[str]) -> None:
   arguments, rest = _parser().parse_known_args(command)
-  from train.overrides import config_of
+  from train.experiment.overrides import config_of
 
   config, left = config_of(rest)
   if left:
@@ -27,14 +27,15 @@ def main(command: list[str]) -> None:
   if config.deterministic:
     # Read when the backend starts, which importing JAX does not do.
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
-  from train import hosts, joining, workdir as workdirs
+  from train.checkpointing import workdir as workdirs
+  from train.distributed import initialize, multihost
 
-  with joining.joined(config.hosts, config.hosts_wait), report_errors():
-    if finished := hosts.on_first(workdirs.finished, arguments.workdir, config, arguments.change):
+  with initialize.joined(config.hosts, config.hosts_wait), report_errors():
+    if finished := multihost.on_first(workdirs.finished, arguments.workdir, config, arguments.change):
       print(finished)
       return
-    logging.getLogger("train").setLevel(logging.INFO if hosts.first() else logging.WARNING)
-    from train.loop import train
+    logging.getLogger("train").setLevel(logging.INFO if multihost.first() else logging.WARNING)
+    from train.loop.loop import train
 
     train(config, arguments.workdir, arguments.change)
 

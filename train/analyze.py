@@ -10,7 +10,7 @@ import pathlib
 
 from train.analysis.collect import Analysis, analyze_run
 from train.analysis.files import print_units, write_analysis
-from train.errors import report_errors
+from train.utils.errors import report_errors
 
 
 def main() -> None:

@@ -16,13 +16,13 @@ from train.comparison import figure4, figure5
 from train.comparison.examples import Example, MostGaining, Named, find, write_examples, write_panels
 from train.comparison.gains import gains, mean_gain, write_gains
 from train.comparison.pair import Pair, open_pair
-from train.errors import report_errors
-from train.evaluate import about_run, evaluation_stem
-from train.extremes import image_score
-from train.pictures import write_figure
-from train.predictor import Predictor, joint_predictions
-from train.results import write_files
-from train.scores import Scores
+from train.evaluation.best_worst import image_score
+from train.evaluation.evaluate import about_run, evaluation_stem
+from train.evaluation.evaluator import Scores
+from train.evaluation.predictor import Predictor, joint_predictions
+from train.evaluation.result_files import write_files
+from train.utils.errors import report_errors
+from train.visualization.colorize import write_figure
 
 
 def main() -> None:
@@ -75,7 +75,7 @@ def compare(
 
   figure4.png and .pdf, examples.csv and panels/, each panel at its own size, of the images that `count`
   or `images` choose; figure5.png and .pdf, and gains.csv. What was not evaluated yet is, once, and kept as
-  `train.evaluate` keeps it.
+  `train.evaluation.evaluate` keeps it.
 
   Args:
     count: how many of the images in which `other` gains most; 0: no Figure 4.

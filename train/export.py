@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 from jax import export as jax_export
 
-from train.errors import report_errors
-from train.export_files import agreement, describe, write
-from train.inference import classifier, probabilities, view_of
-from train.json_files import write_json
-from train.run import Run, open_run
+from train.evaluation.tta import classifier, probabilities, view_of
+from train.experiment.run import Run, open_run
+from train.serving.artifact import agreement, describe, write
+from train.utils.errors import report_errors
+from train.utils.json_files import write_json
 
 OUTPUTS = ("classes", "probabilities")
 PLATFORMS = ("cpu", "cuda", "tpu")

@@ -13,11 +13,11 @@ import argparse
 import pathlib
 import sys
 
-from train.errors import report_errors
-from train.overrides import config_of
+from train.experiment.overrides import config_of
 from train.planning.chips import chip_of
 from train.planning.programs import Programs, check
 from train.planning.slices import plan_slice, prepare_jax, share_of
+from train.utils.errors import report_errors
 
 
 def main(command: list[str]) -> None:

@@ -12,19 +12,19 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from train.alpha_pictures import draw_channel_means, draw_maps
+from train.analysis.alpha_maps import draw_channel_means, draw_maps
 from train.analysis.observe import Observer
 from train.analysis.picture import AlphaPictures
 from train.analysis.units import check_pooling
-from train.data.files import read_image
-from train.errors import report_errors
-from train.evaluate import make_predict
-from train.experiment import Experiment
-from train.pictures import overlay, palette_image
-from train.progress import track
-from train.submission.formats import FORMATS
+from train.data.preparation.image_files import read_image
+from train.data.server_formats import FORMATS
+from train.evaluation.evaluate import make_predict
+from train.experiment.experiment import Experiment
 from train.submission.images import photographs
 from train.submission.write import submit
+from train.utils.errors import report_errors
+from train.utils.progress import track
+from train.visualization.colorize import overlay, palette_image
 
 
 def main() -> None:
@@ -78,7 +78,7 @@ def predict(workdir, images: str, out, step: int | None, alpha: bool, channels: 
     FileNotFoundError: no run, or no photograph.
     ValueError: an unreadable photograph, two of one name, or alpha maps of a network without P-pooling.
   """
-  from train.run import open_run
+  from train.experiment.run import open_run
 
   files = photographs(images)
   stems = [file.stem for file in files]

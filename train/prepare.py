@@ -12,10 +12,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from train.data.checks import check, print_counts, wrong_counts
-from train.data.datasets import PREPARED
-from train.data.pairs import missing
-from train.errors import report_errors
+from train.data.preparation.checks import check, print_counts, wrong_counts
+from train.data.preparation.samples import missing
+from train.data.registry import PREPARED
+from train.utils.errors import report_errors
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def prepare(name: str, source: str, directory: str, partial: bool = False) -> No
     ValueError: files that are missing, unreadable or wrong, every one named; or another source than
       that which is prepared already.
   """
-  from train.data.builder import WrongFile  # TFDS takes seconds to import
+  from train.data.preparation.builder import WrongFile  # TFDS takes seconds to import
 
   kind, found = _find(name, source)
   published = {} if partial else kind.published(found)
@@ -80,7 +80,7 @@ def verify(name: str, source: str, partial: bool = False) -> None:
 
 
 def _find(name: str, source: str):
-  from train.data.builder import builder_class
+  from train.data.preparation.builder import builder_class
 
   folder = pathlib.Path(source).expanduser()
   if not folder.is_dir():

@@ -10,14 +10,14 @@ import matplotlib as mpl
 import numpy as np
 
 from train.comparison.titles import workdir_names
-from train.errors import report_errors
-from train.evaluate import make_predict
-from train.experiment import open_split
-from train.html import embedded, page, table
-from train.json_files import read_json
-from train.log import read_metrics
-from train.pictures import coloured, side_by_side, stacked
-from train.saturation import saturated_units
+from train.evaluation.evaluate import make_predict
+from train.experiment.experiment import open_split
+from train.loop.metric_writer import read_metrics
+from train.step.saturation import saturated_units
+from train.utils.errors import report_errors
+from train.utils.json_files import read_json
+from train.visualization.colorize import coloured, side_by_side, stacked
+from train.visualization.html import embedded, page, table
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def write_report(
     FileNotFoundError: a workdir without summary.json.
     ValueError: runs on different data sets, or a workdir given twice.
   """
-  from train.run import open_run
+  from train.experiment.run import open_run
 
   mpl.use("Agg")
   folders = dict(zip(workdir_names(workdirs), workdirs, strict=True))
@@ -144,7 +144,7 @@ def _predictions(runs: dict, count: int) -> np.ndarray:
 
 def _alpha(runs: dict, workdirs: dict[str, pathlib.Path]) -> str:
   """Figure 6 of the paper for the first image, and what saturates, of every run that has P-pooling."""
-  from train.alpha_pictures import draw_channel_means, draw_maps
+  from train.analysis.alpha_maps import draw_channel_means, draw_maps
   from train.analysis.picture import AlphaPictures
   from train.analysis.units import find_units
 

@@ -15,14 +15,14 @@ import pathlib
 from collections.abc import Collection, Sequence
 
 from train.data.classes import ClassTable
-from train.data.datasets import dataset
-from train.errors import report_errors
+from train.data.registry import dataset
 from train.studies.definition import Study, choose, load_study, parse_seeds
 from train.studies.exchange import merge_results, write_results_file
 from train.studies.preview import print_plan, print_runs
 from train.studies.report import write_report
 from train.studies.result import VariantInfo, read_results
 from train.studies.runner import Run, check_folder, open_folder, plan_runs, train_runs
+from train.utils.errors import report_errors
 
 
 def main(command: list[str] | None = None) -> None:

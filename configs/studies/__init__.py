@@ -1,0 +1,1 @@
+"""Study files: the experiments of the paper, and two that fit two CPU cores."""

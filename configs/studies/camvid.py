@@ -12,8 +12,8 @@ Each run takes 10 to 20 minutes on two CPU cores.
 from __future__ import annotations
 
 from configs import camvid_vgg16
-from train.config import parse_arg
 from train.studies.definition import Study, Variant
+from train.utils.config import parse_arg
 
 VARIANTS = {
   "max": ("pool=max", "max pooling"),

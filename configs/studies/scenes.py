@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from configs import quickstart
-from train.config import parse_arg
 from train.studies.definition import Study, Variant
+from train.utils.config import parse_arg
 
 POOLS = {
   "max": "max pooling",

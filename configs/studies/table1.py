@@ -14,8 +14,8 @@ strides in ResNet-50. All-C is refused for ResNet-50, where the paper gives both
 from __future__ import annotations
 
 from configs import paper
-from train.config import parse_arg
 from train.studies.definition import Study, Variant
+from train.utils.config import parse_arg
 
 DATA = {"voc": "VOC", "cityscapes": "Cityscapes", "ade20k": "ADE20K"}
 NETWORKS = {"vgg16": ("VGG-16", "max"), "resnet50": ("ResNet-50", "strided")}

@@ -2,14 +2,14 @@
 
   python -m train.study --study=configs/studies/table2.py:weights_deeplab=FILE,... --workdir=DIR
 
-Arguments: those of configs.systems.ARGUMENTS.
+Arguments: those of configs.studies._systems.ARGUMENTS.
 """
 
 from __future__ import annotations
 
-from configs.systems import ARGUMENTS, system_study
-from train.config import parse_arg
+from configs.studies._systems import ARGUMENTS, system_study
 from train.studies.definition import Study
+from train.utils.config import parse_arg
 
 
 def get_study(arg: str | None = None) -> Study:

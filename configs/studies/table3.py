@@ -4,7 +4,7 @@
   python -m train.predict --workdir DIR/runs/deeplab-ppool/seed-0 --submission voc --split test --out OUT
 
 The study is that of Table 2, and may share its folder: the labels of test are on the benchmark's server,
-which takes what the second command packs, once for each run. Arguments: those of configs.systems.ARGUMENTS.
+which takes what the second command packs, once for each run. Arguments: those of `_systems.ARGUMENTS`.
 """
 
 from __future__ import annotations

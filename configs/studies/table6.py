@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from configs import paper
 from ppool_jax import models
-from train.config import parse_arg
 from train.studies.definition import Study, Variant
+from train.utils.config import parse_arg
 
 
 def get_study(arg: str | None = None) -> Study:

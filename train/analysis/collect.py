@@ -15,9 +15,9 @@ from train.analysis.picture import AlphaPicture
 from train.analysis.shifts import POOLINGS, ShiftSensitivity
 from train.analysis.statistics import UnitStatistics
 from train.analysis.units import check_pooling
-from train.experiment import open_split
-from train.progress import track
-from train.run import Run, open_run
+from train.experiment.experiment import open_split
+from train.experiment.run import Run, open_run
+from train.utils.progress import track
 
 SHIFT_IMAGES = 16
 """Images on which shifts are measured: each takes nine forward passes."""

@@ -11,12 +11,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from train.alpha_pictures import draw_figure6
 from train.analysis import figures
+from train.analysis.alpha_maps import draw_figure6
 from train.analysis.collect import Analysis
 from train.analysis.shifts import POOLINGS
-from train.json_files import write_json
-from train.pictures import write_figure
+from train.utils.json_files import write_json
+from train.visualization.colorize import write_figure
 
 
 def write_analysis(analysis: Analysis, out: pathlib.Path) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 
 from ppool_jax import PolynomialPool
 from ppool_jax.models.sites import merge_phases
-from train.alpha import alpha_maps, crop
 from train.analysis.units import find_units
-from train.experiment import Experiment
+from train.experiment.experiment import Experiment
+from train.step.alpha_stats import alpha_maps, crop
 
 
 class Observation(NamedTuple):

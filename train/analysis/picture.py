@@ -10,7 +10,7 @@ import numpy as np
 from train.analysis.observe import Observer, initial_alpha
 from train.analysis.scale import AlphaScale, make_scale
 from train.analysis.units import Unit, check_pooling
-from train.experiment import Experiment
+from train.experiment.experiment import Experiment
 
 
 class AlphaPicture(NamedTuple):

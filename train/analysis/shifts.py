@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppool_jax.models.sites import choice
-from train.alpha import crop
 from train.analysis.observe import whole
 from train.analysis.units import Unit
-from train.experiment import Experiment
+from train.experiment.experiment import Experiment
+from train.step.alpha_stats import crop
 
 POOLINGS = ("avg", "max", "ppool")
 

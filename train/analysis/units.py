@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from ppool_jax import PolynomialPool
 from ppool_jax.layers import Exponential
 from ppool_jax.models.grid import Grid
-from train.alpha import unit_grid
-from train.experiment import Experiment
+from train.experiment.experiment import Experiment
+from train.step.alpha_stats import unit_grid
 
 
 class Unit(NamedTuple):

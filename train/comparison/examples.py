@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from train.data.classes import IGNORE, ClassTable
-from train.data.part import Part
-from train.pictures import palette_image, write_image
-from train.progress import track
+from train.data.prepared import Part
+from train.utils.progress import track
+from train.visualization.colorize import palette_image, write_image
 
 _SHARE = 0.25  # of the image's sides: those of the box
 
@@ -38,7 +38,7 @@ class Example(NamedTuple):
   Attributes:
     image: RGB uint8 `[H, W, 3]`.
     label, predictions: train ids uint8 `[H, W]`; of the baseline and of the other.
-    scores: `train.extremes.image_score` of both.
+    scores: `train.evaluation.best_worst.image_score` of both.
   """
 
   id: str

@@ -13,8 +13,8 @@ from matplotlib.patches import Patch, Rectangle
 
 from train.comparison.examples import Box, Example
 from train.data.classes import IGNORE, ClassTable
-from train.pictures import coloured
-from train.results import short_name
+from train.evaluation.result_files import short_name
+from train.visualization.colorize import coloured
 
 # Inches.
 _WIDTH = 6.9  # of a page's text in two columns

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from train.comparison.gains import Gain, mean_gain
-from train.results import short_name
+from train.evaluation.result_files import short_name
 
 _WIDTH = 3.4  # inches: a column's
 _BAR = 0.155

@@ -10,9 +10,9 @@ import numpy as np
 
 from train.comparison.titles import distinct_titles
 from train.data.classes import ClassTable
-from train.evaluate_options import VIEWS
-from train.experiment import open_split
-from train.run import Run, open_run
+from train.evaluation.options import VIEWS
+from train.experiment.experiment import open_split
+from train.experiment.run import Run, open_run
 
 
 class Pair(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ppool_jax.layers import alpha_keywords, pool_keywords
-from train.pooling_config import PUBLISHED, resolve_pooling
+from train.experiment.pooling_config import PUBLISHED, resolve_pooling
 
 _ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
 _POOLS = {

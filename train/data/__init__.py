@@ -1,0 +1,1 @@
+"""Data sets, their classes, preparation, augmentation and loading; imports `distributed` and `utils`."""

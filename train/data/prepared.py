@@ -108,3 +108,16 @@ class Joined:
       raise IndexError(f"index: expected 0..{len(self) - 1}, got {index}")
     part = bisect.bisect_right(self._ends, index)
     return self._sources[part][index - (self._ends[part] - len(self._sources[part]))]
+
+
+class Part:
+  """The examples of `source` at `indices`."""
+
+  def __init__(self, source, indices: Sequence[int]):
+    self._source, self._indices = source, indices
+
+  def __len__(self) -> int:
+    return len(self._indices)
+
+  def __getitem__(self, index: int) -> dict:
+    return self._source[self._indices[index]]

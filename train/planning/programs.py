@@ -11,16 +11,16 @@ import time
 import jax
 import numpy as np
 
-from train.experiment import make_experiment
-from train.interruption import Interruption
-from train.json_files import check_out, read_json, write_json
-from train.optimizer import make_optimizer, make_schedule
-from train.parallel import Jit
+from train.experiment.experiment import make_experiment
+from train.experiment.run import initial_state, step_of
+from train.loop.control import Wishes
+from train.loop.preemption import Interruption
 from train.planning.compiled import Collective, Measures, measures
 from train.planning.machine import machine
 from train.planning.topology import devices_of
-from train.run import initial_state, step_of
-from train.wishes import Wishes
+from train.step.optimizer import make_optimizer, make_schedule
+from train.step.parallel import Jit
+from train.utils.json_files import check_out, read_json, write_json
 
 
 def lowered_step(config, devices, batch: int) -> jax.stages.Lowered:

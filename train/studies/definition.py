@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
-from train.config import load_module, unknown
-from train.overrides import set_fields
-from train.pooling_config import resolve_pooling
+from train.experiment.overrides import set_fields
+from train.experiment.pooling_config import resolve_pooling
+from train.utils.config import load_module, unknown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -117,7 +117,7 @@ def choose(study: Study, names: Sequence[str] | None) -> list[Variant]:
 def study_files() -> list[pathlib.Path]:
   """The studies that are shipped."""
   folder = pathlib.Path(__file__).parents[2] / "configs" / "studies"
-  return sorted(path for path in folder.glob("*.py") if path.stem != "__init__")
+  return sorted(path for path in folder.glob("*.py") if not path.stem.startswith("_"))
 
 
 def _check(study: Study, file: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Sequence
 
-from train.json_files import read_json, write_json
 from train.studies.result import Result, read_results, result_path, write_result
+from train.utils.json_files import read_json, write_json
 
 _FIELDS = {"study", "configs", "results"}
 

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ppool_jax import models
-from train.data.datasets import dataset
-from train.experiment import DTYPES, open_split
-from train.optimizer import make_optimizer, make_schedule
-from train.pooling_config import pool_of
+from train.data.registry import dataset
+from train.experiment.experiment import DTYPES, open_split
+from train.experiment.pooling_config import pool_of
+from train.step.optimizer import make_optimizer, make_schedule
 from train.studies.definition import Study, Variant
 from train.studies.result import read_result
 from train.studies.runner import Run, hold

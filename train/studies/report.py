@@ -8,12 +8,12 @@ import pathlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 
-from train.pictures import write_figure
 from train.studies import figures, tables
 from train.studies.markup import csv_text, latex, markdown
 from train.studies.result import STATUSES, Result, VariantInfo
 from train.studies.statistics import Row, summarize
 from train.studies.summary import METHOD, headline, notes
+from train.visualization.colorize import write_figure
 
 _FILES = (
   "Files: report.csv (all metrics, trimap widths and classes; per cent and points), runs.csv (every run;"

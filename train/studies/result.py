@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 from typing import NamedTuple
 
-from train.json_files import read_json, write_json
+from train.utils.json_files import read_json, write_json
 
 STATUSES = ("finished", "diverged")
 
@@ -17,7 +17,7 @@ class Result(NamedTuple):
     variant: its name in the study.
     status: "finished" or "diverged".
     step: steps done; of a diverged run the step at which the training stopped.
-    scores: of the evaluation, as `train.scores.Scores.results`; empty for a diverged run.
+    scores: of the evaluation, as `train.evaluation.evaluator.Scores.results`; empty for a diverged run.
     seconds: of training.
     config: the resolved config.
     details: commit, versions, alpha statistics.

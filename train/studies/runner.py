@@ -14,16 +14,16 @@ from typing import NamedTuple
 import filelock
 import jax
 
-from train import workdir as workdirs
-from train.evaluate import evaluate_workdir
-from train.guard import TrainingDiverged
-from train.json_files import read_json, write_json
-from train.log import read_metrics
-from train.loop import train
-from train.progress import duration
-from train.start import code_sha256
+from train.checkpointing import workdir as workdirs
+from train.evaluation.evaluate import evaluate_workdir
+from train.loop.loop import train
+from train.loop.metric_writer import read_metrics
+from train.loop.setup import code_sha256
+from train.step.update_guard import TrainingDiverged
 from train.studies.definition import Study, Variant
 from train.studies.result import Result, read_results, result_path, write_result
+from train.utils.json_files import read_json, write_json
+from train.utils.progress import duration
 
 _LOG = logging.getLogger("train")
 
@@ -172,7 +172,7 @@ def execute(study: Study, run: Run) -> Result | None:
   """Trains and evaluates one run, from where it was; None: interrupted, and saved.
 
   Raises:
-    ValueError, OSError: as `train.loop.train`.
+    ValueError, OSError: as `train.loop.loop.train`.
   """
   config = study.config(run.variant, run.seed)
   plain = workdirs.plain(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from train.results import short_name
+from train.evaluation.result_files import short_name
 from train.studies.markup import DASH, MINUS, Table
 from train.studies.result import Result, VariantInfo
 from train.studies.statistics import Difference, Estimate, Row

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import pathlib
 
-from train.errors import report_errors
+from train.data.server_formats import FORMATS
 from train.submission.checks import check
-from train.submission.formats import FORMATS
 from train.submission.images import named
+from train.utils.errors import report_errors
 
 
 def main() -> None:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from train.progress import Meter
+from train.data.server_formats import Format
 from train.submission.archives import LARGEST_MEMBER, Entry, entries
-from train.submission.formats import Format
 from train.submission.png import GREY, PALETTE, read_header, read_values
-from train.submission.report import Report
+from train.utils.problems import Report
+from train.utils.progress import Meter
 
 Sizes = Mapping[str, tuple[int, int] | None]
 """(height, width) by the image's id; None where it is not known."""

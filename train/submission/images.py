@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from train.data.files import read_image
-from train.progress import track
+from train.data.preparation.image_files import read_image
+from train.data.server_formats import Format
 from train.submission.checks import Sizes
-from train.submission.formats import Format
-from train.submission.report import Report
+from train.utils.problems import Report
+from train.utils.progress import track
 
 _ENDINGS = (".jpg", ".jpeg", ".png")
 

@@ -9,17 +9,17 @@ import pathlib
 import jax
 import numpy as np
 
-from train.data.part import Part
-from train.evaluate_options import VIEWS
-from train.experiment import open_split
-from train.json_files import write_json
-from train.predictor import predictions
-from train.run import Run, open_run
+from train.data.prepared import Part
+from train.data.server_formats import FORMATS, Format
+from train.evaluation.options import VIEWS
+from train.evaluation.predictor import predictions
+from train.experiment.experiment import open_split
+from train.experiment.run import Run, open_run
 from train.submission.archives import drafted, write_tar, write_zip
 from train.submission.checks import check
-from train.submission.formats import FORMATS, Format
 from train.submission.images import Photographs, photographs, survey
 from train.submission.png import encode
+from train.utils.json_files import write_json
 
 
 def submit(

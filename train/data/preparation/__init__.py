@@ -1,0 +1,1 @@
+"""From a publisher's files to records that a training reads; for `train.prepare`."""

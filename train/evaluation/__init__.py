@@ -1,0 +1,1 @@
+"""From a network to its scores on a data set: prediction, metrics, result files; below the loop."""

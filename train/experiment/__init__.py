@@ -1,0 +1,1 @@
+"""What a config describes, and reading a run back from its workdir; below the loop and evaluation."""

@@ -1,0 +1,1 @@
+"""One training step: loss, optimizer, accumulation, parallelism, update guard; imports data and utils."""

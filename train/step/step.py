@@ -1,0 +1,178 @@
+"""One training step: loss, gradients summed over the global batch, update, what is logged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import chex
+import flax
+import jax
+import jax.numpy as jnp
+import optax
+
+from ppool_jax import models
+from train.data.classes import IGNORE
+from train.step.alpha_stats import alpha_statistics
+from train.step.grad_accumulation import accumulated
+from train.step.update_guard import DEFAULT, Guard
+
+NORMALISATIONS = ("pixel", "image")
+
+
+class TrainState(flax.struct.PyTreeNode):
+  """What a step changes and a checkpoint holds.
+
+  Attributes:
+    step: int32, steps done.
+    params: the model's parameters.
+    batch_stats: running statistics of batch norm, empty without.
+    opt_state: the optimiser's.
+    guard: `Guard`'s.
+  """
+
+  step: jax.Array
+  params: Any
+  batch_stats: Any
+  opt_state: Any
+  guard: Any = flax.struct.field(default_factory=DEFAULT.initial)
+
+
+def make_step(
+  model,
+  preprocess,
+  tx,
+  schedule,
+  parallel,
+  *,
+  normalise: str,
+  seed: int,
+  accumulate: int = 1,
+  guard: Guard = DEFAULT,
+):
+  """A function `(state, batch) -> (state, metrics)` for `parallel.compile_step`.
+
+  Args:
+    model: a segmenter.
+    preprocess: uint8 images to the model's input.
+    tx, schedule: of `train.step.optimizer`.
+    parallel: the backend, for sums over the global batch.
+    normalise: "pixel", the mean over all valid pixels of the global batch, or "image", the sum over
+      an image's pixels averaged over the images, which the paper's learning rates are for.
+    seed: of dropout, which depends on (seed, step, place in the global batch).
+    accumulate: parts of a device's share that are computed one after another, for their memory; see
+      `train.step.grad_accumulation`.
+    guard: what becomes of a step that is not finite; the state is of `guard.initial()`.
+
+  A batch is {"image", "label"}; in a training also "wishes", of `train.loop.control`, and by config
+  "replaced", of `train.data.corrupt`, which are summed up. Images are uint8 `[N, H, W, 3]`, labels integers
+  `[N, H, W]`. The new state has the shapes and dtypes of the old one.
+
+  Raises:
+    ValueError: an unknown normalisation; "local" batch norm where devices' shares are not known.
+    AssertionError: while the step is traced, a batch or a new state of other shapes or dtypes.
+  """
+  if normalise not in NORMALISATIONS:
+    raise ValueError(f"loss.normalise: expected one of {', '.join(NORMALISATIONS)}, got {normalise!r}")
+  loss_of = make_loss(model, preprocess, parallel)
+  local = model.backbone.norm == "local"
+
+  def step(state: TrainState, batch):
+    images, labels = batch["image"], batch["label"]
+    chex.assert_shape(images, (None, None, None, 3), custom_message="image: expected [N, H, W, 3]")
+    chex.assert_shape(labels, images.shape[:3], custom_message="label: expected [N, H, W] of the images")
+    chex.assert_type(labels, int, custom_message="label: expected integers")
+    valid = parallel.sum(jnp.sum(labels != IGNORE))
+    count = jnp.maximum(valid, 1) if normalise == "pixel" else parallel.sum(images.shape[0])
+    key = dropout_key(seed, state.step)
+    grad = jax.value_and_grad(loss_of, has_aux=True)
+
+    def gradients(batch_stats, part):
+      (loss, (hits, alpha, batch_stats)), grads = grad(state.params, batch_stats, part, key, count)
+      return (loss, hits, grads), batch_stats, alpha
+
+    whole = images, labels, parallel.places(images.shape[0])
+    (loss, hits, grads), batch_stats, alpha = accumulated(
+      gradients, state.batch_stats, whole, accumulate, parallel.split
+    )
+    chex.assert_rank([loss, hits], 0)
+    grads = parallel.sum(grads)
+    if local:
+      # The running statistics are those of all devices, so that every device evaluates the same model.
+      batch_stats = jax.tree.map(lambda x: parallel.sum(x) / parallel.sum(1), batch_stats)
+    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    metrics = {
+      "loss": parallel.sum(loss),
+      "pixel_accuracy": parallel.sum(hits) / jnp.maximum(valid, 1),
+      "learning_rate": schedule(state.step),
+      "gradient_norm": optax.tree.norm(grads),
+      **jax.tree.map(lambda x: parallel.sum(x) / parallel.sum(1), alpha),
+      **{f"wishes/{name}": parallel.sum(x.sum()) for name, x in batch.get("wishes", {}).items()},
+      **({"replaced": parallel.sum(batch["replaced"].sum())} if "replaced" in batch else {}),
+    }
+    params = optax.apply_updates(state.params, updates)
+    held, watched, more = guard.judge(state.guard, metrics, (params, batch_stats))
+    after = guard.settle(held, state, TrainState(state.step + 1, params, batch_stats, opt_state, watched))
+    chex.assert_trees_all_equal_shapes_and_dtypes(state, after)  # else the next step would be traced again
+    return after, {**metrics, **more}
+
+  return step
+
+
+def make_loss(model, preprocess, parallel):
+  """A function `(params, batch_stats, (images, labels, places), key, count) -> (loss, aux)`.
+
+  The loss is the sum over these pixels, over `count`; aux is (hits, alpha, batch_stats): the pixels that
+  are right, `alpha_statistics`, and the running statistics after.
+
+  Raises:
+    ValueError: "local" batch norm where devices' shares are not known.
+  """
+  if model.backbone.norm == "local" and not parallel.axis_name:
+    raise ValueError(
+      'model.norm: "local" expects parallel="pmap": with "jit" a batch is one, whatever devices it lies on'
+    )
+  model = models.synchronised(model, parallel.axis_name)
+
+  def loss_of(params, batch_stats, part, key, count):
+    images, labels, places = part
+    logits, sown = model.apply(
+      {"params": params, "batch_stats": batch_stats},
+      preprocess(images),
+      train=True,
+      places=places,
+      rngs={"dropout": key},
+      mutable=["intermediates", "alpha_range", "batch_stats"],
+    )
+    loss = pixel_losses(logits, labels).sum() / count
+    hits = jnp.sum((logits.argmax(-1) == labels) & (labels != IGNORE))
+    alpha = alpha_statistics(sown, model.backbone, images.shape[1:3])
+    return loss, (hits, alpha, sown.get("batch_stats", {}))
+
+  return loss_of
+
+
+def dropout_key(seed: int, step: jax.Array) -> jax.Array:
+  """Of the step after `step` steps."""
+  return jax.random.fold_in(random_key(seed), step)
+
+
+def random_key(seed: int) -> jax.Array:
+  """A key whose numbers do not depend on how they are batched, as those of JAX's "rbg" keys do."""
+  return jax.random.key(seed, impl="threefry2x32")
+
+
+def pixel_losses(logits: jax.Array, labels: jax.Array) -> jax.Array:
+  """Softmax cross entropy, float32 `[N, H, W]`, zero where the label is ignored.
+
+  Args:
+    logits: `[N, H, W, K]`.
+    labels: integers `[N, H, W]`, 0..K-1 or 255.
+
+  Raises:
+    AssertionError: logits of another rank, or labels of another shape.
+  """
+  chex.assert_rank(logits, 4, custom_message="logits: expected [N, H, W, K]")
+  chex.assert_shape(labels, logits.shape[:3], custom_message="labels: expected [N, H, W] of the logits")
+  valid = labels != IGNORE
+  losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.where(valid, labels, 0).astype(int))
+  return jnp.where(valid, losses, 0)

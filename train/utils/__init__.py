@@ -1,0 +1,1 @@
+"""Files, errors, progress and config parsing; imports nothing else of `train`."""

@@ -1,0 +1,1 @@
+"""Colors and HTML; imports only `data` and `utils`."""
