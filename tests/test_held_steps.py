@@ -8,7 +8,8 @@ from training_cases import tiny_config
 
 from train.checkpointing.checkpoint import params_sha256
 from train.experiment.run import open_run
-from train.loop.loop import loop, train
+from train.loop import loop
+from train.loop.loop import train
 from train.loop.metric_writer import read_metrics
 from train.loop.rollback import Rollback, Rollbacks
 from train.step.update_guard import TrainingDiverged

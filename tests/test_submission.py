@@ -12,7 +12,7 @@ from PIL import Image
 from submission_cases import COMP5, COMP6, FRAMES, LABEL_IDS, decoded, members, png
 from training_cases import tiny_config
 
-from train.data import server_formats as formats, write
+from train.data import server_formats as formats
 from train.data.server_formats import FORMATS
 from train.evaluation.predictor import Predictor
 from train.experiment.experiment import initial_variables, make_experiment
@@ -20,6 +20,7 @@ from train.experiment.run import Run, open_run
 from train.loop.loop import train
 from train.predict import parse
 from train.prepare import prepare
+from train.submission import write
 from train.submission.png import encode
 from train.submission.write import submit
 

@@ -11,7 +11,8 @@ from train.checkpointing import workdir as workdirs
 from train.checkpointing.checkpoint import Checkpoints
 from train.evaluation import predictor
 from train.experiment.run import open_run
-from train.loop.loop import loop, train
+from train.loop import loop
+from train.loop.loop import train
 from train.loop.metric_writer import MetricLog, read_metrics
 from train.loop.setup import check_numbers
 from train.utils.json_files import read_json

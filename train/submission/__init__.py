@@ -1,1 +1,1 @@
-"""What the benchmarks' servers take: the parts of `train.predict --submission` and `train.submission`."""
+"""What the benchmarks' servers take: the parts of `train.predict --submission` and of its command."""
