@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ml_collections
 
+from ppool_jax.layers.spec import parse_spec
+
 
 def base() -> ml_collections.ConfigDict:
   """Defaults of every field."""
@@ -111,6 +113,8 @@ def set_pooling(config: ml_collections.ConfigDict, arg: ml_collections.ConfigDic
     none: all.
   rest: the pool of the other stages, where `stages` names some.
   """
+  if "alpha" in parse_spec(arg.pool, "pool")[1]:
+    raise ValueError(f"config argument pool: expected alpha by the argument alpha=, got {arg.pool!r}")
   config.pool, config.stages, config.rest = arg.pool, arg.stages, arg.rest
   config.alpha.name = arg.alpha
   return arg.alpha.partition("(")[0]

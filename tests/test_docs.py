@@ -50,3 +50,10 @@ def test_dry_runs(path, tmp_path, capsys):
   assert not (tmp_path / "out").exists()
   assert re.search(r"\d+ runs, \d+ variants with the seeds 0, 1", shown)
   assert ("not prepared there" in shown) == (path.stem != "scenes")
+
+
+def test_the_array_of_the_page_has_all_runs():
+  text = (ROOT / "docs" / "STUDIES.md").read_text()
+  study = load_study(str(ROOT / "configs" / "studies" / "scenes.py"))
+  last = len(study.variants) * len(study.seeds) - 1
+  assert re.findall(r"--array=0-(\d+)", text) == [str(last)]

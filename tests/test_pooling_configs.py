@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 
 import chex
 import flax
@@ -93,6 +94,7 @@ WANTED = {"name": "side_branch", "initial": 40.0, "range": "clip", "cap": 90.0, 
     ("", ["--config.alpha.input_scale=10", "--config.alpha.normalise=True", "--config.alpha.detach=True"],
      {"input_scale": 10.0, "normalise": True, "detach": True, "initial": 20.0, "cap": 35.0}),
     ("alpha=channel", ["--config.alpha.range=softplus"], {"range": "softplus", "initial": 3.0}),
+    ("", ["--config.alpha=channel", "--config.alpha.initial=1"], {"name": "channel", "initial": 1.0}),
     ("alpha=layer(range=scaled_sigmoid,cap=8)", [], {"range": "scaled_sigmoid", "cap": 8.0}),
     ("alpha=authors", [], {"initial": 70.0, "cap": 110.0, "least": 1.0, "gradient_scale": 3.0}),
   ],
@@ -119,6 +121,16 @@ def test_keywords_of_alpha(arg, flags, fields):
     ("pool=ppool", ["--config.alpha.cap=1", "--config.alpha.least=2"], "expected 0 <= least <= cap"),
     ("stages=pool1:ppool+pool1:avg", [], "expected each stage once"),
     ("stages=pool9:avg", [], "expected stages among pool1, pool2"),
+    ("pool=ppool,alpha=side_branch(normalise=no)", [], "normalise: expected bool, got 'no'"),
+    ("pool=ppool,alpha=side_branch(initial=abc)", [], "initial: expected float, got 'abc'"),
+    ("pool=ppool,alpha=True", [], "alpha: expected one of side_branch"),
+    ("pool=ppool,alpha=constant", [], "'constant' expects value=VALUE"),
+    ("pool=ppool,alpha=channel(range_map=clip)", [], "got 'range_map'"),
+    ("pool=max,alpha=nonsense", [], "alpha: expected one of"),
+    ("pool=max,rest=nonsense", [], "pool: expected one of max"),
+    ("pool=publishd", [], "did you mean 'published'"),
+    ("pool=ppool(alpha=channel)", [], "expected alpha by the argument alpha="),
+    ("pool=max", ["--config.optimizer.groups.alhpa.lr=3"], "expects a pattern.*mean 'alpha'"),
     ("pool=max", ["--config.seed=x"], "--config.seed: expected int, got 'x'"),
     ("pool=max", ["--config.data.flip=3"], "--config.data.flip: expected bool, got 3"),
   ],
@@ -175,3 +187,14 @@ def test_new_optimizer_groups_take_their_parameters_from_the_others():
   updates, _ = tx.update(jax.tree.map(jnp.ones_like, params), tx.init(params), params)
   chex.assert_trees_all_equal(updates["backbone"]["conv1_1"]["kernel"], jnp.zeros((3, 3, 3, 16)))
   assert jnp.abs(updates["backbone"]["conv2_1"]["kernel"]).min() > 0
+
+
+@pytest.mark.parametrize(
+  ("pattern", "message"),
+  [("backbone/stage1_.*", "groups.first.pattern: no parameter matches"), ("(", "is no regular expression")],
+)
+def test_a_group_that_matches_nothing_is_refused(pattern, message):
+  found = config(f"--config.optimizer.groups.first.pattern={pattern}")
+  params = {"backbone": {"conv1_1": {"kernel": jnp.ones(1)}}}
+  with pytest.raises(ValueError, match=re.escape(message)):
+    make_optimizer(found.optimizer, make_schedule(found.schedule, found.steps), params)

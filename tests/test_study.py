@@ -1,16 +1,19 @@
 """Studies: their definition, what is refused, and runs that diverge."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from study_cases import STUDY, study_file
 from training_cases import ROOT
 
 from train.studies.definition import load_study, parse_seeds, study_files
+from train.studies.exchange import write_results_file
+from train.studies.folder import check_results, open_folder
 from train.studies.result import Result, read_results, result_path, write_result
-from train.studies.runner import hold, plan_runs
+from train.studies.runs import plan_runs, try_lock
 from train.study import main, run_study
-from train.utils.json_files import read_json
+from train.utils.json_files import read_json, write_json
 
 
 def test_seeds_are_interleaved(tmp_path):
@@ -120,17 +123,17 @@ def test_a_result_of_another_config_is_refused(tmp_path, capsys):
   (out / "study.json").write_text('{"study": "tiny"}')
   run_study(str(good), out, mode="list")
   text = refused(capsys, f"--study={good}:rate=1.0", f"--workdir={out}")
-  assert "'ppool', seed 0: its result is of another config (schedule.rate was 0.003, now 1.0)" in text
+  assert "'ppool', seed 0: the run in this folder is of another config (schedule.rate was 0.003, now" in text
   assert read_results(out) == [result]
 
 
 def test_a_run_that_another_process_holds_is_left_alone(tmp_path):
   study = load_study(str(study_file(tmp_path)))
   first, second, *_ = plan_runs(tmp_path, study.variants, study.seeds)
-  lock = hold(first)
+  lock = try_lock(first)
   try:
-    assert hold(first) is None
-    other = hold(second)
+    assert try_lock(first) is None
+    other = try_lock(second)
     assert other is not None
     other.release()
   finally:
@@ -156,3 +159,139 @@ def test_merging_refuses_another_study(tmp_path, capsys):
     capsys, f"--study={good}", f"--workdir={out}", "--report", "--merge", str(tmp_path / "other.json")
   )
   assert "expected results of the study 'tiny', got those of 'other'" in text
+
+
+def result(study, name="ppool", seed=0, **changes):
+  config = json.loads(
+    json.dumps(study.config(next(v for v in study.variants if v.name == name), seed).to_dict())
+  )
+  config["model"]["weights"] = changes.pop("weights", "")
+  found = Result(name, seed, "finished", 6, {"miou": 0.5, "boundary_ratio": 0.02}, 1.0, config, {})
+  return found._replace(**changes)
+
+
+def test_merging_a_result_of_another_config_takes_over_nothing(tmp_path, capsys):
+  good, out = study_file(tmp_path / "good"), tmp_path / "out"
+  study, other = load_study(str(good)), load_study(f"{good}:rate=0.5")
+  write_results_file("tiny", [result(study, "max"), result(other)], tmp_path / "other.json")
+  words = (f"--study={good}", f"--workdir={out}", "--merge", str(tmp_path / "other.json"))
+  assert "another config (schedule.rate was 0.5, now 0.003)" in refused(capsys, *words)
+  assert read_results(out) == []
+  write_results_file("tiny", [result(study)._replace(variant="../../evil")], tmp_path / "other.json")
+  assert "unknown variant '../../evil'" in refused(capsys, *words)
+  write_results_file("tiny", [result(study, "max"), result(study)], tmp_path / "other.json")
+  main([*words, str(tmp_path / "other.json")])  # given twice, taken once
+  assert "2 results taken over" in capsys.readouterr().out
+  assert [found.variant for found in read_results(out)] == ["max", "ppool"]
+
+
+def test_other_weights_and_another_boundary_do_not_mix(tmp_path):
+  study = load_study(str(study_file(tmp_path)))
+  check_results(study, [result(study)])
+  with pytest.raises(ValueError, match=r"model.weights was 'imagenet.h5', now ''"):
+    check_results(study, [result(study, weights="/some/imagenet.h5")])
+  with pytest.raises(ValueError, match=r"a band of 0.3, the study's is 0.02"):
+    check_results(study, [result(study, scores={"boundary_ratio": 0.3})])
+
+
+def test_an_interrupted_run_of_another_config_is_refused_before_anything_is_trained(tmp_path, capsys):
+  good, out = study_file(tmp_path / "good"), tmp_path / "out"
+  workdir = out / "runs" / "ppool" / "seed-1"
+  workdir.mkdir(parents=True)
+  study = load_study(f"{good}:rate=0.5")
+  (workdir / "config.json").write_text(json.dumps(study.config(study.variants[1], 1).to_dict()))
+  (out / "study.json").write_text('{"study": "tiny"}')
+  text = refused(capsys, f"--study={good}", f"--workdir={out}")
+  assert "'ppool', seed 1: the run in this folder is of another config" in text
+  assert "delete runs/ppool" in text
+
+
+def test_a_variant_that_cannot_be_trained_does_not_stop_the_others(tmp_path, capsys):
+  text = STUDY.replace("more, title", '{{**more, "model.weights": "/none.h5"}}, title')
+  out = tmp_path / "out"
+  words = [f"--study={study_file(tmp_path, text)}:seeds=1", f"--workdir={out}"]
+  with pytest.raises(
+    SystemExit, match=r"1 runs could not be trained:\n  ppool, seed 0: network: expected one of"
+  ):
+    main(words)
+  assert [found.variant for found in read_results(out)] == ["max"]
+  assert "1 of 2 runs are done" in (out / "report.md").read_text()
+
+
+def test_a_study_of_two_data_sets_has_a_report_for_each(tmp_path):
+  text = STUDY.replace(
+    'quickstart.get_config("pool=ppool,alpha=channel,runlocal"), more, title="P-pooling"',
+    'camvid_vgg16.get_config("pool=avg"), baseline="ppool"',
+  ).replace("from configs import quickstart", "from configs import camvid_vgg16, quickstart")
+  study, out = load_study(str(study_file(tmp_path, text))), tmp_path / "out"
+  write_result(result_path(out, "max", 0), result(study, "max"))
+  write_result(result_path(out, "ppool", 0), result(study))
+  (out / "study.json").write_text('{"study": "tiny"}')
+  run_study(str(tmp_path / "tiny_study.py"), out, mode="report")
+  overview = (out / "report.md").read_text()
+  assert overview.index("## scenes") < overview.index("| max |") < overview.index("## camvid")
+  assert "[Figure, classes and notes](camvid/report.md)" in overview
+  assert "ppool" not in (out / "scenes" / "report.md").read_text()
+
+
+def test_many_processes_begin_at_once(tmp_path):
+  """As an array of a cluster does: the folder is made once, and none is refused."""
+  study = load_study(str(study_file(tmp_path)))
+  for turn in range(5):
+    with ThreadPoolExecutor(8) as pool:
+      list(pool.map(lambda _, turn=turn: open_folder(tmp_path / f"out{turn}", study, []), range(16)))
+    assert read_json(tmp_path / f"out{turn}" / "study.json") == {"study": "tiny"}
+
+
+def test_one_file_is_written_by_many(tmp_path):
+  content = {"numbers": list(range(2000))}
+  with ThreadPoolExecutor(8) as pool:
+    list(pool.map(lambda _: write_json(tmp_path / "results.json", content), range(40)))
+  assert read_json(tmp_path / "results.json") == content
+  assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_a_report_of_some_seeds_says_so(tmp_path):
+  good, out = study_file(tmp_path / "good"), tmp_path / "out"
+  study = load_study(str(good))
+  for name in ("max", "ppool"):
+    for seed in (0, 1):
+      write_result(result_path(out, name, seed), result(study, name, seed))
+  (out / "study.json").write_text('{"study": "tiny"}')
+  run_study(str(good), out, mode="report")
+  assert "All 4 runs are done." in (out / "report.md").read_text()
+  run_study(str(good), out, seeds="1", out=tmp_path / "some", mode="report")
+  text = (tmp_path / "some" / "report.md").read_text()
+  assert "A selection of the study: the seeds 1." in text
+  assert "All 2 runs are done." in text
+  assert "All 4 runs are done." in (out / "report.md").read_text()
+  run_study(str(good), out, only=["ppool"], out=tmp_path / "some", mode="report")
+  assert "the variants max, ppool" in (tmp_path / "some" / "report.md").read_text()  # with its baseline
+
+
+@pytest.mark.parametrize(
+  ("old", "new", "message"),
+  [
+    ("return Study(", "return list, (", "expected get_study to return a Study"),
+    ("range(arg.seeds)", "[-1]", "expected integers from 0, got -1"),
+    ("range(arg.seeds)", "['0']", "expected integers from 0, got '0'"),
+    ("range(arg.seeds)", "[]", "expected at least one seed"),
+    ("more, title", '{{"seed": 7}}, title', "expected no override of seed"),
+    ('quickstart.get_config("pool=max,runlocal")', '"configs/quickstart.py"', "got a str"),
+    ("more, title", '{{"scedule.rate": 1}}, title', "variant 'ppool': .*did you mean 'schedule'"),
+  ],
+)
+def test_mistakes_in_a_study_file(tmp_path, old, new, message, capsys):
+  assert old in STUDY
+  path = study_file(tmp_path, STUDY.replace(old, new))
+  with pytest.raises(SystemExit, match=message):
+    main([f"--study={path}", f"--workdir={tmp_path / 'out'}"])
+  assert not (tmp_path / "out").exists()
+
+
+def test_flags_that_do_not_go_together(tmp_path, capsys):
+  for words in (["--list", "--index=1"], ["--dry-run", "--merge", "x"], ["--out", "x"]):
+    with pytest.raises(SystemExit) as ended:
+      main([f"--study={study_file(tmp_path)}", f"--workdir={tmp_path / 'out'}", *words])
+    assert ended.value.code == 2
+    assert "goes" in capsys.readouterr().err

@@ -42,7 +42,7 @@ def test_one_process_trains_all_and_reports(undisturbed):
   assert finished(workdir) == 4
   for name in ("report.md", "report.csv", "report.tex", "report.png", "runs.csv", "results.json"):
     assert (workdir / name).stat().st_size > 0, name
-  assert "4 of 4 runs done" in output
+  assert "report of 4 runs: " in output
   assert output.index("RUN max, seed 0") < output.index("RUN ppool, seed 0") < output.index("RUN max, seed 1")
   assert "ETA" in output
   assert (workdir / "runs" / "ppool" / "seed-1" / "summary.json").is_file()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import pathlib
 import sys
 
@@ -18,6 +17,8 @@ from train.utils.errors import report_errors
 
 def main(command: list[str]) -> None:
   arguments, rest = _parser().parse_known_args(command)
+  from train.checkpointing import workdir as workdirs
+  from train.distributed import initialize, multihost
   from train.experiment.overrides import config_of
 
   config, left = config_of(rest)
@@ -25,10 +26,7 @@ def main(command: list[str]) -> None:
     raise ValueError(f"expected flags only, got {left}; --help has them")
   logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
   if config.deterministic:
-    # Read when the backend starts, which importing JAX does not do.
-    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
-  from train.checkpointing import workdir as workdirs
-  from train.distributed import initialize, multihost
+    initialize.set_deterministic()
 
   with initialize.joined(config.hosts, config.hosts_wait), report_errors():
     if finished := multihost.on_first(workdirs.finished, arguments.workdir, config, arguments.change):

@@ -2,6 +2,9 @@
 
   python -m train.study --study=configs/studies/scenes.py --workdir=runs/studies/scenes
 
+All alpha sources, those of the authors' last code too, are trained by Adam at 3 times the base rate, as
+`configs/quickstart.py` does.
+
 Arguments:
   runlocal: a few steps and two seeds, to see everything run.
 """

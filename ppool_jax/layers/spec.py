@@ -18,7 +18,7 @@ _CALL = re.compile(r"([^()]*)(?:\((.*)\))?", re.DOTALL)
 def parse_spec(text: str, what: str) -> tuple[str, dict[str, Any]]:
   """The name and the keywords of "name" or "name(key=value,...)".
 
-  A value is read as a Python literal; what is none stays text, which may be a spec of its own.
+  A value is read as a Python literal where it is one, and else stays text, which may be a spec of its own.
 
   Args:
     text: the spec.

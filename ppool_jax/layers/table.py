@@ -69,6 +69,9 @@ ALPHAS: dict[str, Callable[..., nn.Module]] = {
   "constant": Constant,
 }
 
+REQUIRED = inspect.Parameter.empty
+"""In place of the default of a keyword that has none."""
+
 _GEOMETRY = ("window_shape", "strides", "padding", "name", "parent")
 
 
@@ -122,12 +125,14 @@ def alpha_factory(alpha: str | tuple[str, Mapping]) -> Callable[..., nn.Module]:
 
 
 def pool_keywords(name: str) -> dict[str, Any]:
-  """The keywords that the pool takes, with their defaults; `alpha` of "ppool" is a factory."""
+  """The keywords that the pool takes, with their defaults or `REQUIRED`; `alpha` of "ppool" is a factory."""
   return _keywords(_lookup("pool", name, POOLS))
 
 
 def alpha_keywords(name: str, kwargs: Mapping | None = None) -> dict[str, Any]:
-  """The keywords that the alpha source takes in a config, with their defaults, `range` and its own included.
+  """The keywords that the alpha source takes in a config, with their defaults or `REQUIRED`.
+
+  `range` and the keywords of that range map are among them.
 
   Args:
     kwargs: some of them; another `range` has other keywords.
@@ -188,18 +193,26 @@ def _lookup(what: str, name: str, table: Mapping[str, Callable]) -> Callable[...
 
 
 def _keywords(factory: Callable) -> dict[str, Any]:
-  """The keywords of a Module class, a partial or a function, with their defaults; None: no default."""
+  """The keywords of a Module class, a partial or a function, with their defaults or `REQUIRED`."""
   parameters = inspect.signature(factory).parameters.values()
   kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
   return {
-    parameter.name: None if parameter.default is parameter.empty else parameter.default
+    parameter.name: parameter.default
     for parameter in parameters
     if parameter.kind in kinds and parameter.name not in _GEOMETRY
   }
 
 
 def _check_keywords(what: str, name: str, kwargs: Mapping, known: Mapping) -> None:
+  """Refuses unknown keywords, missing ones, and plain values of another type than the default's."""
+  kinds = {bool: bool, int: int, float: (int, float), str: str}
+  for key, default in known.items():
+    if default is REQUIRED and key not in kwargs:
+      raise TypeError(f"{what}: {name!r} expects {key}=VALUE")
+    value, kind = kwargs.get(key, default), kinds.get(type(default), object)
+    if not isinstance(value, kind) or (type(value) is bool and type(default) in (int, float)):
+      raise TypeError(f"{what}: {name!r}: {key}: expected {type(default).__name__}, got {value!r}")
   for key in kwargs:
-    if key not in known and key != "range_map":
+    if key not in known and not (key == "range_map" and callable(kwargs[key])):
       options = ", ".join(known) or "no options"
       raise TypeError(f"{what}: {name!r} takes {options}, got {key!r}{nearest(key, known)}")

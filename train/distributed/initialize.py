@@ -82,6 +82,11 @@ def _waiting(kind: str, options: dict, wait: int) -> Iterator[None]:
     thread.join()
 
 
+def set_deterministic() -> None:
+  """Sets XLA's flag for the same bits in every run on a GPU. To be called before JAX's backend starts."""
+  os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
+
+
 @contextlib.contextmanager
 def joined(kind: str, wait: int = 300) -> Iterator[None]:
   """`join`; an error that ends this process does not wait for the others, which would wait for it."""

@@ -8,7 +8,7 @@ from typing import Any
 import ml_collections
 
 from ppool_jax.layers.spec import literal, split
-from train.experiment.pooling_config import resolve_pooling
+from train.experiment.pooling_config import alpha_fields, resolve_pooling
 from train.utils.config import load, unknown
 
 _OPEN = ("pool_kwargs", "alpha", "model.options", "data.options", "optimizer.groups")
@@ -48,9 +48,9 @@ def config_of(arguments: list[str]) -> tuple[ml_collections.ConfigDict, list[str
 def set_fields(config: ml_collections.ConfigDict, fields: dict[str, Any]) -> ml_collections.ConfigDict:
   """A copy of the config with fields set, "schedule.rate" or "data.crop[0]".
 
-  The keywords of pools, alpha sources, networks and data sets need not be in the config; what is none is
-  refused where they are used. A parameter group that is not there is added, and takes its parameters from the
-  other groups.
+  The keywords of pools, alpha sources, networks and data sets need not be in the config; a wrong keyword is
+  refused when the network or data set is built. A parameter group that is not there is added, and takes its
+  parameters from the other groups.
 
   Raises:
     ValueError: any other field that the config does not have.
@@ -66,6 +66,11 @@ def set_fields(config: ml_collections.ConfigDict, fields: dict[str, Any]) -> ml_
         node[key] = ml_collections.ConfigDict(_NEW_GROUP if at.startswith("optimizer.groups.") else {})
       node = _child(node, key, at)
     _set(node, last, value, name)
+  for name, group in config.optimizer.groups.items():
+    if "pattern" not in group:
+      known = [key for key in config.optimizer.groups if key != name]
+      hint = unknown(name, known, "group").removeprefix("unknown group ")
+      raise ValueError(f"--config.optimizer.groups.{name}: a new group expects a pattern; {hint}")
   return config
 
 
@@ -83,8 +88,12 @@ def _child(node: ml_collections.ConfigDict, key: str, name: str) -> Any:
 
 def _set(node: ml_collections.ConfigDict, key: str, value: Any, name: str) -> None:
   if name in _SPECS:
-    del node[key]  # of any type, as text or by its parts
-    node[key] = tuple(split(value, "+")) if name == "stages" and isinstance(value, str) else value
+    if name == "alpha":
+      value = ml_collections.ConfigDict(alpha_fields(value))
+    elif name == "stages" and isinstance(value, str):
+      value = tuple(split(value, "+"))
+    del node[key]  # the new value may have another type
+    node[key] = value
     return
   if indexed := _INDEXED.fullmatch(key):
     key, index = indexed[1], int(indexed[2])

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
 
-from ppool_jax.layers import alpha_factory, alpha_keywords, name_and_keywords, pool_factory, pool_keywords
-from ppool_jax.layers.spec import literal
+from ppool_jax.layers import (
+  POOLS,
+  alpha_factory,
+  alpha_keywords,
+  name_and_keywords,
+  pool_factory,
+  pool_keywords,
+)
+from ppool_jax.layers.spec import is_importable, literal, nearest
 
 PUBLISHED = "published"
 """The name for a network's own poolings."""
@@ -26,6 +34,10 @@ def resolve_pooling(config: ml_collections.ConfigDict) -> ml_collections.ConfigD
   """
   config = ml_collections.ConfigDict(config.to_dict())
   name, more = name_and_keywords(config.pool, "pool")
+  if name != PUBLISHED and name not in POOLS and not is_importable(name):
+    known = (PUBLISHED, *POOLS)
+    hint = nearest(name, known)
+    raise ValueError(f"pool: expected one of {', '.join(known)}, or module:object, got {name!r}{hint}")
   keywords = {**more, **config.pool_kwargs}
   alpha = keywords.pop("alpha", config.alpha)
   if name == PUBLISHED and keywords:
@@ -39,7 +51,9 @@ def resolve_pooling(config: ml_collections.ConfigDict) -> ml_collections.ConfigD
   config.pool, config.pool_kwargs = name, ml_collections.ConfigDict(keywords)
   config.stages = tuple(config.stages)
   del config["alpha"]
-  config.alpha = ml_collections.ConfigDict(_resolve_alpha(alpha) if _takes_alpha(config) else {})
+  alpha = _resolve_alpha(alpha)  # a wrong one is refused also where no pool takes it
+  config.alpha = ml_collections.ConfigDict(alpha if _takes_alpha(config) else {})
+  _check_pool(config.rest, "rest")
   return config
 
 
@@ -76,24 +90,41 @@ def _with_keywords(config, spec: str):
   return name, keywords
 
 
+def _check_pool(spec: str, what: str) -> None:
+  name, keywords = name_and_keywords(spec, what)
+  if name != PUBLISHED:
+    pool_factory((name, keywords))
+
+
 def _takes_alpha(config) -> bool:
   entries = [entry.partition(":")[2] or config.pool for entry in config.stages] or [config.pool]
   rest = [config.rest] if config.stages else []
   return "ppool" in [name_and_keywords(spec, "stages")[0] for spec in (*entries, *rest)]
 
 
-def _resolve_alpha(alpha) -> dict[str, Any]:
-  """{"name": ..., and every keyword} of a number, a spec, (name, keywords) or what this returned before."""
-  if hasattr(alpha, "to_dict"):
-    keywords = alpha.to_dict()
+def alpha_fields(alpha) -> dict[str, Any]:
+  """{"name": ..., and the keywords given} of a number, a spec, (name, keywords) or such fields.
+
+  Raises:
+    ValueError, TypeError: it has another form.
+  """
+  if isinstance(alpha, Mapping | ml_collections.ConfigDict):
+    keywords = dict(alpha)
     if "name" not in keywords:
-      raise TypeError(f"alpha: expected a name among its fields, got {', '.join(keywords) or 'none'}")
+      keywords["name"] = "side_branch"  # of a config that was written out without P-pooling
     alpha = (keywords.pop("name"), keywords)
   spec, given = (alpha, {}) if isinstance(alpha, str | int | float) else (*alpha, {})[:2]
   number = literal(spec) if isinstance(spec, str) else spec
-  if isinstance(number, int | float):
+  if isinstance(number, int | float) and not isinstance(number, bool):
     spec, given = "constant", {"value": float(number), **given}
   name, keywords = name_and_keywords((spec, given), "alpha")
+  return {"name": name, **keywords}
+
+
+def _resolve_alpha(alpha) -> dict[str, Any]:
+  """`alpha_fields`, and the defaults of all other keywords."""
+  keywords = alpha_fields(alpha)
+  name = keywords.pop("name")
   alpha_factory((name, keywords))
   return {"name": name, **_complete(keywords, alpha_keywords(name, keywords))}
 

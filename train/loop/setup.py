@@ -25,6 +25,9 @@ _LEAST = {
 }  # fmt: skip
 
 
+_SIZES = ("data.crop", "data.scale", "eval.window", "eval.stride")
+
+
 class Described(NamedTuple):
   """What a config describes: the backend, the network, random access to both splits."""
 
@@ -57,6 +60,9 @@ def check_numbers(config) -> None:
   Raises:
     ValueError: names the field.
   """
+  for name in _SIZES:
+    if len(value := _at(config, name)) != 2:
+      raise ValueError(f"{name}: expected two numbers, got {value}")
   for name, least in _LEAST.items():
     if (value := _at(config, name)) < least:
       raise ValueError(f"{name}: expected at least {least}, got {value}")

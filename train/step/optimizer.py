@@ -65,6 +65,9 @@ def make_optimizer(config, schedule: optax.Schedule, params) -> optax.GradientTr
   transforms = {name: _group(name, group, config, schedule) for name, group in groups.items()}
   precedence = {name: group.get("precedence", 0) for name, group in groups.items()}
   labels = group_labels(params, {name: group["pattern"] for name, group in groups.items()}, precedence)
+  for name, group in groups.items():
+    if precedence[name] and name not in flax.traverse_util.flatten_dict(labels).values():
+      raise ValueError(f"optimizer.groups.{name}.pattern: no parameter matches {group['pattern']!r}")
   return optax.multi_transform(transforms, labels)
 
 
@@ -80,6 +83,13 @@ def group_labels(params, patterns: dict[str, str], precedence: dict[str, int] | 
     ValueError: a parameter in no group or in several of the same precedence.
   """
   labels, precedence = {}, precedence or {}
+  for name, pattern in patterns.items():
+    try:
+      re.compile(pattern)
+    except re.error as error:
+      raise ValueError(
+        f"optimizer.groups.{name}.pattern: {pattern!r} is no regular expression: {error}"
+      ) from None
   for path in flax.traverse_util.flatten_dict(params, sep="/"):
     found = [name for name, pattern in patterns.items() if re.fullmatch(pattern, path)]
     highest = max((precedence.get(name, 0) for name in found), default=0)

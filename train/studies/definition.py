@@ -59,10 +59,17 @@ class Study(NamedTuple):
     return None if name == variant.name else name
 
   def config(self, variant: Variant, seed: int) -> ml_collections.ConfigDict:
-    """The config of one training."""
-    config = set_fields(variant.config, dict(variant.overrides))
-    config.seed = seed
-    return resolve_pooling(config)
+    """The config of one training.
+
+    Raises:
+      ValueError, TypeError, ImportError: a field, pool or alpha that does not exist; the variant is named.
+    """
+    try:
+      config = set_fields(variant.config, dict(variant.overrides))
+      config.seed = seed
+      return resolve_pooling(config)
+    except (ValueError, TypeError, ImportError) as error:
+      raise type(error)(f"variant {variant.name!r}: {error}") from error
 
 
 def load_study(spec: str) -> Study:
@@ -71,8 +78,8 @@ def load_study(spec: str) -> Study:
   Raises:
     FileNotFoundError: no such file.
     ImportError: the file raises when it is imported.
-    ValueError: arguments that it does not take; two variants of one name, a seed twice, an unknown
-      baseline, a name that is no folder's.
+    ValueError, TypeError: arguments that it does not take; two variants of one name, a seed twice, an
+      unknown baseline, a variant's name that is not a folder's name, a return value of another type.
   """
   file, _, arg = spec.partition(":")
   module = load_module(file, "--study", "configs/studies/scenes.py")
@@ -110,7 +117,7 @@ def choose(study: Study, names: Sequence[str] | None) -> list[Variant]:
   known = [variant.name for variant in study.variants]
   for name in names or ():
     if name not in known:
-      raise ValueError(f"--only: {unknown(name, known).replace('key', 'variant')}")
+      raise ValueError(f"--only: {unknown(name, known, 'variant')}")
   return [variant for variant in study.variants if not names or variant.name in names]
 
 
@@ -121,16 +128,28 @@ def study_files() -> list[pathlib.Path]:
 
 
 def _check(study: Study, file: str) -> None:
+  if not isinstance(study, Study) or not all(isinstance(variant, Variant) for variant in study.variants):
+    raise TypeError(f"{file}: expected get_study to return a Study of Variants, got {type(study).__name__}")
   names = [variant.name for variant in study.variants]
-  for name in names:
+  if not names:
+    raise ValueError(f"{file}: expected at least one variant")
+  for variant in study.variants:
+    name = variant.name
     if names.count(name) > 1:
       raise ValueError(f"{file}: expected variants of different names, got {name!r} twice")
     if not _NAME.fullmatch(name):
       raise ValueError(f"{file}: expected a variant's name to be a folder's name, got {name!r}")
+    if not isinstance(variant.config, ml_collections.ConfigDict):
+      kind = type(variant.config).__name__
+      raise TypeError(f"{file}: variant {name!r}: expected the config that get_config returns, got a {kind}")
+    if "seed" in variant.overrides:
+      raise ValueError(f"{file}: variant {name!r}: expected no override of seed, the study sets it")
   for name in [study.baseline, *filter(None, (variant.baseline for variant in study.variants))]:
     if name not in names:
-      raise ValueError(f"{file}: baseline: {unknown(name, names).replace('key', 'variant')}")
-  _once(study.seeds, f"{file}: seeds")
+      raise ValueError(f"{file}: baseline: {unknown(name, names, 'variant')}")
+  seeds = _once(study.seeds, f"{file}: seeds")
+  for variant in study.variants:
+    study.config(variant, seeds[0])
 
 
 def _once(seeds: Sequence[int], what: str) -> list[int]:
@@ -138,6 +157,8 @@ def _once(seeds: Sequence[int], what: str) -> list[int]:
   if not seeds:
     raise ValueError(f"{what}: expected at least one seed")
   for seed in seeds:
+    if type(seed) is not int or seed < 0:
+      raise ValueError(f"{what}: expected integers from 0, got {seed!r}")
     if seeds.count(seed) > 1:
       raise ValueError(f"{what}: expected each seed once, got {seed} twice")
   return seeds

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Sequence
 
-from train.studies.result import Result, read_results, result_path, write_result
+from train.studies.definition import Study
+from train.studies.folder import check_results
+from train.studies.result import Result, read_results, result_of, result_path, write_result
+from train.utils.config import unknown
 from train.utils.json_files import read_json, write_json
 
 _FIELDS = {"study", "configs", "results"}
@@ -18,14 +21,13 @@ def write_results_file(study: str, results: Sequence[Result], path: pathlib.Path
   write_json(path, {"study": study, "configs": configs, "results": entries})
 
 
-def merge_results(paths: Sequence[pathlib.Path], study: str, folder: pathlib.Path) -> int:
+def merge_results(paths: Sequence[pathlib.Path], study: Study, folder: pathlib.Path) -> int:
   """Takes over the results of other folders, or results.json files, of the same study.
 
   A run that has a result in `folder` keeps it.
 
   Args:
     paths: folders of the study, or files that `write_results_file` wrote.
-    study: its name.
     folder: of the study.
 
   Returns:
@@ -33,26 +35,35 @@ def merge_results(paths: Sequence[pathlib.Path], study: str, folder: pathlib.Pat
 
   Raises:
     FileNotFoundError: no such folder or file.
-    ValueError: of another study, or no such file.
+    ValueError: of another study, of a variant that the study does not have or whose config differs, or no
+      such file. Nothing is taken over then.
   """
-  new = [
-    result
-    for path in paths
-    for result in _read(path, study)
-    if not result_path(folder, result.variant, result.seed).exists()
-  ]
-  for result in new:
-    write_result(result_path(folder, result.variant, result.seed), result)
+  found = {(result.variant, result.seed): result for path in paths for result in _read(path, study)}
+  paths_of = {run: result_path(folder, *run) for run in found}
+  new = {paths_of[run]: result for run, result in found.items() if not paths_of[run].exists()}
+  check_results(study, list(new.values()))
+  for path, result in new.items():
+    write_result(path, result)
   return len(new)
 
 
-def _read(path: pathlib.Path, study: str) -> list[Result]:
+def _read(path: pathlib.Path, study: Study) -> list[Result]:
   content = read_json(path / "study.json" if path.is_dir() else path)
-  if (other := content.get("study")) != study:
-    raise ValueError(f"--merge: {path}: expected results of the study {study!r}, got those of {other!r}")
+  if (other := content.get("study")) != study.name:
+    raise ValueError(f"--merge: {path}: expected results of the study {study.name!r}, got those of {other!r}")
   if path.is_dir():
-    return read_results(path)
-  if set(content) != _FIELDS:
+    results = read_results(path)
+  elif set(content) != _FIELDS:
     raise ValueError(f"--merge: {path}: expected the fields {', '.join(sorted(_FIELDS))}")
-  configs = content["configs"]
-  return [Result(**e, config={**configs[e["variant"]], "seed": e["seed"]}) for e in content["results"]]
+  else:
+    configs = content["configs"]
+    entries = [
+      {**e, "config": {**configs.get(e.get("variant"), {}), "seed": e.get("seed")}}
+      for e in content["results"]
+    ]
+    results = [result_of(entry, path) for entry in entries]
+  names = [variant.name for variant in study.variants]
+  for result in results:
+    if result.variant not in names:
+      raise ValueError(f"--merge: {path}: {unknown(result.variant, names, 'variant')}")
+  return results

@@ -17,7 +17,7 @@ from train.experiment.pooling_config import pool_of
 from train.step.optimizer import make_optimizer, make_schedule
 from train.studies.definition import Study, Variant
 from train.studies.result import read_result
-from train.studies.runner import Run, hold
+from train.studies.runs import Run, try_lock
 
 
 def print_runs(runs: Sequence[Run]) -> None:
@@ -67,9 +67,12 @@ def _status(run: Run) -> str:
     result = read_result(run.result)
     return f"mIoU {100 * result.scores['miou']:.2f} %" if result.finished else f"diverged, step {result.step}"
   if run.lock.exists():
-    if not (lock := hold(run)):
-      return "being trained"
-    lock.release()
+    try:
+      if not (lock := try_lock(run)):
+        return "being trained"
+      lock.release()
+    except OSError:
+      return "unknown: the folder is read-only"
   return "interrupted" if run.workdir.exists() else "to do"
 
 
@@ -99,7 +102,7 @@ def _missing(config) -> list[str]:
   for split in (config.data.split, config.data.eval_split):
     try:
       open_split(config, split)
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, ValueError, TypeError) as error:
       problems.append(f"data: {error}")
       break
   return problems

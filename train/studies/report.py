@@ -29,6 +29,7 @@ def write_report(
   planned: int,
   out: pathlib.Path,
   thin: frozenset[str] = frozenset(),
+  remark: str = "",
 ) -> None:
   """Writes the report into `out`, each file atomically, in place of that of an earlier call.
 
@@ -43,10 +44,11 @@ def write_report(
     results: of any number of runs; those of other variants are left out, with a note.
     planned: runs of the whole study.
     thin: names of the thin classes.
+    remark: a sentence that stands first, such as that this is not the whole study.
 
   Raises:
     ValueError: two variants of one name, a baseline that is no variant, two results of one variant and
-      seed, or a status that is none.
+      seed, or an unknown status.
     OSError: a file cannot be written.
   """
   _check(variants, results)
@@ -58,7 +60,7 @@ def write_report(
   main = tables.main_table(variants, own, rows)
   parts = [
     f"# {title}",
-    " ".join(headline(variants, own, rows)),
+    " ".join(filter(None, (remark, *headline(variants, own, rows)))),
     markdown(main),
     f"![Every seed of {study_name}](report.png)",
     *_more_tables(variants, rows, thin),

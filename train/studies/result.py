@@ -60,7 +60,7 @@ def write_result(path: pathlib.Path, result: Result) -> None:
   """Writes the file atomically; missing folders are made.
 
   Raises:
-    ValueError: a status that is none.
+    ValueError: an unknown status.
     OSError: it cannot be written.
   """
   _check_status(result.status, f"variant {result.variant!r}, seed {result.seed}")
@@ -89,12 +89,30 @@ def read_result(path: pathlib.Path) -> Result:
     ValueError: it holds none.
     OSError: it cannot be read.
   """
-  content = read_json(path)
+  try:
+    return result_of(read_json(path), path)
+  except ValueError as error:
+    raise ValueError(f"{error}; delete the file, and its run is evaluated again") from None
+
+
+def result_of(content: dict, path: pathlib.Path) -> Result:
+  """The result that JSON holds.
+
+  Args:
+    path: of the file, for messages.
+
+  Raises:
+    ValueError: it is none.
+  """
   differ = sorted(set(content) ^ set(Result._fields))
   if differ:
     raise ValueError(f"{path}: expected the fields {', '.join(Result._fields)}; {differ[0]!r} differs")
   result = Result(**content)
   _check_status(result.status, str(path))
+  kinds = {"variant": str, "seed": int, "step": int, "scores": dict, "config": dict, "details": dict}
+  for name, kind in kinds.items():
+    if not isinstance(value := getattr(result, name), kind):
+      raise ValueError(f"{path}: {name}: expected {kind.__name__}, got {value!r}")
   return result
 
 

@@ -37,6 +37,7 @@ def notes(
   commits = sorted({str(result.details["commit"]) for result in results if result.details.get("commit")})
   if commits:
     found.append(f"Code: commit{'s' * (len(commits) > 1)} {', '.join(commits)}.")
+  found += filter(None, (_versions(variant.name, results) for variant in variants))
   if left_out:
     names = ", ".join(sorted({result.variant for result in left_out}))
     found.append(f"Not shown: {_runs(len(left_out))} of variants that the study does not have ({names}).")
@@ -65,8 +66,10 @@ def _verdict(variants: Sequence[VariantInfo], compared: list[Row]) -> list[str]:
   if len(above) > 1:
     sentences.append(f"Also above {common}: {_list(above[1:])}.")
   if not above:
-    best = f"the best is {compared[0].variant} with {_evidence(compared[0])}"
-    sentences.append(f"{_no_winner(compared, common)}; {best}.")
+    best = f"; the best is {compared[0].variant} with {_evidence(compared[0])}"
+    sentences.append(
+      _no_winner(compared, common) + (best if compared[0].difference.estimate.mean > 0 else "") + "."
+    )
   if below:
     sentences.append(f"Below {common}: {_list(below)}.")
   return sentences
@@ -126,6 +129,16 @@ def _progress(done: int, planned: int) -> str:
     f"Incomplete: {done} of {_runs(planned)} are done. The intervals and p-values hold for a study that is"
     " not stopped because of them."
   )
+
+
+def _versions(variant: str, results: Sequence[Result]) -> str | None:
+  """That the runs of a variant were not all made by the same code, own modules included."""
+  codes = {
+    str([result.details.get("code"), result.details.get("modules")])
+    for result in results
+    if result.variant == variant
+  }
+  return f"The runs of {variant} were made by {len(codes)} versions of the code." if len(codes) > 1 else None
 
 
 def _diverged(variant: str, results: Sequence[Result]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import pathlib
+import sys
 import types
 
 import ml_collections
@@ -47,11 +48,11 @@ def _value(key: str, text: str, default):
   return value
 
 
-def unknown(key: str, known) -> str:
-  """A sentence that refuses `key` and names the nearest one."""
+def unknown(key: str, known, what: str = "key") -> str:
+  """A sentence that refuses `key`, a `what`, and names the nearest one."""
   near = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
   hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(known))}"
-  return f"unknown key {key!r}: {hint}"
+  return f"unknown {what} {key!r}: {hint}"
 
 
 def load(path: str) -> ml_collections.ConfigDict:
@@ -79,10 +80,12 @@ def load_module(file: str, flag: str, example: str) -> types.ModuleType:
   """
   if not file.endswith(".py") or not pathlib.Path(file).is_file():
     raise FileNotFoundError(f"{flag}: expected a Python file such as {example}, got {file!r}")
-  spec = importlib.util.spec_from_file_location(pathlib.Path(file).stem, file)
+  spec = importlib.util.spec_from_file_location(f"config_file_{pathlib.Path(file).stem}", file)
   module = importlib.util.module_from_spec(spec)
+  sys.modules[spec.name] = module  # dataclasses look themselves up there
   try:
     spec.loader.exec_module(module)
   except Exception as error:
+    del sys.modules[spec.name]
     raise ImportError(f"{flag}: importing {file} raised {type(error).__name__}: {error}") from error
   return module

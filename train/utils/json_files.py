@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import uuid
 
 import numpy as np
 
 
 def write_json(path: pathlib.Path, content: dict | list) -> None:
-  """Written beside, flushed to the disk and renamed: a reader never sees half a file."""
-  draft = path.with_suffix(".tmp")
-  with draft.open("w") as file:
-    file.write(json.dumps(content, indent=2, default=_plain) + "\n")
-    file.flush()
-    os.fsync(file.fileno())
-  draft.replace(path)
+  """Written beside, flushed to the disk and renamed: a reader never sees half a file.
+
+  Several processes may write one path at the same time, as each has a draft of its own.
+  """
+  draft = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+  try:
+    with draft.open("w") as file:
+      file.write(json.dumps(content, indent=2, default=_plain) + "\n")
+      file.flush()
+      os.fsync(file.fileno())
+    draft.replace(path)
+  finally:
+    draft.unlink(missing_ok=True)
 
 
 def read_json(path: pathlib.Path, kind: type = dict):

@@ -1,0 +1,92 @@
+"""The folder of a study: it belongs to one study, and its results to the configs of that study's variants."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import filelock
+
+from train.checkpointing import workdir as workdirs
+from train.studies.definition import Study
+from train.studies.result import Result, read_results
+from train.studies.runs import Run
+from train.utils.json_files import read_json, write_json
+
+_OWN = (".lock", "study.json")
+
+
+@contextlib.contextmanager
+def locked(folder: pathlib.Path) -> Iterator[None]:
+  """Makes the folder, and keeps other processes out while it is checked or its report is written."""
+  folder.mkdir(parents=True, exist_ok=True)
+  with filelock.FileLock(folder / ".lock"):
+    yield
+
+
+def open_folder(folder: pathlib.Path, study: Study, runs: Sequence[Run]) -> None:
+  """Makes the study's folder, or checks that it is this study's. Several processes may do so at once.
+
+  Raises:
+    ValueError: as `check_folder`; nothing is made then.
+    OSError: it cannot be made or written.
+  """
+  check_folder(folder, study, runs)
+  with locked(folder):
+    check_folder(folder, study, runs)
+    if not (folder / "study.json").is_file():
+      write_json(folder / "study.json", {"study": study.name})
+
+
+def check_folder(folder: pathlib.Path, study: Study, runs: Sequence[Run]) -> None:
+  """Refuses a folder that is not this study's; one that does not exist may become it.
+
+  Raises:
+    ValueError: it is another study's, or has a run of a variant that had another config.
+  """
+  path = folder / "study.json"
+  if path.is_file():
+    name = read_json(path).get("study")
+    if name != study.name:
+      raise ValueError(f"{folder} belongs to the study {name!r}, not to {study.name!r}")
+  elif folder.exists() and any(file.name not in _OWN and file.suffix != ".tmp" for file in folder.iterdir()):
+    raise ValueError(f"{folder}: expected a new folder or a study's workdir, but it has other files")
+  check_results(study, read_results(folder))
+  for run in runs:
+    if not run.done and (config := run.workdir / "config.json").is_file():
+      _check_config(study, run.variant.name, run.seed, read_json(config))
+
+
+def check_results(study: Study, results: Sequence[Result]) -> None:
+  """Refuses results of a variant whose config, or of a study whose evaluation, has changed since.
+
+  Raises:
+    ValueError: names the variant and the fields.
+  """
+  names = [variant.name for variant in study.variants]
+  for result in results:
+    if result.variant not in names:
+      continue
+    _check_config(study, result.variant, result.seed, result.config)
+    ratio = result.scores.get("boundary_ratio", study.boundary)
+    if result.finished and ratio != study.boundary:
+      raise ValueError(
+        f"variant {result.variant!r}, seed {result.seed}: its Boundary IoU is of a band of {ratio}, the "
+        f"study's is {study.boundary}: choose another --workdir"
+      )
+
+
+def _check_config(study: Study, name: str, seed: int, old: dict) -> None:
+  variant = next(variant for variant in study.variants if variant.name == name)
+  new = workdirs.plain(study.config(variant, seed))
+  changed = workdirs.other_training(old, new)
+  # Where the weights lie may differ from machine to machine, but not whether there are any.
+  files = [pathlib.PurePath(config["model"]["weights"]).name for config in (old, new)]
+  if bool(files[0]) != bool(files[1]):
+    changed.append(f"model.weights was {files[0]!r}, now {files[1]!r}")
+  if changed:
+    raise ValueError(
+      f"variant {name!r}, seed {seed}: the run in this folder is of another config ({'; '.join(changed)}): "
+      f"choose another --workdir, rename the variant, or delete runs/{name} and results/{name}"
+    )
