@@ -8,3 +8,5 @@ here. `ppool_jax.models` has the networks, `ppool_jax.weights` reads pre-trained
 from ppool_jax import metrics, models, weights  # noqa: F401
 from ppool_jax.layers import *  # noqa: F403
 from ppool_jax.pooling import *  # noqa: F403
+
+__version__ = "0.1.0"
