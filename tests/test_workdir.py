@@ -10,6 +10,7 @@ from training_cases import tiny_config
 from train.checkpointing import workdir as workdirs
 from train.checkpointing.checkpoint import Checkpoints
 from train.evaluation import predictor
+from train.experiment.pooling_config import resolve_pooling
 from train.experiment.run import open_run
 from train.loop import loop
 from train.loop.loop import train
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 
 
 def config_of(**changes):
-  return tiny_config("runlocal,pool=ppool", **{"eval__every": 3, **changes})
+  return resolve_pooling(tiny_config("runlocal,pool=ppool", **{"eval__every": 3, **changes}))
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,9 @@ def main(command: list[str]) -> None:
   arguments, rest = _parser().parse_known_args(command)
   from train.checkpointing import workdir as workdirs
   from train.distributed import initialize, multihost
-  from train.experiment.overrides import config_of
+  from train.experiment.overrides import only_config_of
 
-  config, left = config_of(rest)
-  if left:
-    raise ValueError(f"expected flags only, got {left}; --help has them")
+  config = only_config_of(rest)
   logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
   if config.deterministic:
     initialize.set_deterministic()

@@ -45,6 +45,19 @@ def config_of(arguments: list[str]) -> tuple[ml_collections.ConfigDict, list[str
   return resolve_pooling(set_fields(load(path), fields)), rest
 
 
+def only_config_of(arguments: list[str]) -> ml_collections.ConfigDict:
+  """The config that the arguments ask for, where they may not say anything else.
+
+  Raises:
+    FileNotFoundError, ValueError, TypeError, ImportError: as `config_of`, or a further argument.
+  """
+  config, rest = config_of(arguments)
+  if rest:
+    what = "unknown flag" if rest[0].startswith("-") else "expected flags only, got"
+    raise ValueError(f"{what} {rest[0]!r}; --help has them all")
+  return config
+
+
 def set_fields(config: ml_collections.ConfigDict, fields: dict[str, Any]) -> ml_collections.ConfigDict:
   """A copy of the config with fields set, "schedule.rate" or "data.crop[0]".
 

@@ -35,7 +35,7 @@ def resolve_pooling(config: ml_collections.ConfigDict) -> ml_collections.ConfigD
   config = ml_collections.ConfigDict(config.to_dict())
   name, more = name_and_keywords(config.pool, "pool")
   if name != PUBLISHED and name not in POOLS and not is_importable(name):
-    known = (PUBLISHED, *POOLS)
+    known = (*POOLS, PUBLISHED)
     hint = nearest(name, known)
     raise ValueError(f"pool: expected one of {', '.join(known)}, or module:object, got {name!r}{hint}")
   keywords = {**more, **config.pool_kwargs}
