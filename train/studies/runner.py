@@ -23,8 +23,8 @@ from train.utils.progress import duration
 
 _LOG = logging.getLogger("train")
 
-_OF_A_RUN = (ValueError, TypeError, ImportError, FileNotFoundError, RuntimeError)
-"""Errors that the other runs need not have; a full disk, for example, they would have, too."""
+_RUN_ERRORS = (ValueError, TypeError, ImportError, FileNotFoundError, RuntimeError)
+"""Errors of one run, after which the others go on. A full disk, for example, stops them all."""
 
 
 class Outcome(NamedTuple):
@@ -58,7 +58,7 @@ def train_runs(study: Study, runs: Sequence[Run]) -> Outcome:
       if result is None:
         return Outcome(True, failed)
       write_result(run.result, result)
-    except _OF_A_RUN as error:
+    except _RUN_ERRORS as error:
       failed[str(run)] = f"{error} ({type(error).__name__})"
       _LOG.error("RUN %s: FAILED: %s", run, failed[str(run)])
     finally:

@@ -11,8 +11,8 @@ import filelock
 from train.studies.definition import Variant
 from train.studies.result import result_path
 
-_PATIENCE = 0.3
-"""Seconds for a lock that another process may hold for a moment only, to look at a run's state."""
+_LOCK_TIMEOUT = 0.3
+"""Seconds to wait for a lock: `--list` holds each for a moment."""
 
 
 class Run(NamedTuple):
@@ -62,7 +62,7 @@ def try_lock(run: Run) -> filelock.BaseFileLock | None:
   run.lock.parent.mkdir(parents=True, exist_ok=True)
   lock = filelock.FileLock(run.lock)
   try:
-    lock.acquire(timeout=_PATIENCE, poll_interval=0.05)
+    lock.acquire(timeout=_LOCK_TIMEOUT, poll_interval=0.05)
   except filelock.Timeout:
     return None
   return lock
