@@ -44,7 +44,7 @@ test: $(READY)
 
 # Thirty interruptions: kill -9, SIGTERM, truncated and bit-flipped checkpoints; minutes.
 soak: $(READY)
-	PYTHONPATH=. $(BIN)/python tests/soak.py
+	PYTHONPATH=. $(BIN)/python tests/helpers/soak.py
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.pooling --out benchmarks/results/pooling-$(ACCELERATOR).json

@@ -13,14 +13,14 @@ from ppool_jax.layers.baselines import (
   StridedPool,
 )
 from ppool_jax.layers.polynomial import PolynomialPool
-from ppool_jax.layers.ranges import (
+from ppool_jax.layers.range_maps import (
   RANGES,
   Clip,
   Exponential,
   ScaledSigmoid,
   Softplus,
 )
-from ppool_jax.layers.table import (
+from ppool_jax.layers.registry import (
   ALPHAS,
   POOLS,
   alpha_factory,

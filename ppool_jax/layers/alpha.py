@@ -15,7 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ppool_jax.layers.ranges import Clip
+from ppool_jax.layers.range_maps import Clip
 from ppool_jax.pooling.depthwise import depthwise
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from ppool_jax import pooling
 from ppool_jax.layers.alpha import parameter_shape
-from ppool_jax.layers.ranges import Softplus
+from ppool_jax.layers.range_maps import Softplus
 
 
 class _Pool(nn.Module):

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from ppool_jax.layers.alpha import Constant, SideBranch
-from ppool_jax.layers.recomputed import recomputed_on_cpu
-from ppool_jax.pooling.checks import floating
+from ppool_jax.layers.remat_cpu import recomputed_on_cpu
 from ppool_jax.pooling.platforms import joined
 from ppool_jax.pooling.polynomial import pool_joined
+from ppool_jax.pooling.validation import floating
 from ppool_jax.pooling.windows import windows
 
 

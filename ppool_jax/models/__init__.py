@@ -10,10 +10,10 @@ from typing import Any
 
 import flax.linen as nn
 
+from ppool_jax.models.backbones.vgg import VGG
+from ppool_jax.models.registry import BACKBONES, HEADS, NETWORKS, Segmentation, known
 from ppool_jax.models.segmenter import Segmenter
-from ppool_jax.models.table import BACKBONES, HEADS, NETWORKS, Segmentation, known
 from ppool_jax.models.upsampling import upsample
-from ppool_jax.models.vgg import VGG
 
 __all__ = [
   "BACKBONES",

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from ppool_jax.pooling.checks import floating
-from ppool_jax.pooling.closed_form import apply, with_derivatives
-from ppool_jax.pooling.extremes import masked_elements
-from ppool_jax.pooling.scale import scale_to_unit
+from ppool_jax.pooling.custom_jvp import apply, with_derivatives
+from ppool_jax.pooling.max import masked_elements
+from ppool_jax.pooling.numerics import scale_to_unit
+from ppool_jax.pooling.validation import floating
 from ppool_jax.pooling.windows import Windows, windows
 
 

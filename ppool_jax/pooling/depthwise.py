@@ -6,7 +6,7 @@ import functools
 
 import jax
 
-from ppool_jax.pooling.checks import compute_dtype, floating
+from ppool_jax.pooling.validation import compute_dtype, floating
 from ppool_jax.pooling.windows import Windows, windows
 
 

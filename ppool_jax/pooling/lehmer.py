@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
-from ppool_jax.pooling.extremes import masked_elements, valid_elements
-from ppool_jax.pooling.lehmer_derivatives import derivatives
+from ppool_jax.pooling.lehmer_jvp import derivatives
 from ppool_jax.pooling.lehmer_weights import largest, shifted, total, weigh
+from ppool_jax.pooling.max import masked_elements, valid_elements
+from ppool_jax.pooling.numerics import scale_to_unit
 from ppool_jax.pooling.platforms import by_platform
-from ppool_jax.pooling.scale import scale_to_unit
 from ppool_jax.pooling.windows import Windows
 
 # The name under which the reverse pass keeps y.

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from ppool_jax.pooling.average import window_mean
-from ppool_jax.pooling.checks import floating, parameter
-from ppool_jax.pooling.closed_form import apply
-from ppool_jax.pooling.extremes import window_max
+from ppool_jax.pooling.custom_jvp import apply
+from ppool_jax.pooling.max import window_max
+from ppool_jax.pooling.validation import floating, parameter
 from ppool_jax.pooling.windows import windows
 
 # Products beyond this saturate the gate whatever the others are; sums of them stay finite.

@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppool_jax.pooling.checks import compute_dtype, floating, parameter
 from ppool_jax.pooling.lehmer import KEPT, lehmer_mean
 from ppool_jax.pooling.platforms import joined
 from ppool_jax.pooling.shift import SCOPES, shift_for
+from ppool_jax.pooling.validation import compute_dtype, floating, parameter
 from ppool_jax.pooling.windows import Windows, windows
 
 

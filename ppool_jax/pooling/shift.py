@@ -7,7 +7,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from ppool_jax.pooling.extremes import window_min
+from ppool_jax.pooling.max import window_min
 from ppool_jax.pooling.windows import Windows
 
 SCOPES = (None, "window", "channel", "example", "tensor")

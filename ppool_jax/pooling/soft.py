@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ppool_jax.pooling.checks import floating
-from ppool_jax.pooling.closed_form import apply, with_derivatives
-from ppool_jax.pooling.extremes import masked_elements, valid_elements
+from ppool_jax.pooling.custom_jvp import apply, with_derivatives
+from ppool_jax.pooling.max import masked_elements, valid_elements
+from ppool_jax.pooling.validation import floating
 from ppool_jax.pooling.windows import windows
 
 

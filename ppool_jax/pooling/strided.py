@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import jax
 from jax import lax
 
-from ppool_jax.pooling.checks import floating
 from ppool_jax.pooling.geometry import resolve
+from ppool_jax.pooling.validation import floating
 
 
 def strided_pool(x, strides: Sequence[int]) -> jax.Array:

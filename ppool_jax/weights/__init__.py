@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ppool_jax.weights import inception, resnet, vgg, xception
 from ppool_jax.weights.converted import flat, is_converted, nested, read_converted
-from ppool_jax.weights.files import read
-from ppool_jax.weights.naming import Naming, choose, fit
+from ppool_jax.weights.mappings import inception, resnet, vgg, xception
+from ppool_jax.weights.mappings.key_mapping import Naming, choose, fit
 from ppool_jax.weights.preprocess import Preprocess
+from ppool_jax.weights.readers.files import read
 
 __all__ = ["Preprocess", "Pretrained", "load", "pretrained"]
 

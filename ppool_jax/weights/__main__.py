@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ppool_jax.weights import _NAMINGS, head_arrays, pretrained
+from ppool_jax.weights.catalog import KNOWN
 from ppool_jax.weights.converted import flat, is_converted, read_converted, write
 from ppool_jax.weights.fetch import check, fetch
-from ppool_jax.weights.files import read
 from ppool_jax.weights.hashes import file_hash
-from ppool_jax.weights.known import KNOWN
-from ppool_jax.weights.naming import fit
+from ppool_jax.weights.mappings.key_mapping import fit
 from ppool_jax.weights.preprocess import Preprocess
+from ppool_jax.weights.readers.files import read
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,8 +12,8 @@ import urllib.request
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from ppool_jax.weights.catalog import KnownFile
 from ppool_jax.weights.hashes import file_hash
-from ppool_jax.weights.known import KnownFile
 from ppool_jax.weights.progress import Progress
 
 _CHUNK = 1 << 20

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppool_jax.models.sites import choice
+from ppool_jax.models.pool_slots import choice
 from train.analysis.observe import whole
 from train.analysis.units import Unit
 from train.experiment.experiment import Experiment

@@ -1,0 +1,218 @@
+"""From what a config says of pooling to a factory of layers.
+
+A network's `pool` is a name, a `(name, kwargs)` pair, a factory `(window_shape, strides, padding,
+name) -> module`, or a dict from stage name to one of these with "default" for the other stages. The
+`alpha` of "ppool" may be a number, a factory, a name or a `(name, kwargs)` pair. A name is one of `POOLS`
+or `ALPHAS`, or "module:object" for one of your own; it may have keywords: "gated(per=channel)".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as nn
+
+from ppool_jax.layers.alpha import Constant, Learned, SideBranch
+from ppool_jax.layers.baselines import (
+  AllConvPool,
+  AvgPool,
+  DetailPreservingPool,
+  GatedPool,
+  LpPool,
+  MaxPool,
+  MixedPool,
+  SoftPool,
+  StridedPool,
+)
+from ppool_jax.layers.polynomial import PolynomialPool
+from ppool_jax.layers.range_maps import RANGES, Clip, Exponential
+from ppool_jax.layers.spec import import_object, is_importable, nearest, parse_spec
+
+POOLS: dict[str, type[nn.Module]] = {
+  "max": MaxPool,
+  "avg": AvgPool,
+  "lp": LpPool,
+  "soft": SoftPool,
+  "mixed": MixedPool,
+  "gated": GatedPool,
+  "dpp": DetailPreservingPool,
+  "strided": StridedPool,
+  "allconv": AllConvPool,
+  "ppool": PolynomialPool,
+}
+
+ALPHAS: dict[str, Callable[..., nn.Module]] = {
+  # The paper's: linear in alpha from 20, capped at 35.
+  "side_branch": SideBranch,
+  # As the authors' last code has it (kfxw/mydev-pytorch-semantic-segmentation, lib/ppooling).
+  "authors": functools.partial(
+    SideBranch,
+    initial=70.0,
+    range_map=Clip(cap=110.0, least=1.0),
+    input_scale=1.0,
+    normalise=True,
+    detach=True,
+    pointwise_stddev=2**0.5,
+    gradient_scale=3.0,
+  ),
+  # Its output is log alpha, from 3, where pooling still responds to alpha.
+  "log_side_branch": functools.partial(
+    SideBranch, initial=3.0, range_map=Exponential(), input_scale=1.0, normalise=True
+  ),
+  # log alpha itself is learned, one a channel or one a layer.
+  "channel": functools.partial(Learned, initial=3.0, per="channel", range_map=Exponential()),
+  "layer": functools.partial(Learned, initial=3.0, per="layer", range_map=Exponential()),
+  "constant": Constant,
+}
+
+REQUIRED = inspect.Parameter.empty
+"""In place of the default of a keyword that has none."""
+
+_GEOMETRY = ("window_shape", "strides", "padding", "name", "parent")
+
+
+def pool_factory(pool, stage: str | None = None) -> Callable[..., nn.Module]:
+  """The factory that `pool` means at `stage`.
+
+  Args:
+    pool: see the module's docstring.
+    stage: the stage's name, such as "pool3", if `pool` may be a dict.
+
+  Returns:
+    A callable with keywords window_shape, strides, padding and name that returns a module.
+
+  Raises:
+    TypeError, ValueError, ImportError: unknown name, keyword or stage, with the ones that exist.
+  """
+  if isinstance(pool, Mapping):
+    if stage not in pool and "default" not in pool:
+      raise ValueError(f'pool: no entry for stage {stage!r} and no "default" in {sorted(pool)}')
+    return pool_factory(pool.get(stage, pool.get("default")))
+  if isinstance(pool, str) or (isinstance(pool, tuple | list) and pool and isinstance(pool[0], str)):
+    name, kwargs = name_and_keywords(pool, "pool")
+    factory = _lookup("pool", name, POOLS)
+    _check_keywords("pool", name, kwargs, pool_keywords(name))
+    if factory is PolynomialPool and isinstance(kwargs.get("alpha"), str | tuple | list):
+      kwargs["alpha"] = alpha_factory(kwargs["alpha"])
+    return functools.partial(factory, **kwargs)
+  if callable(pool) and not isinstance(pool, nn.Module):
+    return pool
+  raise TypeError(f"pool: expected a name, (name, kwargs), a factory or a dict of stages, got {pool!r}")
+
+
+def alpha_factory(alpha: str | tuple[str, Mapping]) -> Callable[..., nn.Module]:
+  """The alpha source that a name, or `(name, kwargs)`, means.
+
+  Beside the source's own keywords there are `range`, a name of `RANGES`, and the keywords of that range
+  map: `("side_branch", {"initial": 40, "range": "clip", "cap": 90})`. Without `range` they change the
+  source's own range map.
+
+  Raises:
+    ValueError, TypeError, ImportError: unknown name or keyword, with the ones that exist.
+  """
+  name, kwargs = name_and_keywords(alpha, "alpha")
+  source = _lookup("alpha", name, ALPHAS)
+  range_map, of_range = _range_map(source, kwargs)
+  _check_keywords("alpha", name, kwargs, alpha_keywords(name, kwargs))
+  kwargs = {key: value for key, value in kwargs.items() if key != "range" and key not in of_range}
+  if range_map is not None:
+    kwargs["range_map"] = range_map
+  return functools.partial(source, **kwargs)
+
+
+def pool_keywords(name: str) -> dict[str, Any]:
+  """The keywords that the pool takes, with their defaults or `REQUIRED`; `alpha` of "ppool" is a factory."""
+  return _keywords(_lookup("pool", name, POOLS))
+
+
+def alpha_keywords(name: str, kwargs: Mapping | None = None) -> dict[str, Any]:
+  """The keywords that the alpha source takes in a config, with their defaults or `REQUIRED`.
+
+  `range` and the keywords of that range map are among them.
+
+  Args:
+    kwargs: some of them; another `range` has other keywords.
+  """
+  source = _lookup("alpha", name, ALPHAS)
+  keywords = _keywords(source)
+  range_map, _ = _range_map(source, {key: value for key, value in (kwargs or {}).items() if key == "range"})
+  names = {cls: text for text, cls in RANGES.items()}
+  if type(range_map) in names:
+    del keywords["range_map"]
+    keywords |= {"range": names[type(range_map)], **dataclasses.asdict(range_map)}
+  return keywords
+
+
+def name_and_keywords(spec: str | tuple | list, what: str) -> tuple[str, dict[str, Any]]:
+  """The name and all keywords of "name", "name(key=value)", `(name,)` or `(name, kwargs)`.
+
+  Args:
+    what: the argument that it is given for, for the message.
+
+  Raises:
+    ValueError, TypeError: it has another form.
+  """
+  text, kwargs = (spec, {}) if isinstance(spec, str) else (*spec, {})[:2]
+  if not isinstance(text, str) or not isinstance(kwargs, Mapping):
+    raise TypeError(f"{what}: expected a name or (name, kwargs), got {spec!r}")
+  name, more = parse_spec(text, what)
+  return name, {**more, **kwargs}
+
+
+def _range_map(source: Callable, kwargs: Mapping) -> tuple[Any, tuple[str, ...]]:
+  """The range map that keywords of a source ask for, None where it has none, and the keywords it takes."""
+  default = _keywords(source).get("range_map")
+  range_map = kwargs.get("range_map", default)
+  if "range" in kwargs and default is not None:
+    if kwargs["range"] not in RANGES:
+      known = f"expected one of {', '.join(RANGES)}"
+      raise ValueError(f"alpha: range: {known}, got {kwargs['range']!r}{nearest(kwargs['range'], RANGES)}")
+    if not isinstance(range_map, cls := RANGES[kwargs["range"]]):
+      range_map = cls()
+  if type(range_map) not in RANGES.values():
+    return range_map, ()
+  of_range = tuple(field.name for field in dataclasses.fields(range_map))
+  changes = {key: kwargs[key] for key in of_range if key in kwargs}
+  return dataclasses.replace(range_map, **changes), of_range
+
+
+def _lookup(what: str, name: str, table: Mapping[str, Callable]) -> Callable[..., nn.Module]:
+  if name in table:
+    return table[name]
+  if not is_importable(name):
+    known = f"one of {', '.join(table)}, or module:object"
+    raise ValueError(f"{what}: expected {known}, got {name!r}{nearest(name, table)}")
+  factory = import_object(name, what)
+  if not callable(factory) or isinstance(factory, nn.Module):
+    raise TypeError(f"{what}: {name!r}: expected a Module class or another factory, got {factory!r}")
+  return factory
+
+
+def _keywords(factory: Callable) -> dict[str, Any]:
+  """The keywords of a Module class, a partial or a function, with their defaults or `REQUIRED`."""
+  parameters = inspect.signature(factory).parameters.values()
+  kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+  return {
+    parameter.name: parameter.default
+    for parameter in parameters
+    if parameter.kind in kinds and parameter.name not in _GEOMETRY
+  }
+
+
+def _check_keywords(what: str, name: str, kwargs: Mapping, known: Mapping) -> None:
+  """Refuses unknown keywords, missing ones, and plain values of another type than the default's."""
+  kinds = {bool: bool, int: int, float: (int, float), str: str}
+  for key, default in known.items():
+    if default is REQUIRED and key not in kwargs:
+      raise TypeError(f"{what}: {name!r} expects {key}=VALUE")
+    value, kind = kwargs.get(key, default), kinds.get(type(default), object)
+    if not isinstance(value, kind) or (type(value) is bool and type(default) in (int, float)):
+      raise TypeError(f"{what}: {name!r}: {key}: expected {type(default).__name__}, got {value!r}")
+  for key in kwargs:
+    if key not in known and not (key == "range_map" and callable(kwargs[key])):
+      options = ", ".join(known) or "no options"
+      raise TypeError(f"{what}: {name!r} takes {options}, got {key!r}{nearest(key, known)}")

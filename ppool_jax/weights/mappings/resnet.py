@@ -1,0 +1,107 @@
+"""What files call the layers of ResNet-50.
+
+Keras: `resnet50_weights_tf_dim_ordering_tf_kernels[_notop].h5` of keras.applications; Caffe: the
+authors' `ResNet-50-model.caffemodel`: both with strides on the first 1x1 convolutions (v1). torchvision
+and timm: strides on the 3x3 ones (v1.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ppool_jax.weights.mappings.key_mapping import Entry, Naming
+from ppool_jax.weights.mappings.layouts import (
+  caffe_conv,
+  caffe_dense,
+  caffe_norm,
+  folded,
+  keras_conv,
+  keras_dense,
+  keras_norm,
+  torch_conv,
+  torch_dense,
+  torch_norm,
+)
+from ppool_jax.weights.preprocess import CAFFE, TORCHVISION
+
+_DEPTHS = {2: 3, 3: 4, 4: 6, 5: 3}
+
+
+def _units() -> Iterator[tuple[int, int, str, tuple[int, int, int, int]]]:
+  """(stage, block from 0, branch, kernel HWIO) of every convolution but conv1."""
+  inputs = 64
+  for stage, depth in _DEPTHS.items():
+    narrow, wide = 64 * 2 ** (stage - 2), 256 * 2 ** (stage - 2)
+    for block in range(depth):
+      if block == 0:
+        yield stage, block, "1", (1, 1, inputs, wide)
+      yield stage, block, "2a", (1, 1, inputs, narrow)
+      yield stage, block, "2b", (3, 3, narrow, narrow)
+      yield stage, block, "2c", (1, 1, narrow, wide)
+      inputs = wide
+
+
+def _entries(conv: Callable, norm: Callable, first: tuple[str, str], names: Callable) -> tuple[Entry, ...]:
+  """Every convolution, its bias folded, and every batch norm.
+
+  Args:
+    conv, norm: of `layouts`.
+    first: what the file calls conv1 and its batch norm.
+    names: (stage, block, branch) to what the file calls a convolution and its batch norm.
+  """
+  entries = [*folded(conv("conv1", first[0], (7, 7, 3, 64)), "norm1"), *norm("norm1", first[1], 64)]
+  for stage, block, branch, shape in _units():
+    ours = f"{stage}{'abcdef'[block]}_branch{branch}"
+    conv_name, norm_name = names(stage, block, branch)
+    entries += folded(conv(f"res{ours}", conv_name, shape), f"norm{ours}")
+    entries += norm(f"norm{ours}", norm_name, shape[-1])
+  return tuple(entries)
+
+
+def _keras_names(stage: int, block: int, branch: str) -> tuple[str, str]:
+  number = {"1": 0, "2a": 1, "2b": 2, "2c": 3}[branch]
+  layer = f"conv{stage}_block{block + 1}_{number}"
+  return f"{layer}_conv", f"{layer}_bn"
+
+
+def _torch_names(stage: int, block: int, branch: str) -> tuple[str, str]:
+  layer = f"layer{stage - 1}.{block}"
+  if branch == "1":
+    return f"{layer}.downsample.0", f"{layer}.downsample.1"
+  number = {"2a": 1, "2b": 2, "2c": 3}[branch]
+  return f"{layer}.conv{number}", f"{layer}.bn{number}"
+
+
+def _caffe_names(stage: int, block: int, branch: str) -> tuple[str, str]:
+  layer = f"res{stage}{'abcdef'[block]}_branch{branch}"
+  return layer, layer
+
+
+RESNET50 = (
+  Naming(
+    "keras",
+    (
+      *_entries(keras_conv, keras_norm, ("conv1_conv", "conv1_bn"), _keras_names),
+      *keras_dense("predictions", 2048),
+    ),
+    r"",
+    CAFFE,
+    {"epsilon": 1.001e-5},
+  ),
+  Naming(
+    "torchvision",
+    (*_entries(torch_conv, torch_norm, ("conv1", "bn1"), _torch_names), *torch_dense("fc", inputs=2048)),
+    r".*\.num_batches_tracked",
+    TORCHVISION,
+    {"v1_5": True},
+  ),
+  Naming(
+    "caffe",
+    (
+      *_entries(caffe_conv, caffe_norm, ("conv1", "conv1"), _caffe_names),
+      *caffe_dense("fc1000", inputs=2048),
+    ),
+    r"",
+    CAFFE,
+  ),
+)

@@ -1,0 +1,1 @@
+"""What several tests share: reference implementations, small data sets, tiny configs."""

@@ -1,0 +1,44 @@
+"""A training in several processes on this machine, as on several hosts."""
+
+from __future__ import annotations
+
+import pathlib
+import socket
+import subprocess
+
+from tests.helpers.training import OVERRIDES, program
+
+
+def free_port() -> int:
+  with socket.socket() as listener:
+    listener.bind(("127.0.0.1", 0))
+    return listener.getsockname()[1]
+
+
+def command(workdir: pathlib.Path, **overrides) -> list[str]:
+  """The words after python -m; overrides as "data__crop" for data.crop."""
+  changes = {**OVERRIDES, **{key.replace("__", "."): value for key, value in overrides.items()}}
+  flags = [f"--config.{key}={value}" for key, value in changes.items()]
+  return ["train", "--config=configs/quickstart.py:pool=ppool,runlocal", f"--workdir={workdir}", *flags]
+
+
+def launch(commands: list[list[str]], devices: int, **environment: str) -> list[subprocess.Popen]:
+  """A process for each command, of `devices` simulated CPU devices, all of one training."""
+  address = f"127.0.0.1:{free_port()}"
+  return [
+    program(
+      words,
+      XLA_FLAGS=f"--xla_force_host_platform_device_count={devices}",
+      JAX_COORDINATOR_ADDRESS=address,
+      JAX_NUM_PROCESSES=str(len(commands)),
+      JAX_PROCESS_ID=str(index),
+      **environment,
+    )
+    for index, words in enumerate(commands)
+  ]
+
+
+def finish(processes: list[subprocess.Popen], limit: float = 300.0) -> list[tuple[int, str]]:
+  """Exit status and output of each."""
+  outputs = [process.communicate(timeout=limit)[0] for process in processes]
+  return [(process.returncode, output) for process, output in zip(processes, outputs, strict=True)]

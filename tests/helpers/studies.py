@@ -1,0 +1,33 @@
+"""A study of two variants that trains in seconds."""
+
+from __future__ import annotations
+
+import pathlib
+
+from tests.helpers.training import OVERRIDES
+
+STUDY = """
+from configs import quickstart
+from train.utils.config import parse_arg
+from train.studies.definition import Study, Variant
+
+OVERRIDES = {overrides!r}
+
+
+def get_study(arg=None):
+  arg = parse_arg(arg, rate=3e-3, name="tiny", seeds=2)
+  more = {{**OVERRIDES, "schedule.rate": arg.rate}}
+  variants = [
+    Variant("max", quickstart.get_config("pool=max,runlocal"), OVERRIDES),
+    Variant("ppool", quickstart.get_config("pool=ppool,alpha=channel,runlocal"), more, title="P-pooling"),
+  ]
+  return Study(arg.name, variants, "max", range(arg.seeds), "A tiny study")
+"""
+
+
+def study_file(folder: pathlib.Path, text: str = STUDY) -> pathlib.Path:
+  """A study file in `folder`."""
+  folder.mkdir(parents=True, exist_ok=True)
+  path = folder / "tiny_study.py"
+  path.write_text(text.format(overrides=OVERRIDES))
+  return path

@@ -1,0 +1,109 @@
+"""A training small enough for tests: vgg_mini on scenes of 32x48, some seconds in all."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import numpy as np
+
+from train.data.loader import training_batches
+from train.data.transforms.geometric import augmentation
+from train.experiment.experiment import make_experiment, open_split
+from train.experiment.run import initial_state
+from train.step.parallel import Pmap
+from train.step.step import make_step
+from train.utils.config import load
+
+ROOT = pathlib.Path(__file__).parents[2]
+OVERRIDES = {
+  "steps": 6,
+  "batch": 8,
+  "data.crop": (32, 48),
+  "data.options.train": 12,
+  "data.options.val": 5,
+  "data.options.size": (32, 48),
+  "log.every": 1,
+  "eval.batch": 3,
+  "checkpoint.seconds": 0.0,
+  "checkpoint.every": 2,
+}
+
+
+def tiny_config(arg: str = "runlocal", **overrides):
+  """configs/quickstart.py, made tiny; overrides as "data__crop" for data.crop."""
+  config = load(f"{ROOT / 'configs/quickstart.py'}:{arg}")
+  changes = {**OVERRIDES, **{key.replace("__", "."): value for key, value in overrides.items()}}
+  config.update_from_flattened_dict(changes)
+  return config
+
+
+def program(arguments: list[str], largest_file: int | None = None, **environment: str) -> subprocess.Popen:
+  """python -m train with one CPU device.
+
+  Args:
+    largest_file: bytes; writing more fails, as on a full disk.
+  """
+  env = {
+    **os.environ,
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": "",
+    "PYTHONPATH": str(ROOT),
+    **environment,
+  }
+  command = [sys.executable, "-m", *arguments]
+  if largest_file:
+    command = ["bash", "-c", f'ulimit -f {largest_file // 1024}; exec "$@"', "limited", *command]
+  return subprocess.Popen(
+    command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+  )
+
+
+def run(arguments: list[str], largest_file: int | None = None, **environment: str) -> tuple[int, str]:
+  """Exit status and output of `program`."""
+  process = program(arguments, largest_file, **environment)
+  output, _ = process.communicate(timeout=300)
+  return process.returncode, output
+
+
+class OneDevice(Pmap):
+  """The pmap backend on the first of the simulated devices."""
+
+  def __init__(self):
+    super().__init__()
+    self.devices = self.devices[:1]
+
+  def compile_step(self, step):
+    return jax.pmap(step, "batch", in_axes=(None, 0), out_axes=(None, None), devices=self.devices)
+
+  def place_state(self, state):
+    return jax.device_put(state, self.devices[0])
+
+
+def parameters_after(parallel, config, steps, perturbation=0.0, accumulate=1):
+  """Parameters and the last metrics after some steps, from initial parameters off by `perturbation`."""
+  experiment = make_experiment(config)
+  state, tx, schedule = initial_state(experiment, config)
+  signs = np.random.default_rng(0)
+  off = jax.tree.map(lambda x: x * (1 + perturbation * signs.choice([-1, 1], x.shape)), state.params)
+  state = state.replace(params=off)
+  step = make_step(
+    experiment.model, experiment.preprocess, tx, schedule, parallel,
+    normalise="pixel", seed=0, accumulate=accumulate,
+  )  # fmt: skip
+  compiled = parallel.compile_step(step)
+  source = open_split(config, "train")
+  augment = augmentation(config.data, experiment.preprocess.mean_rgb)
+  state = parallel.place_state(state)
+  for batch in training_batches(source, augment, batch=config.batch, seed=0, start=0, stop=steps):
+    state, metrics = compiled(state, parallel.place_batch(batch))
+  return jax.device_get((state.params, metrics))
+
+
+def furthest(trees, others):
+  """The largest difference of two trees' numbers."""
+  pairs = zip(jax.tree.leaves(trees), jax.tree.leaves(others), strict=True)
+  return max(np.abs(a - b).max() for a, b in pairs)

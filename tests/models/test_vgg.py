@@ -1,0 +1,168 @@
+"""VGG-16's classifier and output strides, and VGG16-20M of DeepLab-LargeFOV."""
+
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import ppool_jax as pp
+from ppool_jax import models
+from ppool_jax.models.classifier import classify
+from tests.helpers.networks import abstract, check_atrous, check_offsets, count, flat, relative, varied
+
+
+def test_parameter_counts():
+  """As published: VGG-16 with and without its top, VGG16-20M with the 21 classes of PASCAL VOC."""
+  classifier = models.backbone("vgg16", num_classes=1000)
+  assert count(abstract(classifier, (1, 224, 224, 3))) == 138_357_544
+  assert count(abstract(models.backbone("vgg16"))) == 14_714_688
+  assert count(abstract(models.build("vgg16_largefov", 21, pool="max"))) == 20_505_429
+
+
+def test_vgg16_by_output_stride():
+  """pool5 is the last to stride; 32 with the classifier, as published."""
+  for stride in (8, 16, 32):
+    trunk = models.backbone("vgg16", output_stride=stride)
+    feature = jax.eval_shape(
+      lambda x, t=trunk: t.init_with_output(jax.random.key(0), x)[0], jnp.zeros((1, 64, 64, 3))
+    )
+    chex.assert_shape(feature["pool5"], (1, 64 // stride, 64 // stride, 512))
+    assert trunk.grids["pool5"].stride == stride
+  assert models.backbone("vgg16", num_classes=10).output_stride == 32
+  with pytest.raises(ValueError, match=r"^output_stride: expected one of \[1, 2, 4, 8, 16, 32\], got 12"):
+    abstract(models.backbone("vgg16", output_stride=12))
+
+
+@pytest.mark.parametrize("pool", ["max", ("ppool", {"alpha": 2.0}), "dpp"])
+def test_atrous_consistency(pool):
+  check_atrous("vgg16", 96, (32, 16, 8), pool, width=0.0625)
+
+
+def test_the_original_largefov_is_not_atrous_consistent():
+  """As its docstring says: pool5 is not dilated where pool4's stride is gone, and fc6 sees as far."""
+  with pytest.raises(AssertionError):
+    check_atrous("vgg16_20m", 96, (16, 8), "max", width=0.0625)
+
+
+def test_strided_convolutions():
+  """The convolution before a pool takes its stride: as every second of its results, at a quarter the cost."""
+  images = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype(np.float32)
+  strided = models.backbone("vgg16", "strided", width=0.0625)
+  variables = varied(strided, images)
+  pool = lambda window_shape, strides, padding, name: lambda x: x[:, :: strides[0], :: strides[1]]  # noqa: E731
+  expected = jax.jit(models.backbone("vgg16", pool, width=0.0625).apply)(variables, images)["pool5"]
+  features = jax.jit(strided.apply)(variables, images)
+  assert relative(features["pool5"], expected) < 1e-5
+  chex.assert_shape([features["conv1"], features["pool1"]], (1, 32, 32, 4))
+  assert strided.grids["conv1"] == strided.grids["pool1"] == (2, 0.0, 1)
+  check_offsets(models.backbone("vgg16", "strided", width=0.02), 320, ["conv1", "conv4"])
+
+
+@pytest.mark.parametrize("name", ["vgg16", "vgg16_20m"])
+def test_cells_lie_where_their_grid_says(name):
+  """VGG-16's tile the image (its last pool moves them by half a cell); 3x3 pools stay on corners."""
+  trunk = models.backbone(name, "avg", width=0.02)
+  check_offsets(trunk, 320, ["pool1", "conv2", "pool4", "pool5"])
+  assert trunk.grids["pool4"].offset == (7.5 if name == "vgg16" else 0)
+  assert trunk.grids["pool5"].offset == (15.5 if name == "vgg16" else 0)
+
+
+def test_largefov_geometry():
+  """16s: conv5 and fc6 with rates 1 and 6; 8s as in the original: 2 and 12, so the same field of view."""
+  for stride, rates in ((16, (1, 6)), (8, (2, 12))):
+    trunk = models.backbone("vgg16_20m", output_stride=stride, width=0.02)
+    images = jnp.zeros((1, 321, 321, 3))
+    jaxpr = jax.make_jaxpr(lambda x, t=trunk: t.init_with_output(jax.random.key(0), x)[0])(images)
+    dilations = [e.params["rhs_dilation"][0] for e in _convolutions(jaxpr.jaxpr)]
+    assert dilations == [1] * 10 + [rates[0]] * 3 + [rates[1], 1]
+    cells = 320 // stride + 1
+    fc7 = trunk.init_with_output(jax.random.key(0), images)[0]["fc7"]
+    chex.assert_shape(fc7, (1, cells, cells, 20))
+
+
+def _convolutions(jaxpr):
+  for equation in jaxpr.eqns:
+    if equation.primitive.name == "conv_general_dilated":
+      yield equation
+    for inner in jax.tree.leaves(
+      equation.params, is_leaf=lambda p: hasattr(p, "eqns") or hasattr(p, "jaxpr")
+    ):
+      if hasattr(inner, "jaxpr") or hasattr(inner, "eqns"):
+        yield from _convolutions(getattr(inner, "jaxpr", inner))
+
+
+def test_largefov_pools():
+  """Six, the stride-1 ones too, all replaceable; the published ones are max and, last, an average."""
+  found = flat(abstract(models.backbone("vgg16_20m", "ppool"))["params"])
+  assert {path.split("/")[0] for path in found if "alpha" in path} == {
+    f"pool{s}" for s in (1, 2, 3, 4, 5, "5a")
+  }
+  images = np.random.default_rng(0).standard_normal((1, 32, 32, 3)).astype(np.float32)
+  published = models.backbone("vgg16_20m", width=0.02)
+  variables = varied(published, images)
+  features = jax.jit(published.apply)(variables, images)
+  expected = jnp.pad(features["pool5"], ((0, 0), (1, 1), (1, 1), (0, 0)))
+  expected = sum(expected[:, i : i + 2, j : j + 2] for i in range(3) for j in range(3)) / 9
+  assert relative(features["pool5a"], expected) < 1e-6
+  same = jax.jit(models.backbone("vgg16_20m", {"default": "max", "pool5a": "published"}, width=0.02).apply)
+  assert relative(same(variables, images)["fc7"], features["fc7"]) == 0
+  other = jax.jit(models.backbone("vgg16_20m", "max", width=0.02).apply)(variables, images)
+  assert relative(other["pool5a"], features["pool5a"]) > 1e-3
+
+
+def test_classifier_is_dense_on_larger_images():
+  """At 224 one position, at 256 the mean over 4; dropout needs its key in training."""
+  model = models.backbone("vgg16", num_classes=3, width=0.02)
+  images = np.random.default_rng(0).standard_normal((1, 256, 256, 3)).astype(np.float32)
+  variables = varied(model, images)
+  apply = jax.jit(functools.partial(model.apply, train=True))
+  chex.assert_shape(jax.jit(model.apply)(variables, images), (1, 3))
+  with pytest.raises(AssertionError, match=r"rank 3.*x: expected \[N, h, w, C\]"):
+    jax.eval_shape(lambda x: classify(x, 3), images[0])
+  dropped = [apply(variables, images, rngs={"dropout": jax.random.key(i)}) for i in (0, 1)]
+  assert relative(*dropped) > 1e-3
+
+
+@pytest.mark.parametrize("pool", pp.POOLS)
+def test_every_pool_in_largefov(pool):
+  model = models.build("vgg16_largefov", 5, pool=pool)
+  logits = jax.eval_shape(
+    lambda x: model.init_with_output(jax.random.key(0), x)[0], jnp.zeros((1, 33, 48, 3))
+  )
+  chex.assert_shape(logits, (1, 33, 48, 5))
+  chex.assert_type(logits, jnp.float32)
+
+
+def test_the_classifier_is_atrous_consistent():
+  """fc6 is dilated with what lies before it: at stride 16 it sees what it sees at 32, at more positions."""
+  images = np.random.default_rng(0).standard_normal((1, 224, 224, 3)).astype(np.float32)
+  seen = {}
+  for stride in (32, 16):
+    model = models.backbone("vgg16", num_classes=3, output_stride=stride, width=0.02)
+    apply = jax.jit(functools.partial(model.apply, capture_intermediates=True, mutable=["intermediates"]))
+    seen[stride] = apply(varied(model, images), images)[1]["intermediates"]["fc6"]["__call__"][0]
+  chex.assert_shape([seen[32], seen[16]], [(1, 1, 1, None), (1, 2, 2, None)])
+  assert relative(seen[16][:, :1, :1], seen[32]) < 1e-5
+
+
+def test_scores_are_put_where_their_cells_lie():
+  """LargeFOV's cells lie on every 16th pixel; VGG-16's first between pixels 15 and 16, whose scores are
+  those of all pixels before.
+  """
+  images = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype(np.float32)
+  for name in ("vgg16_largefov", "vgg16"):
+    model = models.build(name, 3, pool="max", width=0.02)
+    variables = varied(model, images)
+    logits = np.asarray(jax.jit(model.apply)(variables, images))
+    trunk = {kind: tree["backbone"] for kind, tree in variables.items()}
+    feature = jax.jit(model.backbone.apply)(trunk, images)[model.feature]
+    kernel, bias = (variables["params"]["head"]["classifier"][part] for part in ("kernel", "bias"))
+    scores = np.asarray(feature @ kernel[0, 0] + bias)
+    if name == "vgg16":
+      assert relative(logits[:, :16, :16], np.broadcast_to(scores[:, :1, :1], (1, 16, 16, 3))) < 1e-5
+      assert relative(logits[:, 16, 16], scores[:, 0, 0]) > 1e-4
+    else:
+      assert relative(logits[:, ::16, ::16], scores) < 1e-5

@@ -1,0 +1,44 @@
+"""What importing does: nothing to any device."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.helpers.training import ROOT
+
+# No such platform: whatever asks JAX for a device fails.
+NO_DEVICE = {**os.environ, "JAX_PLATFORMS": "nowhere", "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.parametrize(
+  "module", ["ppool_jax", "train.loop.loop", "train.evaluation.evaluate", "train.prepare"]
+)
+def test_importing_touches_no_device(module):
+  code = f"import {module}, jax\ntry: jax.devices()\nexcept RuntimeError: print('none')"
+  done = subprocess.run(
+    [sys.executable, "-c", code], env=NO_DEVICE, capture_output=True, text=True, timeout=60
+  )
+  assert done.returncode == 0, done.stderr
+  assert done.stdout == "none\n"
+
+
+def test_the_library_does_not_import_the_program():
+  """Nor what only reading weights or training needs, which takes seconds."""
+  code = "import sys, ppool_jax; print(*{name.partition('.')[0] for name in sys.modules})"
+  done = subprocess.run(
+    [sys.executable, "-c", code], env=NO_DEVICE, capture_output=True, text=True, timeout=60
+  )
+  loaded = set(done.stdout.split())
+  assert "ppool_jax" in loaded
+  assert not loaded & {
+    "train",
+    "configs",
+    "optax.contrib",
+    "tensorflow_datasets",
+    "torch",
+    "h5py",
+    "grain",
+    "cv2",
+  }

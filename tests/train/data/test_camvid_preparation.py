@@ -1,0 +1,192 @@
+"""Preparing CamVid: what is said of files that are wrong, and of a second time."""
+
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers.camvid import (
+  ROOT,
+  SIZE,
+  assert_not_prepared,
+  examples,
+  pixels,
+  raw_label,
+  save,
+  write_lists,
+)
+from train.data.registry import open_prepared
+from train.prepare import prepare
+
+
+@pytest.fixture
+def source(tmp_path):
+  return write_lists(tmp_path / "source", {"train": range(3), "val": [7]})
+
+
+class TestErrors:
+  def test_no_such_folder(self, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere: no such folder"):
+      prepare("camvid", str(tmp_path / "nowhere"), str(tmp_path / "data"))
+
+  def test_neither_layout(self, tmp_path):
+    with pytest.raises(
+      FileNotFoundError, match=r"expected train\.txt and val\.txt, or the folder 701_StillsRaw"
+    ):
+      prepare("camvid", str(tmp_path), str(tmp_path / "data"))
+
+  def test_missing_files_are_named(self, source, tmp_path):
+    for file in ("train/0.png", "valannot/7.png"):
+      (source / file).unlink()
+    with pytest.raises(
+      ValueError, match=r"(?s)2 problems in .*train/0\.png: no such .*valannot/7\.png: no such"
+    ):
+      prepare("camvid", str(source), str(tmp_path / "data"))
+    assert_not_prepared(tmp_path / "data", says="after missing files")
+
+  def test_line_that_is_no_pair(self, source, tmp_path):
+    with (source / "train.txt").open("a") as file:
+      file.write("\ntrain/2.png\n")
+    with pytest.raises(ValueError, match=r"train\.txt:5: expected \"image label\", got 'train/2.png'"):
+      prepare("camvid", str(source), str(tmp_path / "data"))
+
+  def test_empty_split(self, source, tmp_path):
+    (source / "val.txt").write_text("\n")
+    with pytest.raises(ValueError, match="the split 'val' is empty"):
+      prepare("camvid", str(source), str(tmp_path / "data"))
+
+  @pytest.mark.parametrize(
+    ("list_", "where"), [("train", "in train and in train"), ("val", "in train and in val")]
+  )
+  def test_frame_that_stands_twice(self, source, tmp_path, list_, where):
+    with (source / f"{list_}.txt").open("a") as file:
+      file.write("train/0.png trainannot/0.png\n")
+    with pytest.raises(ValueError, match=rf"train/0\.png: 0 stands twice, {where}"):
+      prepare("camvid", str(source), str(tmp_path / "data"))
+
+  @pytest.mark.parametrize("share", [0, 0.5, 0.7])
+  @pytest.mark.parametrize("file", ["train/1.jpg", "trainannot/1.png", "train/2.png"])
+  def test_truncated(self, source, tmp_path, file, share):
+    Image.fromarray(pixels(1)).save(source / "train" / "1.jpg", quality=95)
+    text = (source / "train.txt").read_text()
+    (source / "train.txt").write_text(text.replace("train/1.png", "train/1.jpg"))
+    whole = (source / file).read_bytes()
+    (source / file).write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(ValueError, match=re.escape(f"{source / file}: not a readable image")):
+      prepare("camvid", str(source), str(tmp_path / "data"))
+    assert_not_prepared(tmp_path / "data", says="after a truncated file")
+
+  def test_not_an_image(self, source, tmp_path):
+    (source / "train" / "2.png").write_text("<html>404</html>")
+    with pytest.raises(ValueError, match=r"train/2\.png: not a readable image"):
+      prepare("camvid", str(source), str(tmp_path / "data"))
+
+  def test_label_200(self, source, tmp_path):
+    label = raw_label(2)
+    label[5, 6] = 200
+    save(source / "trainannot" / "2.png", label)
+    with pytest.raises(ValueError, match=r"trainannot/2\.png: label 200 is not in the table"):
+      prepare("camvid", str(source), str(tmp_path / "data"))
+    assert_not_prepared(tmp_path / "data", says="after label 200")
+
+  def test_sizes_differ(self, source, tmp_path):
+    save(source / "valannot" / "7.png", raw_label(7, (12, 15)))
+    with pytest.raises(ValueError, match=r"valannot/7\.png: label is 15x12, but .*val/7\.png is 16x12"):
+      prepare("camvid", str(source), str(tmp_path / "data"))
+    assert_not_prepared(tmp_path / "data", says="after the second of two splits failed")
+
+  def test_label_of_three_channels(self, source, tmp_path):
+    save(source / "trainannot" / "2.png", pixels(2))
+    with pytest.raises(
+      ValueError, match=r"trainannot/2\.png: expected .* one 8-bit channel .*, got mode RGB;"
+    ):
+      prepare("camvid", str(source), str(tmp_path / "data"))
+
+  def test_command_says_it_in_one_line(self, source, tmp_path):
+    save(source / "valannot" / "7.png", np.full(SIZE, 77, np.uint8))
+    command = [
+      sys.executable,
+      "-m",
+      "train.prepare",
+      "camvid",
+      "--source",
+      source,
+      "--dir",
+      tmp_path / "data",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"error: {source}/valannot/7.png: label 77 is not in the table" in done.stderr
+
+
+class TestPrepared:
+  def test_again_is_fast_and_says_the_same(self, source, tmp_path, capsys):
+    prepare("camvid", str(source), str(tmp_path / "data"))
+    first = capsys.readouterr().out
+    files = {file: file.stat().st_mtime_ns for file in (tmp_path / "data").rglob("*")}
+    before = time.perf_counter()
+    prepare("camvid", str(source), str(tmp_path / "data"))
+    assert time.perf_counter() - before < 1
+    assert capsys.readouterr().out.splitlines() == [
+      first.splitlines()[-3].replace("is in", "is already prepared from these files in"),
+      *first.splitlines()[-2:],
+    ]
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "data").rglob("*")} == files
+
+  def test_moved_source_is_the_same(self, source, tmp_path):
+    prepare("camvid", str(source), str(tmp_path / "data"))
+    prepare("camvid", str(source.rename(tmp_path / "moved")), str(tmp_path / "data"))
+
+  @pytest.mark.parametrize(
+    "other",
+    [{"train": range(4), "val": [7]}, {"train": range(3)}, {"train": [0, 1, 5], "val": [7]}],
+    ids=["more", "no-val", "same-counts"],
+  )
+  def test_other_source(self, source, tmp_path, other):
+    prepare("camvid", str(source), str(tmp_path / "data"))
+    second = write_lists(tmp_path / "other", other)
+    with pytest.raises(ValueError, match=f"was prepared from other files than those in {second}"):
+      prepare("camvid", str(second), str(tmp_path / "data"))
+    assert set(examples("train", tmp_path / "data")) == {"0", "1", "2"}
+
+  def test_not_prepared(self, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"python -m train\.prepare camvid --source DIR --dir"):
+      open_prepared("camvid", "train", str(tmp_path / "data"))
+    assert not (tmp_path / "data").exists()
+
+  def test_split_that_is_not_there(self, source, tmp_path):
+    prepare("camvid", str(source), str(tmp_path / "data"))
+    with pytest.raises(ValueError, match="expected a split among train, val, got 'test'"):
+      open_prepared("camvid", "test", str(tmp_path / "data"))
+
+  @pytest.mark.parametrize("damage", ["truncated", "removed"])
+  def test_damaged_afterwards(self, source, tmp_path, damage):
+    prepare("camvid", str(source), str(tmp_path / "data"))
+    file = next((tmp_path / "data").rglob("*train.array_record*"))
+    whole = file.read_bytes()
+    file.unlink()
+    if damage == "truncated":
+      file.write_bytes(whole[: len(whole) // 2])
+    says = rf"camvid, split 'train': example \d, record \d of {file.name},"
+    with pytest.raises(ValueError, match=rf"{file.parent}: {says} is unreadable .*prepare it again"):
+      examples("train", tmp_path / "data")
+
+  def test_without_tensorflow_and_advice(self, source, tmp_path):
+    script = f"""
+import sys
+from train.data.registry import open_prepared
+from train.prepare import prepare
+prepare("camvid", {str(source)!r}, {str(tmp_path / "data")!r})
+opened = open_prepared("camvid", "train", {str(tmp_path / "data")!r})
+print(opened[0]["label"].shape, "tensorflow" in sys.modules)
+"""
+    command = [sys.executable, "-W", "error", "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "(12, 16) False"
+    assert done.stderr == ""

@@ -1,0 +1,86 @@
+"""Predictions scored as ADE20K's publisher defines it, on genuine label maps.
+
+The definition of intersectionAndUnion.m, demoEvaluation.m and utils_eval.py of CSAILVision/sceneparsing
+again, as sets of pixels.
+"""
+
+import numpy as np
+import pytest
+
+from tests.helpers.assets import ASSETS, needs
+from tests.helpers.datasets import save_maps
+from tests.helpers.official import disturbed, label, numbers
+from train.evaluation.evaluate import evaluate_files
+from train.prepare import prepare
+
+SAMPLE = ASSETS / "ade20k_sample"
+
+
+@pytest.fixture(scope="module")
+def truths():
+  return {file.stem: label(file) for file in sorted((SAMPLE / "annotations").glob("*.png"))}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+  root = tmp_path_factory.mktemp("ade20k")
+  for part in ("images", "annotations"):
+    (root / part).mkdir()
+    (root / part / "validation").symlink_to(SAMPLE / part)
+  prepare("ade20k", str(root), str(root / "data"), partial=True)
+  return str(root / "data")
+
+
+def counted(truths, found, beyond="dropped"):
+  """Intersection and union of the classes 1..150, of labelled pixels alone, [2, 150].
+
+  Args:
+    beyond: what becomes of a prediction above 150. Python's histogram has it "dropped", MATLAB's, whose
+      last bin has no upper end, counts it in the "last" class's.
+  """
+  total = np.zeros((2, 150))
+  for truth, guess in ((truths[name].ravel(), found[name].ravel()) for name in truths):
+    truth, guess = truth[truth > 0], guess[truth > 0]
+    binned = np.minimum(guess, 150) if beyond == "last" else guess
+    for c in range(1, 151):
+      hits = np.sum((truth == c) & (guess == c))
+      total[:, c - 1] += hits, np.sum(truth == c) + np.sum(binned == c) - hits
+  return total
+
+
+@needs("ade20k_sample")
+@pytest.mark.parametrize("most", [40, 255])
+def test_predictions(most, truths, data, tmp_path):
+  """0, which is no class, and up to 255; absent classes count 0, in the official mean alone."""
+  found = disturbed(truths, np.arange(most + 1))
+  results = evaluate_files(save_maps(tmp_path / "p", found), "ade20k", data, ids="raw")
+  areas = counted(truths, found)
+  official = areas[0] / (np.spacing(1) + areas[1])
+  np.testing.assert_allclose(np.nan_to_num(numbers(results)), official, rtol=1e-12)
+  assert results["miou_official"] == pytest.approx(official.mean(), rel=1e-12)
+  right = sum(np.sum((x == found[name]) & (x > 0)) for name, x in truths.items())
+  labelled = sum(np.sum(x > 0) for x in truths.values())
+  assert results["pixel_accuracy"] == pytest.approx(right / labelled, rel=1e-12)
+
+  occurs = areas[1] > 0
+  assert (~np.isnan(numbers(results))).tolist() == occurs.tolist()
+  assert results["miou"] == pytest.approx(official[occurs].mean(), rel=1e-12)
+  assert occurs.all() == (most == 255)
+
+
+@needs("ade20k_sample")
+def test_above_150_the_two_published_programs_differ(truths):
+  """MATLAB's widens the union of class 150, "flag", by it; ours, as Python's, calls it a miss."""
+  found = disturbed(truths, np.arange(256))
+  python, matlab = (counted(truths, found, beyond) for beyond in ("dropped", "last"))
+  np.testing.assert_array_equal(python[:, :149], matlab[:, :149])
+  assert matlab[1, 149] > python[1, 149]
+
+
+@needs("ade20k_sample")
+def test_the_demos_predictions(data, tmp_path):
+  """Right on every labelled pixel, so that an absent class's 0 is all that is lost."""
+  (tmp_path / "demo").symlink_to(SAMPLE / "predictions")
+  results = evaluate_files(tmp_path / "demo", "ade20k", data, ids="raw")
+  assert (results["miou"], results["pixel_accuracy"], results["no_class"]) == (1, 1, 0)
+  assert results["miou_official"] == np.sum(numbers(results) == 1) / 150

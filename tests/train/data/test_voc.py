@@ -1,0 +1,228 @@
+"""PASCAL VOC 2012 and SBD: classes, splits, every layout, and the genuine subset."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers.assets import ASSETS, needs
+from tests.helpers.datasets import (
+  SIZE,
+  VOC_VALUES,
+  examples,
+  pixels,
+  raw_label,
+  refuses,
+  save,
+  sbd_label,
+  set_counts,
+  tar_of,
+  tar_with,
+  voc_palette,
+  write_lines,
+  write_sbd,
+  write_voc,
+)
+from train.data.classes import IGNORE
+from train.data.datasets.voc import Voc
+from train.data.datasets.voc_classes import VOC
+from train.data.registry import dataset
+from train.prepare import prepare
+
+SPLITS = {"train": [1, 2, 3], "val": [4, 5]}
+SBD = {"train": [2, 4, 6], "val": [5, 7]}  # 2 is in VOC's train; 4 and 5 in its val
+COUNTS = {"train": 3, "val": 2, "aug": 2, "test": 1}
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+  set_counts(monkeypatch, "voc", COUNTS)
+  root = write_voc(tmp_path / "source" / "VOCdevkit" / "VOC2012", SPLITS)
+  write_sbd(tmp_path / "source" / "benchmark_RELEASE" / "dataset", root, SBD)
+  return tmp_path / "source"
+
+
+def assert_prepared(folder):
+  found = {split: examples("voc", split, folder) for split in ("train", "val", "trainval", "trainaug")}
+  assert {split: {int(i) for i in found[split]} for split in found} == {
+    "train": {1, 2, 3},
+    "val": {4, 5},
+    "trainval": {1, 2, 3, 4, 5},
+    "trainaug": {1, 2, 3, 6, 7},
+  }
+  for name, example in {**found["trainaug"], **found["val"]}.items():
+    own = raw_label(int(name), VOC_VALUES) if int(name) < 6 else sbd_label(int(name))
+    np.testing.assert_array_equal(example["label"], own)
+
+
+class TestClasses:
+  def test_published(self):
+    assert VOC.num_classes == 21
+    assert VOC.names[15] == "person"
+    assert [VOC.names[k] for k in VOC.thin] == ["bicycle", "chair", "pottedplant"]
+    assert VOC.palette()[[1, 2, 15, 20]].tolist() == [[128, 0, 0], [0, 128, 0], [192, 128, 128], [0, 64, 128]]
+    assert VOC.palette()[255].tolist() == [224, 224, 192]
+    np.testing.assert_array_equal(VOC.to_train_ids(VOC_VALUES, "x"), [*range(21), IGNORE])
+
+  def test_official_numbers(self):
+    assert Voc.COUNTS == {"train": 1464, "val": 1449, "aug": 10582 - 1464, "test": 1456}
+
+
+class TestLayouts:
+  def test_folders(self, source, tmp_path):
+    prepare("voc", str(source), str(tmp_path / "data"))
+    assert_prepared(tmp_path / "data")
+
+  @pytest.mark.parametrize("prefix", ["VOCdevkit", "TrainVal/VOCdevkit"])
+  def test_tars(self, source, tmp_path, prefix):
+    (tmp_path / "tars").mkdir()
+    tar_of(tmp_path / "tars" / "VOCtrainval_11-May-2012.tar", source / "VOCdevkit", prefix)
+    tar_of(tmp_path / "tars" / "benchmark.tgz", source / "benchmark_RELEASE", "benchmark_RELEASE", "w:gz")
+    prepare("voc", str(tmp_path / "tars"), str(tmp_path / "data"))
+    assert_prepared(tmp_path / "data")
+
+  @pytest.mark.parametrize("listed", [True, False])
+  def test_segmentation_class_aug(self, source, tmp_path, listed):
+    """All of 12,031 lie there; another PNG for 1 shows that the official one wins."""
+    root = source / "VOCdevkit" / "VOC2012"
+    for number in (1, 4, 5, 6, 7):
+      save(root / "SegmentationClassAug" / f"{number}.png", sbd_label(number))
+    (source / "benchmark_RELEASE").rename(tmp_path / "elsewhere")
+    if listed:
+      write_lines(root / "ImageSets" / "Segmentation" / "trainaug.txt", [1, 2, 3, 6, 7])
+    prepare("voc", str(source), str(tmp_path / "data"))
+    assert_prepared(tmp_path / "data")
+
+  def test_without_sbd(self, source, tmp_path):
+    (source / "benchmark_RELEASE").rename(tmp_path / "elsewhere")
+    prepare("voc", str(source), str(tmp_path / "data"))
+    with pytest.raises(ValueError, match="among train, val, trainval, got 'trainaug'"):
+      dataset("voc").open("trainaug", dir=str(tmp_path / "data"))
+
+  def test_images_of_test_have_no_label(self, source, tmp_path, capsys):
+    write_voc(source / "VOCdevkit" / "VOC2012", {"test": [9]})
+    prepare("voc", str(source), str(tmp_path / "data"))
+    assert "test: 1 images without labels" in capsys.readouterr().out
+    example = examples("voc", "test", tmp_path / "data")["9"]
+    assert set(example) == {"id", "image"}
+    assert example["image"].shape == (*SIZE, 3)
+    with pytest.raises(ValueError, match="voc: the split 'test' has no labels"):
+      example["label"]
+
+
+class TestErrors:
+  def test_val_in_trainaug(self, source, tmp_path):
+    lists = source / "VOCdevkit" / "VOC2012" / "ImageSets" / "Segmentation"
+    write_lines(lists / "trainaug.txt", [1, 2, 3, 5, 6, 7])
+    refuses("voc", source, tmp_path / "data", r"trainaug\.txt: 5 is an image of val")
+
+  def test_fewer(self, source, tmp_path, monkeypatch):
+    set_counts(monkeypatch, "voc", {**COUNTS, "aug": 3})
+    refuses("voc", source, tmp_path / "data", r"^aug: 2 of 3 images; --partial")
+    prepare("voc", str(source), str(tmp_path / "data"), partial=True)
+
+  def test_missing_label_has_no_substitute(self, source, tmp_path):
+    save(source / "VOCdevkit/VOC2012/SegmentationClassAug/2.png", sbd_label(2))
+    (source / "VOCdevkit/VOC2012/SegmentationClass/2.png").unlink()
+    refuses("voc", source, tmp_path / "data", r"SegmentationClass/2\.png: no such file")
+
+  def test_labels_of_sbd_are_none_for_val(self, source, tmp_path):
+    """They have no void border."""
+    (source / "VOCdevkit/VOC2012/SegmentationClass").rename(tmp_path / "elsewhere")
+    says = (
+      r"(?s)^5 problems in .*SegmentationClass/2\.png: no such file.*SegmentationClass/5\.png: no such file"
+    )
+    refuses("voc", source, tmp_path / "data", says)
+
+  @pytest.mark.parametrize("content", [b"", b"MATLAB 5.0 MAT-file", None])
+  def test_damaged_mat(self, source, tmp_path, content):
+    file = source / "benchmark_RELEASE/dataset/cls/7.mat"
+    file.write_bytes(file.read_bytes()[:-20] if content is None else content)
+    refuses("voc", source, tmp_path / "data", re.escape(f"{file}: no SBD label"))
+
+  def test_palette_of_another_set(self, source, tmp_path):
+    file = source / "VOCdevkit/VOC2012/SegmentationClass/5.png"
+    save(file, raw_label(5, VOC_VALUES), voc_palette()[::-1])
+    refuses("voc", source, tmp_path / "data", re.escape(f"{file}: colour") + ".* another data set")
+
+  def test_label_of_ade20k(self, source, tmp_path):
+    file = save(
+      source / "VOCdevkit/VOC2012/SegmentationClass/5.png", raw_label(5, np.arange(151)).astype("u1")
+    )
+    refuses(
+      "voc", source, tmp_path / "data", re.escape(f"{file}: label 21 is not in the table (it has 0..20, 255")
+    )
+
+  @pytest.mark.parametrize("name", ["../evil.txt", "/etc/evil", "VOCdevkit/VOC2012/../../evil"])
+  def test_tar_that_leads_out(self, tmp_path, name):
+    tar_with(tmp_path / "VOCtrainval_11-May-2012.tar", name)
+    refuses("voc", tmp_path, tmp_path / "data", r"VOCtrainval_11-May-2012\.tar: the member .* leads out")
+
+  @pytest.mark.parametrize(("tar", "share"), [("VOCtrainval_11-May-2012.tar", 0.6), ("benchmark.tgz", 0.5)])
+  def test_truncated_tar(self, source, tmp_path, tar, share):
+    (tmp_path / "tars").mkdir()
+    tar_of(tmp_path / "tars" / "VOCtrainval_11-May-2012.tar", source / "VOCdevkit", "VOCdevkit")
+    tar_of(tmp_path / "tars" / "benchmark.tgz", source / "benchmark_RELEASE", "benchmark_RELEASE", "w:gz")
+    whole = (tmp_path / "tars" / tar).read_bytes()
+    (tmp_path / "tars" / tar).write_bytes(whole[: int(share * len(whole))])
+    refuses("voc", tmp_path / "tars", tmp_path / "data", rf"{tar}: not a readable archive")
+
+  def test_wrong_folder(self, tmp_path):
+    (tmp_path / "JPEGImages").mkdir()
+    refuses("voc", tmp_path, tmp_path / "data", "expected VOCdevkit/VOC2012 with", FileNotFoundError)
+
+
+@needs("voc12_lists")
+def test_published_lists(tmp_path):
+  """The lists, with SBD's made of the published trainaug and val: 10,582, none of them of val."""
+  lists = {s: (ASSETS / "voc12_lists" / f"{s}.txt").read_text().split() for s in ("train", "val", "trainaug")}
+  for split in ("train", "val"):
+    write_lines(tmp_path / "VOC2012/ImageSets/Segmentation" / f"{split}.txt", lists[split])
+  (tmp_path / "SBD/cls").mkdir(parents=True)
+  write_lines(tmp_path / "SBD/train.txt", lists["trainaug"][::2] + lists["val"][:700])
+  write_lines(tmp_path / "SBD/val.txt", lists["trainaug"][1::2] + lists["val"][700:])
+  found = Voc.find(tmp_path)
+  assert {split: len(pairs) for split, pairs in found.splits.items()} == {
+    "train": 1464,
+    "val": 1449,
+    "aug": 9118,
+  }
+  trainaug = [pair.id for split in found.composed["trainaug"] for pair in found.splits[split]]
+  assert sorted(trainaug) == sorted(lists["trainaug"])
+  assert not found.problems
+
+
+@needs("voc12_subset")
+def test_genuine_labels_are_bit_equal(tmp_path, capsys):
+  prepare("voc", str(ASSETS / "voc12_subset"), str(tmp_path), partial=True)
+  out = capsys.readouterr().out
+  assert "val: 200 of 1449 pairs\naug: 500 of 9118 pairs\n" in out
+  root = ASSETS / "voc12_subset" / "VOC2012"
+  for split, count in {"trainaug": 500, "val": 200}.items():
+    opened = dataset("voc").open(split, dir=str(tmp_path))
+    assert len(opened) == count
+    for i in range(0, count, 7):
+      example = opened[i]
+      label = np.asarray(Image.open(root / "SegmentationClassAug" / f"{example['id']}.png"))
+      np.testing.assert_array_equal(example["label"], label)
+      np.testing.assert_array_equal(
+        example["image"], np.asarray(Image.open(root / "JPEGImages" / f"{example['id']}.jpg"))
+      )
+
+
+@needs("voc12_subset")
+def test_colours_are_those_of_a_genuine_file():
+  file = next((ASSETS / "voc12_subset" / "VOC2012" / "SegmentationClassAug").glob("*.png"))
+  palette = np.array(Image.open(file).getpalette()).reshape(256, 3)
+  assert {value: tuple(palette[value].tolist()) for value in VOC.colours} == VOC.colours
+
+
+def test_pixels_of_an_image_in_a_tar(source, tmp_path):
+  """The file is kept as it is, wherever it was read from."""
+  (tmp_path / "tars").mkdir()
+  tar_of(tmp_path / "tars" / "VOCtrainval_11-May-2012.tar", source / "VOCdevkit", "VOCdevkit")
+  prepare("voc", str(tmp_path / "tars"), str(tmp_path / "data"))
+  kept = np.asarray(Image.open(source / "VOCdevkit/VOC2012/JPEGImages/4.jpg"))
+  np.testing.assert_array_equal(examples("voc", "val", tmp_path / "data")["4"]["image"], kept)
+  assert kept.shape == pixels(4).shape

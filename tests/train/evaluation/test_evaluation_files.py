@@ -1,0 +1,167 @@
+"""What an evaluation counts, prints and stores."""
+
+import csv
+import itertools
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ppool_jax import metrics
+from tests.helpers.evaluation import RAW, examples
+from tests.helpers.training import run, tiny_config
+from train.data.classes import IGNORE
+from train.data.registry import dataset
+from train.evaluation.best_worst import Extremes, image_score
+from train.evaluation.evaluate import evaluate_workdir, print_table, summarise
+from train.evaluation.evaluator import Scores
+from train.evaluation.options import parse
+from train.evaluation.result_files import confusion_picture
+from train.loop.loop import train
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+  """A finished run."""
+  folder = tmp_path_factory.mktemp("evaluated") / "run"
+  train(tiny_config(steps=1), folder)
+  return folder
+
+
+def test_what_is_counted(tmp_path):
+  """All numbers of a set of two images, against the metrics of the images together."""
+  source = examples([(20, 30)] * 2)
+  draw = np.random.default_rng(1)
+  found = [draw.integers(0, 3, (20, 30)) for _ in source]
+  scores = Scores(RAW, 0.05, (1, 3))
+  each = [scores.add(example["label"], labels) for example, labels in zip(source, found, strict=True)]
+  truth = np.stack([example["label"] for example in source])
+  counts = metrics.confusion(truth, np.stack(found), 4)
+  np.testing.assert_array_equal(sum(each), counts)
+  results = scores.results()
+  assert {name: results[name] for name in summarise(counts, RAW)} == summarise(counts, RAW)
+  bands = metrics.boundary_iou(truth, np.stack(found), 4, IGNORE, 0.05)
+  assert list(results["per_class_boundary_iou"].values()) == bands.tolist()
+  assert results["boundary_iou"] == bands.mean()
+  trimaps = {w: metrics.trimap_confusion(truth, np.stack(found), 4, IGNORE, w) for w in (1, 3)}
+  assert results["trimap_miou"] == {str(w): metrics.mean_iou(c) for w, c in trimaps.items()}
+
+
+def test_a_summary_by_hand():
+  """Class sky is in neither truth nor prediction, class car only in the prediction."""
+  results = summarise(np.array([[6, 0, 0, 2], [2, 2, 0, 0], [0] * 4, [0] * 4]), RAW)
+  assert results["per_class_iou"] == {"road": 0.6, "pole": 0.5, "sky": None, "car": 0.0}
+  assert results["per_class_accuracy"] == {"road": 0.75, "pole": 0.5, "sky": None, "car": None}
+  assert results["per_class_pixels"] == {"road": 8, "pole": 4, "sky": 0, "car": 0}
+  numbers = {"miou": 1.1 / 3, "miou_official": 1.1 / 4, "pixel_accuracy": 8 / 12, "mean_accuracy": 1.25 / 2}
+  numbers |= {"frequency_weighted_iou": (8 * 0.6 + 4 * 0.5) / 12, "thin_iou": 0.5}
+  assert {name: results[name] for name in numbers} == pytest.approx(numbers)
+
+
+def test_absent_classes_are_a_dash(capsys):
+  counts = np.array([[6, 0, 0, 2], [2, 2, 0, 0], [0] * 4, [0] * 4])
+  print_table({"split": "val", **summarise(counts, RAW)})
+  rows = {words[1]: words for words in map(str.split, capsys.readouterr().out.splitlines()) if len(words) > 7}
+  assert rows["road"][3::2] == ["60.00", "75.00", "8"]
+  assert rows["sky"][3::2] == ["–", "–", "0"]  # noqa: RUF001
+  assert rows["car"][3::2] == ["0.00", "–", "0"]  # noqa: RUF001
+
+
+def test_a_class_that_is_not_there_lowers_an_images_score_by_its_pixels():
+  counts = np.array([[90, 9, 0, 1], [0, 100, 0, 0], [0] * 4, [0] * 4])
+  assert image_score(counts) == pytest.approx((90 / 100 + 100 / 109) / 2)
+  assert np.isnan(image_score(0 * counts))
+
+
+def test_a_picture_of_many_classes_is_legible():
+  """ADE20K's 150, whose names are lists of synonyms: the first of each, none over another."""
+  table = dataset("ade20k").table
+  figure = confusion_picture(np.eye(150, 151, dtype=np.int64), table)
+  labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+  assert (labels[:2], labels[-1], len(labels)) == (["wall", "building"], "no class", 151)
+  width, height = figure.get_size_inches()
+  assert max(width, height) < 26
+  figure.draw_without_rendering()
+  boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+  assert all(upper.y0 >= lower.y1 for upper, lower in itertools.pairwise(boxes))
+
+
+def test_what_an_evaluation_leaves(workdir, capsys):
+  summary = json.loads((workdir / "summary.json").read_text())
+  results = evaluate_workdir(workdir, boundary=0.02, pictures=2)
+  stored = json.loads((workdir / "evaluation-val-1.json").read_text())
+  assert stored == {**json.loads(json.dumps(results)), "confusion": stored["confusion"]}
+  assert {name: stored[name] for name in ("step", "split", "miou")} == {
+    "step": 1,
+    "split": "val",
+    "miou": summary["miou"],
+  }
+  assert stored["inference"] == {
+    "buckets": 0, "scales": [1.0], "flip": False, "window": [0, 0], "stride": [0, 0],
+  }  # fmt: skip
+  assert list(stored["trimap_miou"]) == ["1", "2", "4", "8", "16", "32"]
+  rows = list(csv.DictReader((workdir / "evaluation-val-1.csv").read_text().splitlines()))
+  assert [row["class"] for row in rows] == list(stored["per_class_iou"])
+  for row in rows:
+    for key in ("iou", "accuracy", "boundary_iou", "pixels"):
+      value = stored[f"per_class_{key}"][row["class"]]
+      assert row[key] == ("" if value is None else str(value))
+  assert sum(map(int, (row["pixels"] for row in rows))) == np.sum(stored["confusion"])
+  with Image.open(workdir / "evaluation-val-1.png") as picture:
+    assert np.asarray(picture.convert("L")).std() > 20
+  names = sorted(path.name for path in (workdir / "evaluation-val-1").iterdir())
+  assert [re.sub(r"scene.*", "", name) for name in names] == ["best-1-", "best-2-", "worst-1-", "worst-2-"]
+  assert "boundary IoU %" in capsys.readouterr().out
+
+
+def test_views_from_the_command_line(workdir):
+  """What is asked for is done, and is in the file."""
+  plain = evaluate_workdir(workdir)
+  flags = ["--scales", "0.5", "1", "--flip", "--window", "32x32", "--stride", "16x16", "--buckets", "64"]
+  status, output = run(["train.evaluate", f"--workdir={workdir}", "--batch", "2", *flags])
+  assert status == 0, output
+  assert "sizes of images, each with a program of its own: 1" in output
+  stored = json.loads((workdir / "evaluation-val-1.json").read_text())
+  expected = {"buckets": 64, "scales": [0.5, 1.0], "flip": True, "window": [32, 32], "stride": [16, 16]}
+  assert stored["inference"] == expected
+  assert stored["per_class_pixels"] == plain["per_class_pixels"]
+  assert stored["per_class_iou"] != plain["per_class_iou"]
+
+
+@pytest.mark.parametrize(
+  ("command", "message"),
+  [
+    ("--workdir x --ids raw", "--ids does not go with --workdir"),
+    ("--predictions x --data voc --scales 1", "--scales does not go with --predictions"),
+    ("--predictions x", "--predictions needs --data"),
+    ("--workdir x --predictions y", "not allowed with argument"),
+    ("--workdir x --window 3", "invalid _size value: '3'"),
+    ("", "one of the arguments --workdir --predictions is required"),
+  ],
+)
+def test_options_that_do_not_go_together(command, message, capsys):
+  with pytest.raises(SystemExit):
+    parse("", command.split())
+  assert message in capsys.readouterr().err
+
+
+def test_the_best_and_the_worst(tmp_path):
+  """As sorting all would find them; an image without a pixel that counts is neither."""
+  scores = np.random.default_rng(0).permutation(20) / 20
+  extremes = Extremes(3, RAW)
+  extremes.add(examples([(8, 10)])[0], np.zeros((8, 10), np.uint8), float("nan"))
+  for index, (example, score) in enumerate(zip(examples([(8, 10)] * 20), scores, strict=True)):
+    example["id"] = f"street/{index}"
+    extremes.add(example, np.full((8, 10), 2, np.uint8), float(score))
+  extremes.write(tmp_path)
+  order = np.argsort(scores)
+  expected = [f"worst-{r}-street-{i}-{100 * scores[i]:.1f}.png" for r, i in enumerate(order[:3], 1)]
+  expected += [f"best-{r}-street-{i}-{100 * scores[i]:.1f}.png" for r, i in enumerate(order[:-4:-1], 1)]
+  assert sorted(path.name for path in tmp_path.iterdir()) == sorted(expected)
+  with Image.open(tmp_path / expected[0]) as picture:
+    panels = np.asarray(picture)
+  assert panels.shape == (8, 3 * 10 + 2 * 4, 3)
+  np.testing.assert_array_equal(panels[:, :10], examples([(8, 10)] * 20)[order[0]]["image"])
+  assert (panels[:, 28:] == RAW.palette()[2]).all()

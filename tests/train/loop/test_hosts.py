@@ -1,0 +1,235 @@
+"""Several processes as on several hosts: agreeing, being interrupted, ending together."""
+
+import json
+import re
+import signal
+import socket
+import time
+
+import numpy as np
+import pytest
+
+from tests.helpers.processes import command, finish, free_port, launch
+from tests.helpers.training import program
+from train.checkpointing.checkpoint import params_sha256
+from train.distributed import initialize, multihost
+from train.experiment.run import open_run
+from train.loop.metric_writer import read_metrics
+
+STEPS = 30
+NAMES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+
+
+def words(workdir, **changes):
+  return command(workdir, **{"steps": STEPS, "checkpoint__every": 0, **changes})
+
+
+def steps_logged(workdir):
+  return [line["step"] for line in read_metrics(workdir) if "loss" in line]
+
+
+def until_logged(workdir, step, processes):
+  end = time.monotonic() + 200
+  while step not in steps_logged(workdir):
+    assert all(process.poll() is None for process in processes), finish(processes)
+    assert time.monotonic() < end
+    time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+  """A finished run of two processes with two devices each."""
+  workdir = tmp_path_factory.mktemp("hosts") / "run"
+  told = finish(launch([words(workdir)] * 2, devices=2))
+  assert [status for status, _ in told] == [0, 0], told
+  return workdir, told
+
+
+def test_the_first_process_alone_writes_and_tells(undisturbed):
+  workdir, told = undisturbed
+  assert steps_logged(workdir) == list(range(1, STEPS + 1))
+  assert "miou" in told[0][1]
+  assert "step" not in told[1][1]
+  assert "miou" not in told[1][1]
+  assert len(list((workdir / "tensorboard").iterdir())) == 1
+  summary = json.loads((workdir / "summary.json").read_text())
+  assert params_sha256(open_run(workdir).variables["params"]) == summary["params_sha256"]
+  total = json.loads((workdir / "summary.json").read_text())["per_class_pixels"]
+  assert sum(total.values()) > 0, "each image is counted once, by one of the processes"
+
+
+def test_a_finished_run_says_so_to_all(undisturbed):
+  workdir, _ = undisturbed
+  for status, output in finish(launch([words(workdir)] * 2, devices=2)):
+    assert status == 0
+    assert f"is finished: step {STEPS}" in output
+
+
+def test_sigterm_of_any_process_saves_on_all(undisturbed, tmp_path):
+  """The second one is told; the same command goes on to the same bits."""
+  processes = launch([words(tmp_path)] * 2, devices=2)
+  until_logged(tmp_path, 4, processes)
+  processes[1].send_signal(signal.SIGTERM)
+  told = finish(processes)
+  assert [status for status, _ in told] == [0, 0], told
+  assert "SIGTERM: saving after this step" in told[1][1]
+  assert "interrupted: saved at step" in told[0][1]
+  assert not (tmp_path / "summary.json").exists()
+  told = finish(launch([words(tmp_path)] * 2, devices=2))
+  assert [status for status, _ in told] == [0, 0], told
+  assert "going on from step" in told[0][1]
+  summaries = [json.loads((path / "summary.json").read_text()) for path in (undisturbed[0], tmp_path)]
+  assert summaries[0]["params_sha256"] == summaries[1]["params_sha256"]
+  assert steps_logged(tmp_path) == list(range(1, STEPS + 1))
+
+
+def test_a_killed_process_ends_the_others_and_one_process_goes_on(undisturbed, tmp_path):
+  """With a checkpoint by the clock; others, and another backend, continue, to rounding."""
+  processes = launch([words(tmp_path, checkpoint__seconds=0.01)] * 2, devices=2)
+  until_logged(tmp_path, 6, processes)
+  processes[1].kill()
+  told = finish(processes, limit=100)
+  assert told[0][0] != 0
+  status, output = finish([program(words(tmp_path, checkpoint__seconds=0.01, parallel="jit"))])[0]
+  assert status == 0, output
+  assert "going on from step" in output
+  assert "CHANGED at step" in output
+  assert "parallel was 'pmap', now 'jit'" in output
+  going_on = int(re.search(r"going on from step (\d+)", output).group(1))
+  one, other = (
+    {line["step"]: line["loss"] for line in read_metrics(path) if "loss" in line}
+    for path in (undisturbed[0], tmp_path)
+  )
+  for step in range(going_on + 1, going_on + 4):
+    assert other[step] == pytest.approx(one[step], rel=1e-4), "to rounding, which grows from step to step"
+  summaries = [json.loads((path / "summary.json").read_text()) for path in (undisturbed[0], tmp_path)]
+  assert summaries[0]["miou"] == pytest.approx(summaries[1]["miou"], abs=0.02)
+  assert steps_logged(tmp_path) == list(range(1, STEPS + 1))
+
+
+def test_a_rollback_of_all(tmp_path):
+  """The evidence has the batch of all processes; interrupted and started again, the same bits."""
+  guard = {"guard__action": "rollback", "guard__gradient_spike": 1.3, "guard__window": 3, "guard__back": 2}
+  changes = {**guard, "steps": 12, "schedule__rate": 0.05, "guard__limit": 40, "checkpoint__every": 1}
+  told = finish(launch([words(tmp_path / "run", **changes)] * 2, devices=2))
+  assert [status for status, _ in told] == [0, 0], told
+  assert "ROLLBACK: step" in told[0][1]
+  record = (tmp_path / "run" / "rollbacks.json").read_text()
+  first = json.loads(record)[0]
+  evidence = tmp_path / "run" / "evidence" / f"{first['step']}-batch-{first['batch']}"
+  assert np.load(evidence / "batch.npz")["label"].shape == (8, 32, 48)
+  assert steps_logged(tmp_path / "run") == list(range(1, 13))
+
+  processes = launch([words(tmp_path / "again", **changes)] * 2, devices=2)
+  until_logged(tmp_path / "again", first["step"] - 1, processes)
+  processes[1].send_signal(signal.SIGTERM)
+  told = finish(processes)
+  assert [status for status, _ in told] == [0, 0], told
+  assert "interrupted: saved at step" in told[0][1]
+  told = finish(launch([words(tmp_path / "again", **changes)] * 2, devices=2))
+  assert [status for status, _ in told] == [0, 0], told
+  assert (tmp_path / "again" / "rollbacks.json").read_text() == record
+  summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("run", "again")]
+  assert summaries[0]["params_sha256"] == summaries[1]["params_sha256"]
+
+
+def test_processes_that_differ_are_refused(tmp_path):
+  commands = [words(tmp_path), words(tmp_path, schedule__rate=0.5, seed=1)]
+  for status, output in finish(launch(commands, devices=2)):
+    assert status == 1
+    assert "the processes differ" in output
+    assert "config.schedule.rate: 0.5 in process 1, 0.003 in process 0" in output
+    assert "config.seed: 1 in process 1, 0 in process 0" in output
+  assert not (tmp_path / "config.json").exists()
+
+
+def test_a_step_that_is_held_stops_all(tmp_path):
+  changes = {"schedule__rate": 1e30, "schedule__warmup": 0, "steps": 5}
+  for index, (status, output) in enumerate(finish(launch([words(tmp_path, **changes)] * 2, devices=2))):
+    assert status == 1, index
+    assert re.search(r"error: step 1: .*; evidence: .*1-batch-0\.", output), output
+    assert "Go on by --change" in output
+
+
+def test_a_process_that_never_comes(tmp_path):
+  changes = {"hosts": f"127.0.0.1:{free_port()},2,0", "hosts_wait": 2}
+  status, output = finish([program(words(tmp_path / "run", **changes))])[0]
+  assert status == 1, output
+  assert "error: process 0 of 2 waited 2 s for the others at 127.0.0.1:" in output
+  assert not (tmp_path / "run").exists()
+
+
+def test_a_port_in_use():
+  with socket.create_server(("", 0)) as taken:
+    port = taken.getsockname()[1]
+    with pytest.raises(ValueError, match=f"port {port} cannot be listened at .* choose another"):
+      initialize.join(f"127.0.0.1:{port},2,0")
+
+
+def test_what_the_first_process_cannot_do_ends_all(tmp_path):
+  (tmp_path / "run").write_text("a file")
+  told = finish(launch([words(tmp_path / "run")] * 2, devices=2))
+  assert [status for status, _ in told] == [1, 1]
+  for _, output in told:
+    assert f"workdir {tmp_path / 'run'} cannot be written" in output
+  assert "process 0 of 2: " in told[1][1]
+
+
+def test_slurm(tmp_path):
+  """What srun tells its four processes, on this machine."""
+  number = 60000 + free_port() % 4000
+  common = {"SLURM_JOB_ID": str(number), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "4"}
+  processes = [
+    program(words(tmp_path, steps=2), SLURM_PROCID=str(i), SLURM_LOCALID=str(i), **common) for i in range(4)
+  ]
+  told = finish(processes)
+  assert [status for status, _ in told] == [0] * 4, told
+  assert steps_logged(tmp_path) == [1, 2]
+  assert "loss" not in told[1][1]
+
+
+@pytest.mark.parametrize(
+  ("environment", "kind"),
+  [
+    ({}, "alone"),
+    ({"SLURM_NTASKS": "1", "SLURM_STEP_NODELIST": "n1"}, "alone"),
+    ({"SLURM_NTASKS": "2"}, "alone"),  # the shell of an allocation is no step of it
+    ({"SLURM_NTASKS": "2", "SLURM_STEP_NODELIST": "n[1-2]"}, "slurm"),
+    ({"SLURM_NTASKS": "2", "SLURM_STEP_NODELIST": "n1", "JAX_COORDINATOR_ADDRESS": "a:1"}, "explicit"),
+    ({"OMPI_COMM_WORLD_SIZE": "4"}, "ompi"),
+    ({"TPU_ML_PLATFORM": "JAX"}, "tpu"),
+  ],
+)
+def test_what_the_environment_shows(monkeypatch, environment, kind):
+  for name in ("SLURM_NTASKS", "SLURM_STEP_NODELIST", "OMPI_COMM_WORLD_SIZE", "TPU_ML_PLATFORM", *NAMES):
+    monkeypatch.delenv(name, raising=False)
+  for name, value in environment.items():
+    monkeypatch.setenv(name, value)
+  assert initialize.detected() == kind
+
+
+@pytest.mark.parametrize("values", [("host", "2", "0"), ("host:1", "", "0"), ("host:1", "2", "2")])
+def test_an_environment_that_does_not_fit(monkeypatch, values):
+  for name, value in zip(NAMES, values, strict=True):
+    monkeypatch.setenv(name, value)
+  with pytest.raises(
+    ValueError, match=f"HOST:PORT, a number and an index below it, got .*JAX_PROCESS_ID={values[2]}"
+  ):
+    initialize.join("explicit")
+
+
+def test_errors():
+  with pytest.raises(ValueError, match=r"hosts: expected one of auto, alone, .* got 'mpi'"):
+    initialize.join("mpi")
+  for words in ("a:1,2,2", "a:1,2", "a:1,2,0,0", "a:99999,2,0", ":1,2,0"):
+    with pytest.raises(ValueError, match=f"an index below it, got '{words}'"):
+      initialize.join(words)
+  with pytest.raises(ValueError, match="hosts: slurm: this process cannot join the others"):
+    initialize.join("slurm")
+
+
+def test_one_process_needs_no_others():
+  assert multihost.gather({"a": [1]}) == [{"a": [1]}]
+  assert multihost.share(lambda: None, like=1.0) is None
+  with pytest.raises(OSError, match="full"):
+    multihost.on_first(lambda: (_ for _ in ()).throw(OSError("full")))

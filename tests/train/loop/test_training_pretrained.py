@@ -1,0 +1,112 @@
+"""Training from a weights file: batch norm by config, and options of the network that the file brings."""
+
+import flax
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from configs.common import parameter_groups
+from ppool_jax.models import backbone
+from ppool_jax.weights import Pretrained
+from ppool_jax.weights.mappings.resnet import RESNET50
+from tests.helpers.training import tiny_config
+from train.checkpointing.workdir import claim
+from train.data.loader import training_batches
+from train.data.transforms.geometric import augmentation
+from train.experiment.experiment import initial_variables, make_experiment, open_split
+from train.experiment.run import initial_state
+from train.step.parallel import Jit, Pmap
+from train.step.step import make_step
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
+flat = flax.traverse_util.flatten_dict
+
+
+def after_two_steps(norm, parallel=None):
+  """States at step 0 and 2 of vgg_mini, one example a device."""
+  config = tiny_config("runlocal", model__norm=norm, schedule__rate=0.1, schedule__warmup=0)
+  config.optimizer.groups = parameter_groups(norm=norm)
+  parallel, experiment = parallel or Pmap(), make_experiment(config)
+  start, tx, schedule = initial_state(experiment, config)
+  step = make_step(experiment.model, experiment.preprocess, tx, schedule, parallel, normalise="pixel", seed=0)
+  compiled, state = parallel.compile_step(step), parallel.place_state(jax.device_get(start))
+  augment = augmentation(config.data, experiment.preprocess.mean_rgb)
+  source = open_split(config, "train")
+  for batch in training_batches(source, augment, batch=config.batch, seed=0, start=0, stop=2):
+    state, _ = compiled(state, parallel.place_batch(batch))
+  return jax.device_get(start), state
+
+
+def norms(params):
+  return {path: leaf for path, leaf in flat(params["backbone"]).items() if path[0].startswith("norm")}
+
+
+def test_frozen_batch_norm_stays():
+  """Statistics, scales and biases; the convolutions move."""
+  start, state = after_two_steps("frozen")
+  jax.tree.map(np.testing.assert_array_equal, dict(start.batch_stats), dict(state.batch_stats))
+  jax.tree.map(np.testing.assert_array_equal, norms(start.params), norms(state.params))
+  kernels = [s.params["backbone"]["conv1_1"]["kernel"] for s in (start, state)]
+  assert not np.array_equal(*kernels)
+
+
+def test_local_batch_norm():
+  """Each device normalises its own share; all keep the mean of their statistics."""
+  states = {norm: after_two_steps(norm)[1] for norm in ("local", "sync")}
+  mean = states["local"].batch_stats["backbone"]["norm3_3"]["mean"]
+  copies = [np.asarray(shard.data) for shard in mean.addressable_shards]
+  assert len(copies) == 8
+  for copy in copies[1:]:
+    np.testing.assert_array_equal(copy, copies[0])
+  first = [np.asarray(s.batch_stats["backbone"]["norm1_1"]["mean"]) for s in states.values()]
+  np.testing.assert_allclose(first[0], first[1], rtol=0.05, atol=1e-3)
+  kernels = [np.asarray(s.params["backbone"]["conv1_1"]["kernel"]) for s in states.values()]
+  assert np.abs(kernels[0] - kernels[1]).max() > 1e-5
+
+
+def test_local_batch_norm_needs_pmap():
+  with pytest.raises(ValueError, match=r'^model.norm: "local" expects parallel="pmap"'):
+    after_two_steps("local", Jit())
+
+
+@pytest.fixture(scope="module")
+def resnet_file(tmp_path_factory):
+  """A trunk with torchvision's names."""
+  naming, rng = RESNET50[1], np.random.default_rng(0)
+  arrays = {
+    entry.names[0]: rng.random(entry.shape, np.float32)
+    for entry in naming.entries
+    if not entry.head and not entry.optional
+  }
+  path = tmp_path_factory.mktemp("weights") / "resnet50.safetensors"
+  safetensors.numpy.save_file(arrays, path)
+  return path, arrays
+
+
+def test_options_and_statistics_of_a_file(resnet_file, tmp_path):
+  """torchvision's weights are of v1.5; a run remembers that without the file."""
+  path, arrays = resnet_file
+  config = tiny_config("runlocal", model__name="resnet50", model__weights=str(path))
+  experiment = make_experiment(config)
+  assert experiment.model.backbone.v1_5
+  variables = initial_variables(experiment, 0)
+  stats = variables["batch_stats"]["backbone"]["norm1"]["var"]
+  np.testing.assert_array_equal(stats, arrays["bn1.running_var"])
+  kernel = variables["params"]["backbone"]["res5c_branch2c"]["kernel"]
+  np.testing.assert_array_equal(kernel, arrays["layer4.2.conv3.weight"].transpose(2, 3, 1, 0))
+  claim(tmp_path, config, experiment.weights)
+  assert '"v1_5": true' in (tmp_path / "weights.json").read_text()
+  again = make_experiment(config, Pretrained({}, experiment.preprocess, {"v1_5": True}))
+  assert again.model == experiment.model
+
+
+def test_options_of_the_config_come_last(resnet_file):
+  path, _ = resnet_file
+  changes = {"model__name": "resnet50", "model__weights": str(path), "model__output_stride": 8}
+  config = tiny_config("runlocal", **changes)
+  config.model.options = {"v1_5": False}
+  trunk = make_experiment(config).model.backbone
+  assert (trunk.v1_5, trunk.output_stride) == (False, 8)
+  with pytest.raises(TypeError, match="output_strid"):
+    backbone("resnet50", output_strid=8)

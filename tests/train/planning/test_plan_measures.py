@@ -1,0 +1,98 @@
+"""Planning: what is read from a compiled step."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
+
+from tests.helpers.training import tiny_config
+from train.planning.compiled import Collective, collectives, measures
+from train.planning.programs import lowered_step
+
+
+@pytest.fixture(scope="module")
+def step():
+  """The train step of vgg_mini with batch norm over 8 devices of this machine: (state's shapes, compiled)."""
+  lowered = lowered_step(tiny_config("pool=max", model__width=0.25), jax.devices(), 16)
+  return lowered.args_info[0][0], lowered.compile()
+
+
+def test_the_gradients_are_summed_over_the_devices(step):
+  """Every byte of a step's collectives: gradients, moments of batch norm, and what is logged."""
+  state, compiled = step
+  size = sum(4 * math.prod(leaf.shape) for leaf in jax.tree.leaves(state.params))
+  channels = sum(leaf.shape[0] for leaf in jax.tree.leaves(state.batch_stats)) // 2
+  # Two sums forward and three in reverse, of which scale and bias are parameters.
+  norm = 4 * channels * 3
+  logged = 4 * (1 + 1 + 1 + 3)  # valid pixels, hits, loss, three wishes
+  found = measures(compiled)
+  assert set(found.collectives) == {"all-reduce"}
+  assert found.collectives["all-reduce"].bytes == size + norm + logged
+
+
+def test_memory_of_a_step(step):
+  """The state is donated: the new one lies in its place."""
+  state, compiled = step
+  size = sum(leaf.dtype.itemsize * math.prod(leaf.shape) for leaf in jax.tree.leaves(state))
+  found = measures(compiled)
+  assert found.arguments == size + 2 * (32 * 48 * (3 + 1) + 3 * 4)  # + a device's images, labels and wishes
+  assert found.aliased == size
+  assert found.memory == found.arguments + found.outputs - size + found.temporaries + found.code
+  assert found.flops > 0
+  assert found.bytes > size
+
+
+def _spread(function, inside: P, outside: P, devices=None) -> str:
+  """The optimised program of a function of each device's [1, 8, 128] float32."""
+  mesh = Mesh(np.array(devices or jax.devices()), ("i",))
+  mapped = jax.shard_map(function, mesh=mesh, in_specs=inside, out_specs=outside, check_vma=False)
+  x = jax.ShapeDtypeStruct((8, 8, 128), jnp.float32, sharding=NamedSharding(mesh, inside))
+  return jax.jit(mapped).lower(x).compile().as_text()
+
+
+ROUND = [(i, (i + 1) % 8) for i in range(8)]
+KINDS = {
+  "all-reduce": (lambda x: jax.lax.psum(x, "i"), P(), 4096),
+  "all-gather": (lambda x: jax.lax.all_gather(x, "i", tiled=True), P(), 8 * 4096),
+  "reduce-scatter": (lambda x: jax.lax.psum_scatter(x[0], "i", tiled=True)[None], P("i"), 512),
+  "all-to-all": (lambda x: jax.lax.all_to_all(x, "i", 1, 1, tiled=True), P("i"), 4096),
+  "collective-permute": (lambda x: jax.lax.ppermute(x, "i", ROUND), P("i"), 4096),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_collectives_by_kind(kind):
+  function, outside, size = KINDS[kind]
+  assert collectives(_spread(function, P("i"), outside)) == {kind: Collective(1, size)}
+
+
+def test_a_loop_counts_each_turn():
+  """A sum of each part is inside the loop, a sum of the total after it."""
+
+  def each(x):
+    return jax.lax.scan(
+      lambda c, p: (c + jax.lax.psum(p * p, "i"), None), jnp.zeros((1, 128)), x.swapaxes(0, 1)
+    )[0]
+
+  def total(x):
+    return jax.lax.psum(
+      jax.lax.scan(lambda c, p: (c + p * p, None), jnp.zeros((1, 128)), x.swapaxes(0, 1))[0], "i"
+    )
+
+  inside, outside = (_spread(function, P("i"), P()) for function in (each, total))
+  assert collectives(inside, loop=8) == {"all-reduce": Collective(8, 8 * 512)}
+  assert collectives(outside, loop=8) == {"all-reduce": Collective(1, 512)}
+
+
+def test_accumulation_multiplies_the_work(step):
+  """A loop's inside is counted once by the compiler: the parts together do what the whole does."""
+  whole = measures(step[1])
+  config = tiny_config("pool=max", model__width=0.25, accumulate=2)
+  parts = measures(lowered_step(config, jax.devices(), 16).compile(), 2)
+  assert parts.flops == pytest.approx(whole.flops, rel=0.05)
+  assert parts.temporaries < 0.7 * whole.temporaries
+  sums = [found.collectives["all-reduce"].bytes for found in (parts, whole)]
+  assert sums[0] == pytest.approx(2 * sums[1], rel=0.01)

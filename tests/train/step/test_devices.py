@@ -1,0 +1,107 @@
+"""The same parameters on one device, eight, with any backend, in parts, and in two processes."""
+
+import chex
+import jax
+import pytest
+
+from tests.helpers.processes import command, finish, launch
+from tests.helpers.training import OneDevice, furthest, parameters_after, tiny_config
+from train.experiment.experiment import make_experiment
+from train.experiment.run import initial_state, open_run
+from train.step.parallel import Jit, Pmap, backend
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
+
+STEPS = 50
+# SGD, as Adam divides by the gradient's size and makes the rounding of one near zero a whole step.
+SGD = {f"optimizer.groups.{group}.optimizer": "sgd" for group in ("kernel", "head", "alpha", "rest")}
+SHARED = {"optimizer.clip_norm": 1.0, "schedule.rate": 0.005, "steps": STEPS, "checkpoint.every": 0, **SGD}
+NETWORKS = {
+  "vgg16": {"model.name": "vgg16", "model.width": 0.125},
+  # With dropout and synchronised batch norm.
+  "vgg_mini": {"model.head": "fc"},
+}
+
+
+def named(changes):
+  return {key.replace(".", "__"): value for key, value in {**SHARED, **changes}.items()}
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def one(request):
+  """What one device finds: the config's changes, parameters, last metrics, and a bound.
+
+  Parameters that begin one float32 rounding (2e-7) apart are `rounding` apart in the end; other orders
+  of summation may do no more than twice that.
+  """
+  changes = named(NETWORKS[request.param])
+  config = tiny_config("runlocal,pool=ppool", **changes)
+  params, metrics = parameters_after(OneDevice(), config, STEPS)
+  rounding = furthest(params, parameters_after(OneDevice(), config, STEPS, perturbation=2e-7)[0])
+  moved = furthest(params, initial_state(make_experiment(config), config)[0].params)
+  assert rounding < 5e-3 * moved
+  print(f"{request.param}: moved {moved:.2g}, a rounding becomes {rounding:.2g}")
+  return changes, config, params, metrics, 2 * rounding
+
+
+@pytest.fixture(scope="module")
+def eight(one):
+  """Parameters and last metrics on eight devices, by backend."""
+  return {parallel: parameters_after(parallel(), one[1], STEPS) for parallel in (Pmap, Jit)}
+
+
+def test_eight_devices_equal_one(one, eight):
+  _, _, params, metrics, bound = one
+  for found, others in eight.values():
+    chex.assert_trees_all_equal_shapes_and_dtypes((found, others), (params, metrics))
+    assert furthest(params, found) <= bound
+    chex.assert_trees_all_close(others, metrics, rtol=1e-2, atol=1e-5)
+
+
+def test_the_backends_have_the_same_bits(one, eight):
+  """Where they sum in the same order: not the statistics of batch norm."""
+  if one[1].model.name == "vgg16":
+    chex.assert_trees_all_equal(eight[Pmap][0], eight[Jit][0], strict=True)
+  else:
+    assert furthest(eight[Pmap][0], eight[Jit][0]) <= one[-1]
+
+
+def test_two_processes_of_four_devices_equal_one(one, tmp_path):
+  """Batch norm, which each backend synchronises in its own way, with both of them."""
+  changes, config, params, _, bound = one
+  for parallel in ("pmap", "jit") if config.model.name == "vgg_mini" else ("pmap",):
+    words = command(tmp_path / parallel, **changes, parallel=parallel)
+    for status, output in finish(launch([words, words], devices=4)):
+      assert status == 0, output
+    found = open_run(tmp_path / parallel)
+    assert found.step == STEPS
+    assert furthest(params, found.variables["params"]) <= bound
+
+
+@pytest.mark.parametrize("parallel", [OneDevice, Pmap, Jit])
+def test_a_batch_in_parts(parallel):
+  """Without batch norm the same to rounding; dropout is each example's own, in whichever part it is."""
+  changes = named({**NETWORKS["vgg16"], "model.head": "fc", "batch": 16, "steps": 10})
+  config = tiny_config("runlocal,pool=ppool", **changes)
+  params, metrics = parameters_after(parallel(), config, 10)
+  bound = 2 * furthest(params, parameters_after(parallel(), config, 10, perturbation=2e-7)[0])
+  found, others = parameters_after(parallel(), config, 10, accumulate=2)
+  chex.assert_trees_all_equal_shapes_and_dtypes((found, others), (params, metrics))
+  assert furthest(params, found) <= bound
+  chex.assert_trees_all_close(others, metrics, rtol=1e-2, atol=1e-5)
+
+
+def test_batch_norm_in_parts_is_of_the_parts():
+  """The running statistics of four equal parts move as in four steps."""
+  config = tiny_config(**named({"batch": 8, "schedule.rate": 0.0}))
+  whole, parts = (parameters_after(OneDevice(), config, 1, accumulate=n)[1]["loss"] for n in (1, 4))
+  chex.assert_tree_all_finite((whole, parts))
+  assert abs(whole - parts) > 1e-6
+
+
+def test_errors():
+  n = jax.device_count()
+  with pytest.raises(ValueError, match=f"multiple of the {n} devices times accumulate=2, got {n}"):
+    backend("pmap", n, 2)
+  with pytest.raises(ValueError, match="accumulate: expected at least 1, got 0"):
+    backend("pmap", n, 0)
