@@ -25,24 +25,24 @@ from train.utils.config import parse_arg
 
 def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
   """See the module's docstring for the arguments."""
-  arg = parse_arg(arg, **POOLING, size="full", seed=0, weights="", dir="data", runlocal=False)
+  args = parse_arg(arg, **POOLING, size="full", seed=0, weights="", dir="data", runlocal=False)
   config = base()
-  config.seed = arg.seed
-  alpha = set_pooling(config, arg)
+  config.seed = args.seed
+  alpha = set_pooling(config, args)
   config.model.name = "vgg16"
-  config.model.weights = arg.weights
+  config.model.weights = args.weights
 
   config.data.name = "camvid"
-  config.data.options = ml_collections.ConfigDict({"dir": arg.dir})
-  if arg.size not in SIZES:
-    raise ValueError(f"config argument size: expected one of {', '.join(SIZES)}, got {arg.size!r}")
-  config.update_from_flattened_dict(SIZES[arg.size])
+  config.data.options = ml_collections.ConfigDict({"dir": args.dir})
+  if args.size not in SIZES:
+    raise ValueError(f"config argument size: expected one of {', '.join(SIZES)}, got {args.size!r}")
+  config.update_from_flattened_dict(SIZES[args.size])
 
   config.schedule.rate = 1e-3
   config.schedule.warmup = 50
   config.optimizer.clip_norm = 10.0
   config.optimizer.groups = parameter_groups(alpha)
-  if arg.runlocal:
+  if args.runlocal:
     config.steps = 4
     config.batch = 8
     config.data.crop = (64, 96)

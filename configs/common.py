@@ -102,7 +102,7 @@ POOLING = {"pool": "max", "alpha": "side_branch", "stages": (), "rest": "max"}
 """Arguments that every config takes, with their defaults; see `set_pooling`."""
 
 
-def set_pooling(config: ml_collections.ConfigDict, arg: ml_collections.ConfigDict) -> str:
+def set_pooling(config: ml_collections.ConfigDict, args: ml_collections.ConfigDict) -> str:
   """Sets the fields of pooling from a config's arguments `POOLING`; returns the name of the alpha source.
 
   pool: a name of ppool_jax.POOLS with or without keywords, such as "gated(per=channel)"; "published", the
@@ -113,11 +113,11 @@ def set_pooling(config: ml_collections.ConfigDict, arg: ml_collections.ConfigDic
     none: all.
   rest: the pool of the other stages, where `stages` names some.
   """
-  if "alpha" in parse_spec(arg.pool, "pool")[1]:
-    raise ValueError(f"config argument pool: expected alpha by the argument alpha=, got {arg.pool!r}")
-  config.pool, config.stages, config.rest = arg.pool, arg.stages, arg.rest
-  config.alpha.name = arg.alpha
-  return arg.alpha.partition("(")[0]
+  if "alpha" in parse_spec(args.pool, "pool")[1]:
+    raise ValueError(f"config argument pool: expected alpha by the argument alpha=, got {args.pool!r}")
+  config.pool, config.stages, config.rest = args.pool, args.stages, args.rest
+  config.alpha.name = args.alpha
+  return args.alpha.partition("(")[0]
 
 
 def parameter_groups(alpha: str | None = None, norm: str = "sync") -> ml_collections.ConfigDict:

@@ -36,20 +36,20 @@ DATA = {
 
 def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
   """See the module's docstring for the arguments."""
-  arg = parse_arg(
+  args = parse_arg(
     arg, **{**POOLING, "pool": "published"}, data="voc", network="vgg16", recipe="paper", seed=0,
     weights="", dir="data", runlocal=False,
   )  # fmt: skip
-  if arg.data not in DATA:
-    raise ValueError(f"config argument data: expected one of {', '.join(DATA)}, got {arg.data!r}")
+  if args.data not in DATA:
+    raise ValueError(f"config argument data: expected one of {', '.join(DATA)}, got {args.data!r}")
   config = base()
-  config.seed = arg.seed
-  alpha = set_pooling(config, arg)
-  config.model.weights = arg.weights
-  config.data.name = arg.data
-  config.data.options = ml_collections.ConfigDict({"dir": arg.dir})
-  recipes.apply(config, arg.recipe, arg.network, alpha)
-  config.update_from_flattened_dict(DATA[arg.data][arg.recipe])
-  if arg.runlocal:
+  config.seed = args.seed
+  alpha = set_pooling(config, args)
+  config.model.weights = args.weights
+  config.data.name = args.data
+  config.data.options = ml_collections.ConfigDict({"dir": args.dir})
+  recipes.apply(config, args.recipe, args.network, alpha)
+  config.update_from_flattened_dict(DATA[args.data][args.recipe])
+  if args.runlocal:
     config.steps, config.batch, config.data.crop = 4, 8, (64, 96)
   return config

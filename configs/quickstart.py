@@ -21,10 +21,10 @@ from train.utils.config import parse_arg
 
 def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
   """The config; `arg` as in the module's docstring."""
-  arg = parse_arg(arg, **POOLING, seed=0, runlocal=False)
+  args = parse_arg(arg, **POOLING, seed=0, runlocal=False)
   config = base()
-  config.seed = arg.seed
-  set_pooling(config, arg)
+  config.seed = args.seed
+  set_pooling(config, args)
   config.model.name = "vgg_mini"
 
   config.data.options = ml_collections.ConfigDict({"train": 1000, "val": 100, "seed": 0, "size": (96, 128)})
@@ -48,7 +48,7 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
   config.eval.every = 100
   config.eval.batch = 20
   config.checkpoint.seconds = 2.0
-  if arg.runlocal:
+  if args.runlocal:
     config.steps = 20
     config.eval.every = 0
     config.data.options.train = 64

@@ -25,22 +25,22 @@ ARGUMENTS = {
 """Arguments of the studies: those of configs/paper.py, and a weights file for each system."""
 
 
-def system_study(name: str, data: str, title: str, arg: ml_collections.ConfigDict) -> Study:
+def system_study(name: str, data: str, title: str, args: ml_collections.ConfigDict) -> Study:
   """Five trainings of each system with its published poolings and with P-pooling.
 
   Args:
     data: a data set of configs/paper.py.
-    arg: with the keys of `ARGUMENTS`.
+    args: with the keys of `ARGUMENTS`.
   """
   variants = []
   for system, (network, label) in SYSTEMS.items():
     common = (
-      f"data={data},network={network},recipe={arg.recipe},weights={arg[f'weights_{system}']},dir={arg.dir}"
+      f"data={data},network={network},recipe={args.recipe},weights={args[f'weights_{system}']},dir={args.dir}"
     )
-    common += ",runlocal" if arg.runlocal else ""
+    common += ",runlocal" if args.runlocal else ""
     baseline = f"{system}-published"
     published = paper.get_config(f"{common},pool=published")
     variants.append(Variant(baseline, published, baseline=baseline, title=f"{label}, published poolings"))
-    config = paper.get_config(f"{common},pool=ppool,alpha={arg.alpha}")
+    config = paper.get_config(f"{common},pool=ppool,alpha={args.alpha}")
     variants.append(Variant(f"{system}-ppool", config, baseline=baseline, title=f"{label}, P-pooling"))
   return Study(name, variants, variants[0].name, range(5), title)

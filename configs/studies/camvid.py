@@ -27,8 +27,8 @@ OVERRIDES = {"eval.every": 0, "checkpoint.seconds": 120.0, "checkpoint.keep": 1}
 
 def get_study(arg: str | None = None) -> Study:
   """See the module's docstring for the arguments."""
-  arg = parse_arg(arg, weights="", dir="data", size="half", runlocal=False)
-  common = f"size={arg.size},weights={arg.weights},dir={arg.dir}" + (",runlocal" if arg.runlocal else "")
+  args = parse_arg(arg, weights="", dir="data", size="half", runlocal=False)
+  common = f"size={args.size},weights={args.weights},dir={args.dir}" + (",runlocal" if args.runlocal else "")
   variants = [
     Variant(name, camvid_vgg16.get_config(f"{pooling},{common}"), OVERRIDES, title=title)
     for name, (pooling, title) in VARIANTS.items()

@@ -53,15 +53,15 @@ OVERRIDES = {"eval.every": 0, "checkpoint.seconds": 60.0, "checkpoint.keep": 1}
 
 def get_study(arg: str | None = None) -> Study:
   """See the module's docstring for the arguments."""
-  arg = parse_arg(arg, runlocal=False)
+  args = parse_arg(arg, runlocal=False)
 
   def variant(name: str, pooling: str, title: str, overrides: Mapping = MappingProxyType({})) -> Variant:
-    config = quickstart.get_config(pooling + (",runlocal" if arg.runlocal else ""))
+    config = quickstart.get_config(pooling + (",runlocal" if args.runlocal else ""))
     return Variant(name, config, {**OVERRIDES, **overrides}, title=title)
 
   variants = [variant(pool, f"pool={pool}", title) for pool, title in POOLS.items()]
   variants += [variant(f"ppool-{name}", f"pool=ppool,alpha={name}", title) for name, title in ALPHAS.items()]
   for name, (alpha, title, overrides) in IDEAS.items():
     variants.append(variant(name, f"pool=ppool,alpha={alpha}", title, overrides))
-  name, seeds = ("scenes-runlocal", range(2)) if arg.runlocal else ("scenes", range(10))
+  name, seeds = ("scenes-runlocal", range(2)) if args.runlocal else ("scenes", range(10))
   return Study(name, variants, "max", seeds, "Poolings on generated street scenes")

@@ -32,25 +32,25 @@ POOLS = {
 
 def get_study(arg: str | None = None) -> Study:
   """See the module's docstring for the arguments."""
-  arg = parse_arg(
+  args = parse_arg(
     arg, data=tuple(DATA), network=tuple(NETWORKS), alpha="side_branch", recipe="paper", dir="data",
     weights_vgg16="", weights_resnet50="", runlocal=False,
   )  # fmt: skip
   variants = [
-    _variant(arg, data, network, pool)
-    for data in _known("data", arg.data, DATA)
-    for network in _known("network", arg.network, NETWORKS)
+    _variant(args, data, network, pool)
+    for data in _known("data", args.data, DATA)
+    for network in _known("network", args.network, NETWORKS)
     for pool in POOLS
     if (network, pool) != ("resnet50", "allconv")
   ]
   return Study("table1", variants, variants[0].name, range(5), "Table 1: poolings in VGG-16 and ResNet-50")
 
 
-def _variant(arg, data: str, network: str, pool: str) -> Variant:
+def _variant(args, data: str, network: str, pool: str) -> Variant:
   label, own = NETWORKS[network]
   config = paper.get_config(
-    f"data={data},network={network},pool={pool},alpha={arg.alpha},recipe={arg.recipe},dir={arg.dir},"
-    f"weights={arg[f'weights_{network}']}" + (",runlocal" if arg.runlocal else "")
+    f"data={data},network={network},pool={pool},alpha={args.alpha},recipe={args.recipe},dir={args.dir},"
+    f"weights={args[f'weights_{network}']}" + (",runlocal" if args.runlocal else "")
   )
   title = f"{DATA[data]}, {label}, {POOLS[pool]}"
   return Variant(f"{data}-{network}-{pool}", config, baseline=f"{data}-{network}-{own}", title=title)

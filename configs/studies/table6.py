@@ -16,7 +16,7 @@ from train.utils.config import parse_arg
 
 def get_study(arg: str | None = None) -> Study:
   """See the module's docstring for the arguments."""
-  arg = parse_arg(
+  args = parse_arg(
     arg,
     data="voc",
     network="vgg16",
@@ -27,14 +27,14 @@ def get_study(arg: str | None = None) -> Study:
     runlocal=False,
   )
   common = (
-    f"data={arg.data},network={arg.network},alpha={arg.alpha},recipe={arg.recipe},weights={arg.weights}"
+    f"data={args.data},network={args.network},alpha={args.alpha},recipe={args.recipe},weights={args.weights}"
   )
-  common += f",dir={arg.dir}" + (",runlocal" if arg.runlocal else "")
+  common += f",dir={args.dir}" + (",runlocal" if args.runlocal else "")
 
   def variant(name: str, pooling: str, title: str) -> Variant:
     return Variant(name, paper.get_config(f"{common},{pooling}"), title=title)
 
-  stages = [site.name for site in models.build(arg.network, 2).backbone.sites]
+  stages = [site.name for site in models.build(args.network, 2).backbone.sites]
   variants = [variant("none", "pool=published", "published poolings")]
   variants += [
     variant(stage, f"pool=ppool,stages={stage},rest=published", f"P-pooling in {stage}") for stage in stages

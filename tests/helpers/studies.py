@@ -15,13 +15,13 @@ OVERRIDES = {overrides!r}
 
 
 def get_study(arg=None):
-  arg = parse_arg(arg, rate=3e-3, name="tiny", seeds=2)
-  more = {{**OVERRIDES, "schedule.rate": arg.rate}}
+  args = parse_arg(arg, rate=3e-3, name="tiny", seeds=2)
+  more = {{**OVERRIDES, "schedule.rate": args.rate}}
   variants = [
     Variant("max", quickstart.get_config("pool=max,runlocal"), OVERRIDES),
     Variant("ppool", quickstart.get_config("pool=ppool,alpha=channel,runlocal"), more, title="P-pooling"),
   ]
-  return Study(arg.name, variants, "max", range(arg.seeds), "A tiny study")
+  return Study(args.name, variants, "max", range(args.seeds), "A tiny study")
 """
 
 

@@ -13,7 +13,7 @@ import ml_collections
 from ppool_jax.layers.spec import literal, split
 
 
-def parse_arg(arg: str | None, **defaults):
+def parse_arg(arg: str | None, **defaults) -> ml_collections.ConfigDict:
   """The arguments after the colon of --config=FILE:key=value,...
 
   Args:
@@ -81,6 +81,8 @@ def load_module(file: str, flag: str, example: str) -> types.ModuleType:
   if not file.endswith(".py") or not pathlib.Path(file).is_file():
     raise FileNotFoundError(f"{flag}: expected a Python file such as {example}, got {file!r}")
   spec = importlib.util.spec_from_file_location(f"config_file_{pathlib.Path(file).stem}", file)
+  if spec is None or spec.loader is None:
+    raise ImportError(f"{flag}: {file} has no loader")
   module = importlib.util.module_from_spec(spec)
   sys.modules[spec.name] = module  # dataclasses look themselves up there
   try:

@@ -24,7 +24,7 @@ class Meter:
   def __init__(self, total: int, name: str, unit: str = "it", done: int = 0):
     self._total, self._name, self._unit, self._done = total, name, unit, done
     self._start, self._first, self._line = time.monotonic(), done, time.monotonic()
-    self._bar = self._task = None
+    self._bar = None
     if (console := Console(stderr=True)).is_terminal:
       columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
       self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
