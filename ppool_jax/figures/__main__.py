@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import pathlib
 import sys
-import tempfile
 import time
 
 from matplotlib.figure import Figure
 from PIL import Image
 
 from ppool_jax.figures import corners, lp_gradient, surfaces
+from ppool_jax.utils.files import atomic_write
 
 FIGURES = {
   "figure2_corners.png": corners.draw,
@@ -26,20 +25,17 @@ FIGURES = {
 
 
 def save(figure: Figure, path: pathlib.Path) -> None:
-  """Writes a PNG under a temporary name first, so that no half file ever has the final one."""
+  """Writes a figure to a PNG file, atomically.
+
+  Raises:
+    OSError: the file or its directory cannot be written.
+  """
   path.parent.mkdir(parents=True, exist_ok=True)
-  handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".png")
-  os.close(handle)
-  try:
-    figure.savefig(drawn := io.BytesIO())
-    # A palette makes the shaded surfaces a quarter the size, colours being off by 12 of 255 at most.
-    palette = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
-    palette.save(temporary, optimize=True)
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, path)
-  except BaseException:
-    pathlib.Path(temporary).unlink(missing_ok=True)
-    raise
+  figure.savefig(rendered := io.BytesIO())
+  # A palette quarters the size of the shaded surfaces; colors change by at most 12 of 255.
+  palette = Image.open(rendered).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
+  with atomic_write(path) as file:
+    palette.save(file, format="PNG", optimize=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -30,7 +30,8 @@ from ppool_jax.layers.baselines import (
 )
 from ppool_jax.layers.polynomial import PolynomialPool
 from ppool_jax.layers.range_maps import RANGES, Clip, Exponential
-from ppool_jax.layers.spec import import_object, is_importable, nearest, parse_spec
+from ppool_jax.layers.spec import import_object, is_importable, parse_spec
+from ppool_jax.utils.lookup import did_you_mean, lookup
 
 POOLS: dict[str, type[nn.Module]] = {
   "max": MaxPool,
@@ -168,11 +169,8 @@ def _range_map(source: Callable, kwargs: Mapping) -> tuple[Any, tuple[str, ...]]
   default = _keywords(source).get("range_map")
   range_map = kwargs.get("range_map", default)
   if "range" in kwargs and default is not None:
-    if kwargs["range"] not in RANGES:
-      known = f"expected one of {', '.join(RANGES)}"
-      raise ValueError(f"alpha: range: {known}, got {kwargs['range']!r}{nearest(kwargs['range'], RANGES)}")
-    if not isinstance(range_map, cls := RANGES[kwargs["range"]]):
-      range_map = cls()
+    cls = lookup(kwargs["range"], RANGES, "alpha: range")
+    range_map = range_map if isinstance(range_map, cls) else cls()
   if type(range_map) not in RANGES.values():
     return range_map, ()
   of_range = tuple(field.name for field in dataclasses.fields(range_map))
@@ -185,7 +183,7 @@ def _lookup(what: str, name: str, table: Mapping[str, Callable]) -> Callable[...
     return table[name]
   if not is_importable(name):
     known = f"one of {', '.join(table)}, or module:object"
-    raise ValueError(f"{what}: expected {known}, got {name!r}{nearest(name, table)}")
+    raise ValueError(f"{what}: expected {known}, got {name!r}{did_you_mean(name, table)}")
   factory = import_object(name, what)
   if not callable(factory) or isinstance(factory, nn.Module):
     raise TypeError(f"{what}: {name!r}: expected a Module class or another factory, got {factory!r}")
@@ -215,4 +213,4 @@ def _check_keywords(what: str, name: str, kwargs: Mapping, known: Mapping) -> No
   for key in kwargs:
     if key not in known and not (key == "range_map" and callable(kwargs[key])):
       options = ", ".join(known) or "no options"
-      raise TypeError(f"{what}: {name!r} takes {options}, got {key!r}{nearest(key, known)}")
+      raise TypeError(f"{what}: {name!r} takes {options}, got {key!r}{did_you_mean(key, known)}")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterable
 from typing import Any
+
+from ppool_jax.utils.lookup import did_you_mean
 
 _CALL = re.compile(r"([^()]*)(?:\((.*)\))?", re.DOTALL)
 
@@ -90,14 +90,9 @@ def import_object(name: str, what: str) -> Any:
       f"{what}: {name!r}: importing {module_name!r} raised {type(error).__name__}: {error}"
     ) from error
   if not hasattr(module, attribute):
-    raise ImportError(f"{what}: {module.__file__} has no {attribute!r}{nearest(attribute, vars(module))}")
+    hint = did_you_mean(attribute, vars(module))
+    raise ImportError(f"{what}: {module.__file__} has no {attribute!r}{hint}")
   return getattr(module, attribute)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-  """A hint such as " (did you mean 'max'?)"; nothing where no known name is close."""
-  near = difflib.get_close_matches(str(name), [str(key) for key in known], n=1)
-  return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _searched() -> list[str]:

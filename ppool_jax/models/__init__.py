@@ -11,9 +11,10 @@ from typing import Any
 import flax.linen as nn
 
 from ppool_jax.models.backbones.vgg import VGG
-from ppool_jax.models.registry import BACKBONES, HEADS, NETWORKS, Segmentation, known
+from ppool_jax.models.registry import BACKBONES, HEADS, NETWORKS, Segmentation
 from ppool_jax.models.segmenter import Segmenter
 from ppool_jax.models.upsampling import upsample
+from ppool_jax.utils.lookup import lookup
 
 __all__ = [
   "BACKBONES",
@@ -45,7 +46,7 @@ def backbone(name: str, pool: Any = None, num_classes: int | None = None, **opti
     ValueError: no such network, with the nearest name; num_classes < 1.
     TypeError: an option that the network does not have.
   """
-  module, published, classifier = BACKBONES[known(name, BACKBONES, "network")]
+  module, published, classifier = lookup(name, BACKBONES, "network")
   if num_classes is not None:
     _check_classes(num_classes)
     options = {**classifier, **options, "num_classes": num_classes}
@@ -73,7 +74,7 @@ def build(
   _check_classes(num_classes)
   parts = network(name)
   trunk = backbone(parts.backbone, pool, dtype=dtype, **{**parts.options, **options})
-  top, feature = HEADS[known(head or parts.head, HEADS, "head")](trunk, num_classes)
+  top, feature = lookup(head or parts.head, HEADS, "head")(trunk, num_classes)
   return Segmenter(trunk, top, feature)
 
 
@@ -83,7 +84,7 @@ def network(name: str) -> Segmentation:
   Raises:
     ValueError: no such network, with the nearest name.
   """
-  return NETWORKS[known(name, NETWORKS, "network")]
+  return lookup(name, NETWORKS, "network")
 
 
 def synchronised(model: Segmenter, axis_name: str | None) -> Segmenter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -95,16 +94,3 @@ HEADS = {
   "fcn8s": _fcn8s,
   "fcn8s_learned": functools.partial(_fcn8s, upsampling="learned"),
 }
-
-
-def known(name: str, table: Mapping, what: str) -> str:
-  """`name`, if it is in the table.
-
-  Raises:
-    ValueError: it is not, with what there is and the nearest name.
-  """
-  if name in table:
-    return name
-  near = difflib.get_close_matches(str(name), table, n=1)
-  hint = f" (did you mean {near[0]!r}?)" if near else ""
-  raise ValueError(f"{what}: expected one of {', '.join(table)}, got {name!r}{hint}")

@@ -7,7 +7,6 @@ fetches well-known files and converts any of them into one that needs no other l
 
 from __future__ import annotations
 
-import difflib
 import os
 import pathlib
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ppool_jax.utils.lookup import lookup
 from ppool_jax.weights.converted import flat, is_converted, nested, read_converted
 from ppool_jax.weights.mappings import inception, resnet, vgg, xception
 from ppool_jax.weights.mappings.key_mapping import Naming, choose, fit
@@ -71,16 +71,13 @@ def pretrained(network: str, path: str | os.PathLike, classifier: bool | None = 
       of another network; names or shapes that do not match, with both sides; weights that are not
       finite. The file is named.
   """
-  if network not in _NAMINGS:
-    near = difflib.get_close_matches(str(network), _NAMINGS, n=1, cutoff=0.4)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ValueError(f"network: expected one of {', '.join(_NAMINGS)}, got {network!r}{hint}")
+  namings = lookup(network, _NAMINGS, "network")
   path = pathlib.Path(path)
   if is_converted(path):
     return _converted(network, path, classifier)
   arrays = read(path)
   try:
-    naming = choose(_NAMINGS[network], arrays)
+    naming = choose(namings, arrays)
     classifier = _has_head(naming, arrays) if classifier is None else classifier
     return Pretrained(fit(naming, arrays, classifier=classifier), naming.preprocess, dict(naming.options))
   except ValueError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import pathlib
 import sys
@@ -12,11 +11,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ppool_jax.utils.files import file_digest
+from ppool_jax.utils.lookup import did_you_mean
 from ppool_jax.weights import _NAMINGS, head_arrays, pretrained
 from ppool_jax.weights.catalog import KNOWN
 from ppool_jax.weights.converted import flat, is_converted, read_converted, write
 from ppool_jax.weights.fetch import check, fetch
-from ppool_jax.weights.hashes import file_hash
 from ppool_jax.weights.mappings.key_mapping import fit
 from ppool_jax.weights.preprocess import Preprocess
 from ppool_jax.weights.readers.files import read
@@ -82,8 +82,7 @@ def _list(_):
 
 def _fetch(chosen):
   if chosen.name not in KNOWN:
-    near = difflib.get_close_matches(chosen.name, KNOWN, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    hint = did_you_mean(chosen.name, KNOWN)
     raise ValueError(f"NAME: expected a name that `list` prints, got {chosen.name!r}{hint}")
   known = KNOWN[chosen.name]
   path = fetch(known, chosen.out, chosen.url)
@@ -118,7 +117,7 @@ def _verify(chosen):
 def _identify(path: pathlib.Path):
   """What an unknown file holds: the networks that its names and shapes fit, with the namings."""
   arrays = read(path)
-  print(f"{path}: sha256 {file_hash(path, 'sha256')}, {len(arrays)} arrays")
+  print(f"{path}: sha256 {file_digest(path, 'sha256')}, {len(arrays)} arrays")
   fits = [
     f"{network} ({naming.name} names, {_described(naming.preprocess)})"
     for network, namings in _NAMINGS.items()

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import safetensors
 
-from ppool_jax.weights.hashes import file_hash
+from ppool_jax.utils.files import atomic_write, file_digest
 from ppool_jax.weights.preprocess import Preprocess
 
 _FORMAT = "ppool_jax"
@@ -73,20 +73,13 @@ def write(
     "options": _json(dict(options)),
     "head": _json(sorted(head)),
     "source": pathlib.Path(source).name,
-    "source_sha256": file_hash(source, "sha256"),
+    "source_sha256": file_digest(source, "sha256"),
   }
   header = _header(arrays, {**metadata, "sha256": _digest(metadata, arrays)})
-  beside = pathlib.Path(path).with_name(f".{pathlib.Path(path).name}.{os.getpid()}.part")
-  try:
-    with beside.open("xb") as file:
-      file.write(header)
-      for name in sorted(arrays):
-        file.write(_bytes(arrays[name]))
-      file.flush()
-      os.fsync(file.fileno())
-    beside.replace(path)
-  finally:
-    beside.unlink(missing_ok=True)
+  with atomic_write(path) as file:
+    file.write(header)
+    for name in sorted(arrays):
+      file.write(_bytes(arrays[name]))
 
 
 def is_converted(path: str | os.PathLike) -> bool:

@@ -12,8 +12,8 @@ import urllib.request
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from ppool_jax.utils.files import file_digest
 from ppool_jax.weights.catalog import KnownFile
-from ppool_jax.weights.hashes import file_hash
 from ppool_jax.weights.progress import Progress
 
 _CHUNK = 1 << 20
@@ -66,7 +66,7 @@ def _fault(known: KnownFile, path: str | os.PathLike) -> str | None:
   size = os.path.getsize(path)
   if known.size not in (None, size):
     return f"expected {known.size} bytes, got {size}"
-  found = file_hash(path, known.kind.removesuffix("-prefix"))
+  found = file_digest(path, known.kind.removesuffix("-prefix"))
   right = found.startswith(known.hash) if known.kind.endswith("-prefix") else found == known.hash
   return None if right else f"expected {known.kind} {known.hash}, got {found}"
 

@@ -73,12 +73,12 @@ def test_the_library_does_not_import_the_program():
     assert not [other for other in imported(name) if other.split(".")[0] in ("train", "configs")], name
 
 
-LIBRARY = ("pooling", "layers", "models", "weights")
+LIBRARY = ("utils", "pooling", "layers", "models", "weights")
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name.startswith("ppool_jax.")])
 def test_imports_of_the_library_point_down(name):
-  """pooling <- layers <- models <- weights; metrics and figures are leaves."""
+  """utils <- pooling <- layers <- models <- weights; metrics and figures are leaves."""
   mine = name.split(".")[1]
   if mine not in LIBRARY:
     return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import csv
-import difflib
 import math
 import pathlib
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ppool_jax.utils.lookup import closest
 from train.data.classes import IGNORE, ClassTable
 from train.data.prepared import Part
 from train.utils.progress import track
@@ -114,7 +114,7 @@ def find(source, ids: Sequence[str]) -> Part:
     if len(found) == len(set(ids)):
       return Part(source, sorted(found.values()))
   missing = next(name for name in ids if name not in found)
-  near = (difflib.get_close_matches(missing, known, n=1, cutoff=0.0) or known)[0]
+  near = closest(missing, known, cutoff=0.0) or known[0]
   raise ValueError(f"--images: no image {missing!r} among the {len(known)}; did you mean {near!r}?")
 
 

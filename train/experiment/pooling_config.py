@@ -16,7 +16,8 @@ from ppool_jax.layers import (
   pool_factory,
   pool_keywords,
 )
-from ppool_jax.layers.spec import is_importable, literal, nearest
+from ppool_jax.layers.spec import is_importable, literal
+from ppool_jax.utils.lookup import did_you_mean
 
 PUBLISHED = "published"
 """The name for a network's own poolings."""
@@ -36,7 +37,7 @@ def resolve_pooling(config: ml_collections.ConfigDict) -> ml_collections.ConfigD
   name, more = name_and_keywords(config.pool, "pool")
   if name != PUBLISHED and name not in POOLS and not is_importable(name):
     known = (*POOLS, PUBLISHED)
-    hint = nearest(name, known)
+    hint = did_you_mean(name, known)
     raise ValueError(f"pool: expected one of {', '.join(known)}, or module:object, got {name!r}{hint}")
   keywords = {**more, **config.pool_kwargs}
   alpha = keywords.pop("alpha", config.alpha)

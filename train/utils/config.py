@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import pathlib
 import sys
@@ -11,6 +10,7 @@ import types
 import ml_collections
 
 from ppool_jax.layers.spec import literal, split
+from ppool_jax.utils.lookup import closest
 
 
 def parse_arg(arg: str | None, **defaults) -> ml_collections.ConfigDict:
@@ -50,8 +50,8 @@ def _value(key: str, text: str, default):
 
 def unknown(key: str, known, what: str = "key") -> str:
   """A sentence that refuses `key`, a `what`, and names the nearest one."""
-  near = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
-  hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(known))}"
+  near = closest(key, known, cutoff=0.5)
+  hint = f"did you mean {near!r}?" if near else f"expected one of {', '.join(sorted(known))}"
   return f"unknown {what} {key!r}: {hint}"
 
 

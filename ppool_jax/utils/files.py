@@ -1,0 +1,38 @@
+"""Atomic writes and digests of files."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
+  """Opens a temporary file in the directory of `path` and renames it to `path` at the end of the block.
+
+  The temporary file is synced to disk before it is renamed, so `path` never names an incomplete file.
+  After an error in the block the temporary file is deleted and `path` is unchanged.
+
+  Raises:
+    OSError: the file cannot be written.
+  """
+  path = pathlib.Path(path)
+  temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+  try:
+    with temporary.open("xb") as file:
+      yield file
+      file.flush()
+      os.fsync(file.fileno())
+    temporary.replace(path)
+  finally:
+    temporary.unlink(missing_ok=True)
+
+
+def file_digest(path: str | os.PathLike, algorithm: str) -> str:
+  """The digest of a file's contents in hexadecimal; `algorithm` is a name of `hashlib`, such as "sha256"."""
+  with open(path, "rb") as file:
+    return hashlib.file_digest(file, algorithm).hexdigest()
