@@ -50,7 +50,7 @@ class Case(NamedTuple):
     pool, _, alpha = self.pool.partition(":")
     config = base()
     config.data.name, config.data.crop = "camvid", self.size
-    config.model.name, config.dtype, config.batch = self.network, self.dtype, self.batch
+    config.model.name, config.dtype, config.batch_size = self.network, self.dtype, self.batch
     config.pool = "max" if pool == "flax max" else pool
     if alpha:
       config.alpha.name = alpha

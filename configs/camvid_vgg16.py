@@ -4,7 +4,8 @@
   python -m train --config=configs/camvid_vgg16.py:pool=ppool,weights=VGG16_FILE --workdir=runs/camvid/ppool
 
 Arguments:
-  pool, alpha, stages, rest: of configs.common.set_pooling; Table 6 is `stages=pool1`, `stages=pool2`, ...
+  pool, alpha, pool_stages, pool_rest: of configs.common.set_pooling; Table 6 is `pool_stages=pool1`,
+    `pool_stages=pool2`, ...
   size: "full", crops 480x360, or "half", crops 240x180 of images scaled 0.5 to 1, for two CPU cores.
   seed: of the head, order and augmentation.
   weights: a file for ppool_jax.weights.load; none: from scratch.
@@ -38,19 +39,19 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     raise ValueError(f"config argument size: expected one of {', '.join(SIZES)}, got {args.size!r}")
   config.update_from_flattened_dict(SIZES[args.size])
 
-  config.schedule.rate = 1e-3
+  config.schedule.learning_rate = 1e-3
   config.schedule.warmup = 50
   config.optimizer.clip_norm = 10.0
   config.optimizer.groups = parameter_groups(alpha)
   if args.runlocal:
     config.steps = 4
-    config.batch = 8
+    config.batch_size = 8
     config.data.crop = (64, 96)
   return config
 
 
 SIZES = {
-  "full": {"data.crop": (360, 480), "data.scale": (0.5, 2.0), "batch": 8, "steps": 6000},
+  "full": {"data.crop": (360, 480), "data.scale": (0.5, 2.0), "batch_size": 8, "steps": 6000},
   # What two CPU cores can do in a quarter of an hour.
-  "half": {"data.crop": (180, 240), "data.scale": (0.5, 1.0), "batch": 2, "steps": 600},
+  "half": {"data.crop": (180, 240), "data.scale": (0.5, 1.0), "batch_size": 2, "steps": 600},
 }

@@ -12,21 +12,20 @@ def base() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.seed = 0  # of initial parameters, order, augmentation and dropout
   config.steps = 1000
-  config.batch = 16  # over all devices of all processes
+  config.batch_size = 16  # over all devices of all processes
   config.parallel = "pmap"  # or "jit"
   config.dtype = "float32"  # of the computation; or "bfloat16"
-  config.accumulate = 1  # parts of a device's share of the batch, one after another
-  config.hosts = (
-    "auto"  # how processes find each other: of train.distributed.initialize.KINDS, or "HOST:PORT,COUNT,INDEX"
-  )
-  config.hosts_wait = 300  # seconds for all of them to come
+  config.grad_accum_steps = 1  # parts of a device's share of the batch, one after another
+  # How processes find each other: of train.distributed.initialize.CLUSTERS, or "HOST:PORT,COUNT,INDEX".
+  config.cluster = "auto"
+  config.cluster_timeout = 300  # seconds for all of them to come
   config.compilation_cache = ".jax_cache"  # folder for compiled programs, unless JAX has one; none: ""
   config.deterministic = False  # on a GPU: the same bits in every run
 
   config.pool = "max"  # a name of ppool_jax.POOLS, "module:Class", or "published": the network's own poolings
   config.pool_kwargs = ml_collections.ConfigDict({})  # keywords of the pool
-  config.stages = ()  # pools to replace, such as ("pool3", "pool4:gated(per=channel)"); none: all
-  config.rest = "max"  # the other stages' pool where `stages` has entries, such as "published"
+  config.pool_stages = ()  # pools to replace, such as ("pool3", "pool4:gated(per=channel)"); none: all
+  config.pool_rest = "max"  # the other stages' pool where `pool_stages` has entries, such as "published"
   # Of P-pooling: a name of ppool_jax.ALPHAS or "module:Class", and the source's keywords; `range` is a name
   # of ppool_jax.RANGES, which has keywords of its own (cap).
   config.alpha = ml_collections.ConfigDict({"name": "side_branch"})
@@ -57,11 +56,11 @@ def base() -> ml_collections.ConfigDict:
       "on_corrupt": "stop",  # at a damaged training example; or "skip": the next one in its place, counted
     }
   )
-  config.loss = ml_collections.ConfigDict({"normalise": "pixel"})  # or "image"
+  config.loss = ml_collections.ConfigDict({"normalize": "pixel"})  # or "image"
   config.schedule = ml_collections.ConfigDict(
     {
       "kind": "poly",  # or "step", "constant"
-      "rate": 1e-3,
+      "learning_rate": 1e-3,
       "steps": 0,  # where poly ends; 0: at config.steps
       "power": 0.9,
       "boundaries": (),
@@ -75,30 +74,30 @@ def base() -> ml_collections.ConfigDict:
   config.eval = ml_collections.ConfigDict(
     {
       "every": 0,
-      "batch": 4,  # images of one size at once; fewer where a size is rare
-      "buckets": 0,  # images padded to multiples of this: fewer sizes to compile, other edges; 0: as they are
+      "batch_size": 4,  # images of one size at once; fewer where a size is rare
+      "pad_multiple": 0,  # pad images to multiples of this: fewer sizes to compile, other edges; 0: none
       "scales": (1.0,),  # probabilities are averaged over these
       "flip": False,  # and over mirrored images
       "window": (0, 0),  # height, width of a sliding window; 0: whole images
       "stride": (0, 0),  # of the window
     }
   )
-  config.checkpoint = ml_collections.ConfigDict({"every": 0, "seconds": 60.0, "keep": 3})
+  config.checkpoint = ml_collections.ConfigDict({"every": 0, "seconds": 60.0, "max_to_keep": 3})
   config.guard = ml_collections.ConfigDict(
     {
       "action": "stop",  # on a loss, gradient or update that is not finite, or a spike; or "skip", "rollback"
-      "spike": 0.0,  # a loss of more than this times the median is a spike; 0: none is
-      "gradient_spike": 0.0,  # likewise of the norm of the gradient
+      "loss_spike_factor": 0.0,  # a loss of more than this times the median is a spike; 0: none is
+      "gradient_spike_factor": 0.0,  # likewise of the norm of the gradient
       "window": 64,  # steps that the medians are over
-      "back": 100,  # steps that a rollback goes back before the one that was held
-      "limit": 10,  # skips and rollbacks of a run; one more stops it
+      "rollback_steps": 100,  # steps that a rollback goes back before the one that was held
+      "max_rejected": 10,  # skips and rollbacks of a run; one more stops it
     }
   )
   config.log = ml_collections.ConfigDict({"every": 10})
   return config
 
 
-POOLING = {"pool": "max", "alpha": "side_branch", "stages": (), "rest": "max"}
+POOLING = {"pool": "max", "alpha": "side_branch", "pool_stages": (), "pool_rest": "max"}
 """Arguments that every config takes, with their defaults; see `set_pooling`."""
 
 
@@ -109,13 +108,13 @@ def set_pooling(config: ml_collections.ConfigDict, args: ml_collections.ConfigDi
     network's own poolings; or "module:Class", your own.
   alpha: of P-pooling: a name of ppool_jax.ALPHAS, such as "side_branch(initial=40,cap=90)", a number, or
     "module:Class", your own.
-  stages: the stages that have the pool, "pool1+pool3", or one of their own, "pool1:ppool+pool3:avg";
+  pool_stages: the stages that have the pool, "pool1+pool3", or one of their own, "pool1:ppool+pool3:avg";
     none: all.
-  rest: the pool of the other stages, where `stages` names some.
+  pool_rest: the pool of the other stages, where `pool_stages` names some.
   """
   if "alpha" in parse_spec(args.pool, "pool")[1]:
     raise ValueError(f"config argument pool: expected alpha by the argument alpha=, got {args.pool!r}")
-  config.pool, config.stages, config.rest = args.pool, args.stages, args.rest
+  config.pool, config.pool_stages, config.pool_rest = args.pool, args.pool_stages, args.pool_rest
   config.alpha.name = args.alpha
   return args.alpha.partition("(")[0]
 

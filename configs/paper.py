@@ -6,8 +6,8 @@
 Arguments:
   data: voc (trainaug, 10,582 images; evaluated on val), cityscapes or ade20k.
   network: vgg16, resnet50, vgg16_largefov, inceptionv2_fcn8s, xception_deeplabv3.
-  pool, alpha, stages, rest: of configs.common.set_pooling. The default is the baseline of the paper's tables:
-    "published", the network's own poolings.
+  pool, alpha, pool_stages, pool_rest: of configs.common.set_pooling. The default pool is the
+    baseline of the paper's tables: "published", the network's own poolings.
   recipe: "paper", as the P-pooling paper or the network's own trains it, or "modern" (poly, loss per
     pixel, scales 0.5 to 2): configs/recipes.py. Batches are global.
   seed: of the head, order and augmentation.
@@ -29,7 +29,7 @@ from train.utils.config import parse_arg
 # What a recipe has to know of a data set. The paper names no crop for Cityscapes: half an image's sides.
 DATA = {
   "voc": {"paper": {"data.split": "trainaug"}, "modern": {"data.split": "trainaug", "data.crop": (512, 512)}},
-  "cityscapes": {"paper": {"data.crop": (512, 1024)}, "modern": {"data.crop": (512, 1024), "batch": 8}},
+  "cityscapes": {"paper": {"data.crop": (512, 1024)}, "modern": {"data.crop": (512, 1024), "batch_size": 8}},
   "ade20k": {"paper": {}, "modern": {"data.crop": (512, 512), "steps": 80_000}},
 }
 
@@ -51,5 +51,5 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
   recipes.apply(config, args.recipe, args.network, alpha)
   config.update_from_flattened_dict(DATA[args.data][args.recipe])
   if args.runlocal:
-    config.steps, config.batch, config.data.crop = 4, 8, (64, 96)
+    config.steps, config.batch_size, config.data.crop = 4, 8, (64, 96)
   return config

@@ -3,7 +3,7 @@
   python -m train --config=configs/quickstart.py:pool=ppool --workdir=runs/quickstart/ppool
 
 Arguments:
-  pool, alpha, stages, rest: of configs.common.set_pooling.
+  pool, alpha, pool_stages, pool_rest: of configs.common.set_pooling.
   seed: of parameters, order and augmentation.
   runlocal: a few steps, to see everything run in seconds.
 
@@ -31,10 +31,10 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
   config.data.scale = (1.0, 1.0)  # the scenes vary enough by themselves
   config.data.crop = (96, 128)
   config.data.photometric = 0.0
-  config.batch = 16
+  config.batch_size = 16
   config.steps = 300
 
-  config.schedule.rate = 3e-3
+  config.schedule.learning_rate = 3e-3
   config.schedule.warmup = 20
   config.optimizer.groups = ml_collections.ConfigDict(
     {
@@ -46,7 +46,7 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     }
   )
   config.eval.every = 100
-  config.eval.batch = 20
+  config.eval.batch_size = 20
   config.checkpoint.seconds = 2.0
   if args.runlocal:
     config.steps = 20

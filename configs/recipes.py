@@ -41,10 +41,10 @@ def apply(config: ml_collections.ConfigDict, recipe: str, network: str, alpha: s
 # are not given: Caffe's usual 0.1, and the batch and crop of the authors' own code.
 _TABLE_1 = {
   "steps": 10_000,
-  "batch": 20,
-  "loss.normalise": "image",
+  "batch_size": 20,
+  "loss.normalize": "image",
   "schedule.kind": "step",
-  "schedule.rate": 2e-7,
+  "schedule.learning_rate": 2e-7,
   "schedule.boundaries": (6000,),
   "schedule.factor": 0.1,
   "optimizer.momentum": 0.9,
@@ -60,10 +60,10 @@ _PAPER = {
   "vgg16_largefov": {
     **_TABLE_1,
     "steps": 20_000,
-    "batch": 10,
-    "loss.normalise": "pixel",
+    "batch_size": 10,
+    "loss.normalize": "pixel",
     "schedule.kind": "poly",
-    "schedule.rate": 1e-3,
+    "schedule.learning_rate": 1e-3,
     "schedule.power": 0.9,
   },
   # Whole images one by one, a fixed rate for the sum over pixels. Batch norm of one image's statistics
@@ -71,20 +71,20 @@ _PAPER = {
   "inceptionv2_fcn8s": {
     **_TABLE_1,
     "steps": 300_000,
-    "batch": 1,
+    "batch_size": 1,
     "model.norm": "frozen",
     "schedule.kind": "constant",
-    "schedule.rate": 1e-10,
+    "schedule.learning_rate": 1e-10,
     "optimizer.momentum": 0.99,
     "data.crop": (512, 512),
   },
   "xception_deeplabv3": {
     **_TABLE_1,
     "steps": 30_000,
-    "batch": 16,
-    "loss.normalise": "pixel",
+    "batch_size": 16,
+    "loss.normalize": "pixel",
     "schedule.kind": "poly",
-    "schedule.rate": 7e-3,
+    "schedule.learning_rate": 7e-3,
     "schedule.power": 0.9,
     "optimizer.weight_decay": 4e-5,
     "data.crop": (513, 513),
@@ -94,10 +94,10 @@ _PAPER = {
 # The common ground of today's toolboxes (mmsegmentation, torchvision).
 _MODERN = {
   "steps": 40_000,
-  "batch": 16,
-  "loss.normalise": "pixel",
+  "batch_size": 16,
+  "loss.normalize": "pixel",
   "schedule.kind": "poly",
-  "schedule.rate": 1e-2,
+  "schedule.learning_rate": 1e-2,
   "schedule.power": 0.9,
   "schedule.warmup": 500,
   "optimizer.momentum": 0.9,
@@ -107,4 +107,4 @@ _MODERN = {
   "data.photometric": 1.0,
 }
 # Without batch norm a rate of 0.01 diverges.
-_MODERN_WITHOUT_NORM = {name: {"schedule.rate": 1e-3} for name in ("vgg16", "vgg16_largefov")}
+_MODERN_WITHOUT_NORM = {name: {"schedule.learning_rate": 1e-3} for name in ("vgg16", "vgg16_largefov")}

@@ -26,7 +26,7 @@ def main(command: list[str]) -> None:
   if config.deterministic:
     initialize.set_deterministic()
 
-  with initialize.joined(config.hosts, config.hosts_wait), report_errors():
+  with initialize.joined(config.cluster, config.cluster_timeout), report_errors():
     if finished := multihost.on_first(workdirs.finished, arguments.workdir, config, arguments.change):
       print(finished)
       return

@@ -53,8 +53,8 @@ def export(
   """Writes model.jaxexport, variables.npz, classes.json, preprocess.json, model.json and predict.py.
 
   The model takes uint8 RGB images of any number and size and predicts as the run's `config.eval` says (but
-  for `buckets`, which are evaluation's). The folder appears when what was written has been read again and
-  compared with the checkpoint.
+  for `pad_multiple`, which only evaluation uses). The folder appears when what was written has been read
+  again and compared with the checkpoint.
 
   Args:
     workdir: of the training.
@@ -75,7 +75,7 @@ def export(
   if out.exists() and (not out.is_dir() or any(out.iterdir())):
     raise ValueError(f"--out {out}: expected a new or an empty folder, but it holds something")
   run = open_run(workdir, step)
-  run.config.eval.buckets = 0
+  run.config.eval.pad_multiple = 0
   exported = lower(run, output, platforms, fixed)
   folder = out.resolve()
   draft = folder.with_name(f"{folder.name}.part-{os.getpid()}")

@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
   )
   add, flag = parser.add_argument, argparse.BooleanOptionalAction
   add("--topology", nargs="+", required=True, help="slices, such as v5e:2x4 v5e:16x16")
-  add("--batch-per-chip", type=int, metavar="N", help="default: config.batch over the chips, or 1")
+  add("--batch-per-chip", type=int, metavar="N", help="default: config.batch_size over the chips, or 1")
   add("--search", action=flag, default=True, help="find the largest batch that fits: some ten programs")
   add("--out", type=pathlib.Path, metavar="FILE", help="JSON of the plans; what it has is not compiled again")
   return parser

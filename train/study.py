@@ -77,8 +77,10 @@ def _train(study: Study, runs: Sequence[Run], workdir: pathlib.Path) -> None:
   """Trains the runs and writes the report of all that there are."""
   for variant in {run.variant.name: run.variant for run in runs}.values():
     config = study.config(variant, study.seeds[0])
-    if config.hosts not in ("auto", "alone"):
-      raise ValueError(f"hosts: expected 'auto', as a study's processes train alone, got {config.hosts!r}")
+    if config.cluster not in ("auto", "single"):
+      raise ValueError(
+        f"cluster: expected 'auto', as a study's processes train alone, got {config.cluster!r}"
+      )
     if config.deterministic:
       set_deterministic()
   outcome = train_runs(study, runs)

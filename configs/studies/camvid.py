@@ -22,7 +22,7 @@ VARIANTS = {
   "ppool-authors": ("pool=ppool,alpha=authors", "P-pooling (the authors' last code)"),
   "ppool-log_side_branch": ("pool=ppool,alpha=log_side_branch", "P-pooling (branch predicts log alpha)"),
 }
-OVERRIDES = {"eval.every": 0, "checkpoint.seconds": 120.0, "checkpoint.keep": 1}
+OVERRIDES = {"eval.every": 0, "checkpoint.seconds": 120.0, "checkpoint.max_to_keep": 1}
 
 
 def get_study(arg: str | None = None) -> Study:

@@ -48,7 +48,7 @@ IDEAS = {
   "ppool-channel-from-1": ("channel(initial=1)", "P-pooling (log alpha per channel, from 1)", {}),
 }
 # One evaluation, at the end, and few checkpoints: the study compares final results.
-OVERRIDES = {"eval.every": 0, "checkpoint.seconds": 60.0, "checkpoint.keep": 1}
+OVERRIDES = {"eval.every": 0, "checkpoint.seconds": 60.0, "checkpoint.max_to_keep": 1}
 
 
 def get_study(arg: str | None = None) -> Study:

@@ -37,7 +37,8 @@ def get_study(arg: str | None = None) -> Study:
   stages = [site.name for site in models.build(args.network, 2).backbone.sites]
   variants = [variant("none", "pool=published", "published poolings")]
   variants += [
-    variant(stage, f"pool=ppool,stages={stage},rest=published", f"P-pooling in {stage}") for stage in stages
+    variant(stage, f"pool=ppool,pool_stages={stage},pool_rest=published", f"P-pooling in {stage}")
+    for stage in stages
   ]
   variants.append(variant("all", "pool=ppool", "P-pooling in all stages"))
   return Study("table6", variants, "none", range(5), "Table 6: P-pooling in one stage at a time")

@@ -25,7 +25,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 
 def command(workdir: pathlib.Path, *more: str, steps: int = STEPS) -> list[str]:
   """The arguments of a training of seconds, a checkpoint every third step."""
-  overrides = {**OVERRIDES, "steps": steps, "batch": 2, "checkpoint.every": 3, "eval.every": 20}
+  overrides = {**OVERRIDES, "steps": steps, "batch_size": 2, "checkpoint.every": 3, "eval.every": 20}
   flags = [f"--config.{key}={value}" for key, value in overrides.items()]
   file = "--config=configs/quickstart.py:pool=ppool,runlocal"
   return ["train", file, f"--workdir={workdir}", *flags, *more]

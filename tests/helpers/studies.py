@@ -16,7 +16,7 @@ OVERRIDES = {overrides!r}
 
 def get_study(arg=None):
   args = parse_arg(arg, rate=3e-3, name="tiny", seeds=2)
-  more = {{**OVERRIDES, "schedule.rate": args.rate}}
+  more = {{**OVERRIDES, "schedule.learning_rate": args.rate}}
   variants = [
     Variant("max", quickstart.get_config("pool=max,runlocal"), OVERRIDES),
     Variant("ppool", quickstart.get_config("pool=ppool,alpha=channel,runlocal"), more, title="P-pooling"),

@@ -21,13 +21,13 @@ from train.utils.config import load
 ROOT = pathlib.Path(__file__).parents[2]
 OVERRIDES = {
   "steps": 6,
-  "batch": 8,
+  "batch_size": 8,
   "data.crop": (32, 48),
   "data.options.train": 12,
   "data.options.val": 5,
   "data.options.size": (32, 48),
   "log.every": 1,
-  "eval.batch": 3,
+  "eval.batch_size": 3,
   "checkpoint.seconds": 0.0,
   "checkpoint.every": 2,
 }
@@ -83,7 +83,7 @@ class OneDevice(Pmap):
     return jax.device_put(state, self.devices[0])
 
 
-def parameters_after(parallel, config, steps, perturbation=0.0, accumulate=1):
+def parameters_after(parallel, config, steps, perturbation=0.0, grad_accum_steps=1):
   """Parameters and the last metrics after some steps, from initial parameters off by `perturbation`."""
   experiment = make_experiment(config)
   state, tx, schedule = initial_state(experiment, config)
@@ -92,13 +92,13 @@ def parameters_after(parallel, config, steps, perturbation=0.0, accumulate=1):
   state = state.replace(params=off)
   step = make_step(
     experiment.model, experiment.preprocess, tx, schedule, parallel,
-    normalise="pixel", seed=0, accumulate=accumulate,
+    normalise="pixel", seed=0, grad_accum_steps=grad_accum_steps,
   )  # fmt: skip
   compiled = parallel.compile_step(step)
   source = open_split(config, "train")
   augment = augmentation(config.data, experiment.preprocess.mean_rgb)
   state = parallel.place_state(state)
-  for batch in training_batches(source, augment, batch=config.batch, seed=0, start=0, stop=steps):
+  for batch in training_batches(source, augment, batch=config.batch_size, seed=0, start=0, stop=steps):
     state, metrics = compiled(state, parallel.place_batch(batch))
   return jax.device_get((state.params, metrics))
 

@@ -27,7 +27,7 @@ def fault(folder: pathlib.Path) -> str | None:
   if not os.access(folder, os.W_OK):
     return "this user may not write there: change its permissions, or use another --workdir"
   if shutil.disk_usage(folder).free < LITTLE:
-    return "the disk is full: free some space; lower checkpoint.keep to need less"
+    return "the disk is full: free some space; lower checkpoint.max_to_keep to need less"
   return None
 
 

@@ -23,11 +23,12 @@ from train.utils.json_files import read_json, write_json
 _LOG = logging.getLogger("train")
 
 HOW = (
-  "accumulate", "checkpoint", "compilation_cache", "data.options.dir", "data.threads", "data.workers",
-  "deterministic", "eval.batch", "guard.limit", "hosts", "hosts_wait", "log", "model.weights", "parallel",
+  "grad_accum_steps", "checkpoint", "compilation_cache", "data.options.dir", "data.threads", "data.workers",
+  "deterministic", "eval.batch_size", "guard.max_rejected", "cluster", "cluster_timeout", "log",
+  "model.weights", "parallel",
 )  # fmt: skip
 """Fields, and groups of them, that say how or where to train and not what: the result is the same to rounding
-(with batch norm `accumulate` takes the statistics of a part)."""
+(with batch norm `grad_accum_steps` takes the statistics of a part)."""
 
 _PATIENCE = 5.0
 """Seconds in which a process that was killed or interrupted just now may end."""
@@ -90,14 +91,29 @@ def changes(workdir: pathlib.Path, config, change: bool = False) -> list[str]:
   path = workdir / "config.json"
   if not path.is_file():
     return []
-  texts = differences(read_json(path), plain(config))
-  what = other_training(read_json(path), plain(config))
+  old, new = read_config(workdir), plain(config)
+  texts, what = differences(old, new), other_training(old, new)
   if what and not change:
     raise ValueError(
       f"{workdir} belongs to another config ({'; '.join(what)}): choose another --workdir, or go on from its "
       "newest checkpoint by --change"
     )
   return list(texts.values())
+
+
+def read_config(workdir: pathlib.Path) -> dict:
+  """The config of the run in `workdir`, as its config.json has it.
+
+  Raises:
+    ValueError: it was written by a version whose fields had other names, or is damaged.
+  """
+  config = read_json(workdir / "config.json")
+  if "batch_size" not in config:
+    raise ValueError(
+      f"{workdir}: its config.json has no field batch_size: an earlier version wrote it. "
+      "Use that version, or choose another --workdir"
+    )
+  return config
 
 
 def differences(old: dict, new: dict) -> dict[str, str]:
@@ -172,7 +188,7 @@ def plain(config) -> dict:
 
 
 def flat(tree: dict, prefix: str = "") -> dict:
-  """The fields of a config by their full names, "schedule.rate"."""
+  """The fields of a config by their full names, "schedule.learning_rate"."""
   fields = {}
   for key, value in tree.items():
     fields.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})

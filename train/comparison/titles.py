@@ -41,9 +41,11 @@ def pool_title(config) -> str:
     name = keywords.pop("name")
     details = [*_alpha_details(name, keywords), *details]
   where = []
-  if config.stages:
-    names = [stage.replace(":", " ", 1) for stage in config.stages]
-    where = [f"in {', '.join(names)}" + (f", {config.rest} elsewhere" if config.rest != "max" else "")]
+  if config.pool_stages:
+    names = [stage.replace(":", " ", 1) for stage in config.pool_stages]
+    where = [
+      f"in {', '.join(names)}" + (f", {config.pool_rest} elsewhere" if config.pool_rest != "max" else "")
+    ]
   return ", ".join([_POOLS.get(config.pool, config.pool), *details, *where])
 
 

@@ -16,7 +16,7 @@ import jax
 
 from train.distributed.multihost import first
 
-KINDS = ("auto", "alone", "explicit", "slurm", "ompi", "tpu")
+CLUSTERS = ("auto", "single", "explicit", "slurm", "ompi", "tpu")
 _TELL = 30.0
 """Seconds between lines that say what is waited for."""
 
@@ -32,16 +32,16 @@ def join(kind: str, wait: int = 300) -> None:
   Args:
     kind: "explicit": JAX_COORDINATOR_ADDRESS (host:port of the first process), JAX_NUM_PROCESSES and
       JAX_PROCESS_ID say which; "HOST:PORT,COUNT,INDEX": the same, said here; "slurm", "ompi" and "tpu": JAX
-      asks the cluster; "alone": it is not; "auto": what the environment shows, explicit first.
+      asks the cluster; "single": it is not; "auto": what the environment shows, explicit first.
     wait: seconds for all processes to come; then this one ends.
 
   Raises:
     ValueError: another kind, or an environment that does not fit it.
   """
-  if kind not in KINDS and "," not in kind:
-    raise ValueError(f"hosts: expected one of {', '.join(KINDS)} or HOST:PORT,COUNT,INDEX, got {kind!r}")
+  if kind not in CLUSTERS and "," not in kind:
+    raise ValueError(f"cluster: expected one of {', '.join(CLUSTERS)} or HOST:PORT,COUNT,INDEX, got {kind!r}")
   kind = detected() if kind == "auto" else kind
-  if kind == "alone":
+  if kind == "single":
     return
   options = _explicit(kind) if kind == "explicit" or "," in kind else {}
   method = {"slurm": "slurm", "ompi": "ompi"}.get(kind)  # JAX tells the kinds of TPU clusters apart
@@ -51,7 +51,7 @@ def join(kind: str, wait: int = 300) -> None:
       # JAX ends a process that waits in vain by a dump of its stack: this one is to be faster.
       jax.distributed.initialize(**options, cluster_detection_method=method, initialization_timeout=wait + 60)
   except (ValueError, RuntimeError, TypeError, KeyError) as error:  # KeyError: of SLURM's variables
-    raise ValueError(f"hosts: {kind}: this process cannot join the others: {error}") from error
+    raise ValueError(f"cluster: {kind}: this process cannot join the others: {error}") from error
   # JAX takes SIGTERM for itself; until the loop listens it is to end the process.
   signal.signal(signal.SIGTERM, before)
 
@@ -115,7 +115,7 @@ def detected() -> str:
   if int(environment.get("OMPI_COMM_WORLD_SIZE", 1)) > 1:
     return "ompi"
   # Importing JAX leaves this where there are TPU chips.
-  return "tpu" if environment.get("TPU_ML_PLATFORM") == "JAX" else "alone"
+  return "tpu" if environment.get("TPU_ML_PLATFORM") == "JAX" else "single"
 
 
 def _explicit(kind: str) -> dict:
@@ -129,7 +129,7 @@ def _explicit(kind: str) -> dict:
   host, _, port = address.rpartition(":")
   numbers = (port, count, index)
   if not (host and all(map(str.isdecimal, numbers)) and int(port) < 2**16 and int(index) < int(count)):
-    raise ValueError(f"hosts: expected an address HOST:PORT, a number and an index below it, got {given}")
+    raise ValueError(f"cluster: expected an address HOST:PORT, a number and an index below it, got {given}")
   if int(index) == 0:
     _check_free(int(port))
   return {"coordinator_address": address, "num_processes": int(count), "process_id": int(index)}
@@ -141,4 +141,4 @@ def _check_free(port: int) -> None:
     with socket.create_server(("", port)):
       pass
   except OSError as error:
-    raise ValueError(f"hosts: port {port} cannot be listened at ({error}): choose another") from error
+    raise ValueError(f"cluster: port {port} cannot be listened at ({error}): choose another") from error

@@ -7,10 +7,10 @@ import pathlib
 
 from train.evaluation.label_maps import IDS
 
-VIEWS = ("buckets", "scales", "flip", "window", "stride")
+VIEWS = ("pad_multiple", "scales", "flip", "window", "stride")
 """Fields of config.eval that change the predictions."""
 
-_CHANGES = ("batch", *VIEWS)
+_CHANGES = ("batch_size", *VIEWS)
 _OF_A_RUN = ("step", *_CHANGES)
 _OF_FILES = ("data", "dir", "ids")
 
@@ -54,8 +54,10 @@ def _parser(description: str) -> argparse.ArgumentParser:
 
 def _add_run(group) -> None:
   group.add_argument("--step", type=int, help="checkpoint to evaluate (default: the newest)")
-  group.add_argument("--batch", type=int, help="images of one size at once")
-  group.add_argument("--buckets", type=int, metavar="N", help="pad sides up to multiples of N; 0: do not")
+  group.add_argument("--batch-size", type=int, help="images of one size at once")
+  group.add_argument(
+    "--pad-multiple", type=int, metavar="N", help="pad sides up to multiples of N; 0: do not"
+  )
   group.add_argument("--scales", type=float, nargs="+", metavar="S", help="average over these scales")
   flip = argparse.BooleanOptionalAction
   group.add_argument("--flip", action=flip, help="average with the mirrored image")

@@ -38,15 +38,14 @@ class Predictor:
   """
 
   def __init__(self, experiment: Experiment, config):
-    if config.eval.batch < 1 or config.eval.buckets < 0:
-      raise ValueError(
-        f"eval.batch, eval.buckets: expected at least 1 and 0, got {config.eval.batch}, {config.eval.buckets}"
-      )
+    for name, least in (("batch_size", 1), ("pad_multiple", 0)):
+      if config.eval[name] < least:
+        raise ValueError(f"eval.{name}: expected at least {least}, got {config.eval[name]}")
     keep_compiled(config.compilation_cache)
     self._parallel = backend(config.parallel)
     self._compiled = self._parallel.compile_map(classifier(experiment, config))
     self._colour = experiment.preprocess.mean_rgb
-    self._multiple = config.eval.buckets
+    self._multiple = config.eval.pad_multiple
     self.sizes: dict[tuple[int, int], int] = {}
 
   def __call__(self, variables, images: np.ndarray) -> np.ndarray:
@@ -96,7 +95,7 @@ def joint_predictions(networks, source, config) -> Iterator[tuple[dict, list[np.
   """
   meter = Meter(len(source), "evaluation", "images")
   try:
-    for examples in batches_by_size(source, config.eval.batch, config.eval.buckets):
+    for examples in batches_by_size(source, config.eval.batch_size, config.eval.pad_multiple):
       images = [example["image"] for example in examples]
       found = [predict.each(variables, images) for predict, variables in networks]
       yield from ((example, list(labels)) for example, *labels in zip(examples, *found, strict=True))

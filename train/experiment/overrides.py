@@ -12,7 +12,7 @@ from train.experiment.pooling_config import alpha_fields, resolve_pooling
 from train.utils.config import load, unknown
 
 _OPEN = ("pool_kwargs", "alpha", "model.options", "data.options", "optimizer.groups")
-_SPECS = ("pool", "alpha", "stages")
+_SPECS = ("pool", "alpha", "pool_stages")
 _NEW_GROUP = {"lr": 1.0, "decay": 1.0, "optimizer": "sgd", "precedence": 1}
 _INDEXED = re.compile(r"(\w+)\[(\d+)\]")
 
@@ -59,7 +59,7 @@ def only_config_of(arguments: list[str]) -> ml_collections.ConfigDict:
 
 
 def set_fields(config: ml_collections.ConfigDict, fields: dict[str, Any]) -> ml_collections.ConfigDict:
-  """A copy of the config with fields set, "schedule.rate" or "data.crop[0]".
+  """A copy of the config with fields set, "schedule.learning_rate" or "data.crop[0]".
 
   The keywords of pools, alpha sources, networks and data sets need not be in the config; a wrong keyword is
   refused when the network or data set is built. A parameter group that is not there is added, and takes its
@@ -103,7 +103,7 @@ def _set(node: ml_collections.ConfigDict, key: str, value: Any, name: str) -> No
   if name in _SPECS:
     if name == "alpha":
       value = ml_collections.ConfigDict(alpha_fields(value))
-    elif name == "stages" and isinstance(value, str):
+    elif name == "pool_stages" and isinstance(value, str):
       value = tuple(split(value, "+"))
     del node[key]  # the new value may have another type
     node[key] = value

@@ -1,4 +1,4 @@
-"""What a config says of pooling: the fields pool, pool_kwargs, stages, rest and alpha."""
+"""What a config says of pooling: the fields pool, pool_kwargs, pool_stages, pool_rest and alpha."""
 
 from __future__ import annotations
 
@@ -50,36 +50,39 @@ def resolve_pooling(config: ml_collections.ConfigDict) -> ml_collections.ConfigD
       del defaults["alpha"], defaults["shift"]
     keywords = _complete(keywords, defaults)
   config.pool, config.pool_kwargs = name, ml_collections.ConfigDict(keywords)
-  config.stages = tuple(config.stages)
+  config.pool_stages = tuple(config.pool_stages)
   del config["alpha"]
   alpha = _resolve_alpha(alpha)  # a wrong one is refused also where no pool takes it
   config.alpha = ml_collections.ConfigDict(alpha if _takes_alpha(config) else {})
-  _check_pool(config.rest, "rest")
+  _check_pool(config.pool_rest, "pool_rest")
   return config
 
 
 def pool_of(config):
   """What `ppool_jax.models.build` takes as its pool, of a config with or without its defaults written out.
 
-  Every stage has `config.pool`; where `config.stages` has entries, "pool1" or "pool1:gated(per=channel)",
-  only these stages have it, or the pool that the entry names, and the others `config.rest`.
+  Every stage has `config.pool`; where `config.pool_stages` has entries, "pool1" or
+  "pool1:gated(per=channel)", only these stages have it, or the pool that the entry names, and the others
+  have `config.pool_rest`.
   """
   config = resolve_pooling(config)
-  if not config.stages:
+  if not config.pool_stages:
     return _with_keywords(config, config.pool)
   stages = {}
-  for entry in config.stages:
+  for entry in config.pool_stages:
     stage, colon, pool = entry.partition(":")
     if stage in stages or (colon and not pool):
       problem = "twice" if pool or not colon else "without a pool"
-      raise ValueError(f"stages: expected each stage once, as STAGE or STAGE:POOL, got {stage!r} {problem}")
+      raise ValueError(
+        f"pool_stages: expected each stage once, as STAGE or STAGE:POOL, got {stage!r} {problem}"
+      )
     stages[stage] = _with_keywords(config, pool or config.pool)
-  return {"default": _with_keywords(config, config.rest), **stages}
+  return {"default": _with_keywords(config, config.pool_rest), **stages}
 
 
 def _with_keywords(config, spec: str):
   """A name or (name, keywords): those of the config for its own pool, its alpha for every P-pooling."""
-  name, keywords = name_and_keywords(spec, "stages")
+  name, keywords = name_and_keywords(spec, "pool_stages")
   if name == PUBLISHED:
     return PUBLISHED
   if name == config.pool:
@@ -98,9 +101,9 @@ def _check_pool(spec: str, what: str) -> None:
 
 
 def _takes_alpha(config) -> bool:
-  entries = [entry.partition(":")[2] or config.pool for entry in config.stages] or [config.pool]
-  rest = [config.rest] if config.stages else []
-  return "ppool" in [name_and_keywords(spec, "stages")[0] for spec in (*entries, *rest)]
+  entries = [entry.partition(":")[2] or config.pool for entry in config.pool_stages] or [config.pool]
+  rest = [config.pool_rest] if config.pool_stages else []
+  return "ppool" in [name_and_keywords(spec, "pool_stages")[0] for spec in (*entries, *rest)]
 
 
 def alpha_fields(alpha) -> dict[str, Any]:

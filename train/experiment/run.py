@@ -10,6 +10,7 @@ import ml_collections
 
 from ppool_jax import weights
 from train.checkpointing.checkpoint import Checkpoints, restore_first
+from train.checkpointing.workdir import read_config
 from train.experiment.experiment import Experiment, initial_variables, make_experiment
 from train.step.optimizer import make_optimizer, make_schedule
 from train.step.step import TrainState, make_step
@@ -36,7 +37,7 @@ def open_run(workdir: pathlib.Path, step: int | None = None) -> Run:
   workdir = pathlib.Path(workdir)
   if not (workdir / "config.json").is_file():
     raise FileNotFoundError(f"{workdir}: no run there: expected the config.json that python -m train leaves")
-  config = ml_collections.ConfigDict(read_json(workdir / "config.json"))
+  config = ml_collections.ConfigDict(read_config(workdir))
   stored = read_json(workdir / "weights.json")
   preprocess = weights.Preprocess.from_dict(stored["preprocess"])
   experiment = make_experiment(config, weights.Pretrained({}, preprocess, stored["options"]))
@@ -53,7 +54,10 @@ def open_run(workdir: pathlib.Path, step: int | None = None) -> Run:
 
 def folders_of(workdir: pathlib.Path, config) -> list[Checkpoints]:
   """A run's last checkpoints, and that of its best evaluation."""
-  return [Checkpoints(workdir / "checkpoints", config.checkpoint.keep), Checkpoints(workdir / "best", keep=1)]
+  return [
+    Checkpoints(workdir / "checkpoints", config.checkpoint.max_to_keep),
+    Checkpoints(workdir / "best", keep=1),
+  ]
 
 
 def initial_state(experiment: Experiment, config) -> tuple:
@@ -75,9 +79,9 @@ def step_of(experiment: Experiment, config, tx, schedule, parallel):
     tx,
     schedule,
     parallel,
-    normalise=config.loss.normalise,
+    normalise=config.loss.normalize,
     seed=config.seed,
-    accumulate=config.accumulate,
+    grad_accum_steps=config.grad_accum_steps,
     guard=make_guard(config.guard),
   )
 

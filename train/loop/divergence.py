@@ -14,7 +14,9 @@ from train.loop.rollback import Rollbacks, RolledBack
 from train.step.update_guard import TrainingDiverged, make_guard
 
 _LOG = logging.getLogger("train")
-_ADVICE = "Go on by --change with a lower schedule.rate, a warm-up (schedule.warmup), optimizer.clip_norm"
+_ADVICE = (
+  "Go on by --change with a lower schedule.learning_rate, a warm-up (schedule.warmup), optimizer.clip_norm"
+)
 
 
 class Held(NamedTuple):
@@ -69,13 +71,13 @@ class Alarm:
     count = skipped if self._guard.action == "skip" else len(self._rollbacks) + 1
     if self._guard.action == "stop":
       raise TrainingDiverged(f"{text}. {_ADVICE} or another guard.action", held.step)
-    if count > self._config.limit:
-      limit = f"More than guard.limit={self._config.limit} such steps"
+    if count > self._config.max_rejected:
+      limit = f"More than guard.max_rejected={self._config.max_rejected} such steps"
       raise TrainingDiverged(f"{text}. {limit}. {_ADVICE}", held.step)
     if self._guard.action == "skip":
       _LOG.warning("STEP %d IS SKIPPED: %s", held.step, text)
       return state
-    rollback = self._rollbacks.add(held.step, self._config.back)
+    rollback = self._rollbacks.add(held.step, self._config.rollback_steps)
     raise RolledBack(f"{text}. Back to step {rollback.back_to}; it goes on with batch {index + 1}")
 
   def _why(self, values: dict[str, float]) -> str:

@@ -90,7 +90,7 @@ def _train(
     training_batches,
     training,
     augmentation(config.data, experiment.preprocess.mean_rgb),
-    batch=config.batch,
+    batch=config.batch_size,
     seed=config.seed,
     workers=config.data.workers,
     threads=config.data.threads,

@@ -43,11 +43,13 @@ class Recorder:
   def __init__(self, workdir: pathlib.Path, config, step: int):
     self._every, self._steps = config.log.every, config.steps
     self._evaluations = dict(multihost.on_first(lambda: _evaluations(workdir, step)))
-    self._batch = config.batch
+    self._batch = config.batch_size
     self._log = self._meter = None
     if multihost.first():
       self._log = MetricLog(workdir, step)
-      self._meter = Meter(config.steps * config.batch, "training", "images", done=step * config.batch)
+      self._meter = Meter(
+        config.steps * config.batch_size, "training", "images", done=step * config.batch_size
+      )
     self.totals = dict(multihost.on_first(lambda: _totals(workdir, step)))
     self._skip, self._curve = config.guard.action == "skip", collections.deque(maxlen=_CURVE)
     self._pending = None

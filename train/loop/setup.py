@@ -20,7 +20,7 @@ from train.step.parallel import Jit, Pmap, backend
 
 _LOG = logging.getLogger("train")
 _LEAST = {
-  "steps": 1, "log.every": 1, "checkpoint.keep": 1, "checkpoint.every": 0, "checkpoint.seconds": 0,
+  "steps": 1, "log.every": 1, "checkpoint.max_to_keep": 1, "checkpoint.every": 0, "checkpoint.seconds": 0,
   "eval.every": 0, "data.workers": 0, "data.threads": 1,
 }  # fmt: skip
 
@@ -46,7 +46,7 @@ def describe(config) -> Described:
   keep_compiled(config.compilation_cache)
 
   def build() -> Described:
-    parallel = backend(config.parallel, config.batch, config.accumulate)
+    parallel = backend(config.parallel, config.batch_size, config.grad_accum_steps)
     experiment = make_experiment(config)
     training, validation = open_split(config, config.data.split), open_split(config, config.data.eval_split)
     return Described(parallel, experiment, training, validation)
@@ -75,7 +75,7 @@ def check_configs(config) -> None:
     ValueError: names what differs, and where.
   """
   fields = workdirs.flat(workdirs.plain(config)).items()
-  facts = {f"config.{name}": repr(value) for name, value in fields if name != "hosts"}
+  facts = {f"config.{name}": repr(value) for name, value in fields if name != "cluster"}
   devices = jax.local_device_count()
   facts |= {"code": code_sha256(), "jax": jax.__version__, "local devices": str(devices)}
   multihost.check_same(facts)

@@ -55,9 +55,9 @@ def check(config) -> None:
   """Refuses a config that `python -m train` or this backend would: in seconds, nothing is compiled.
 
   Raises:
-    ValueError: batch or accumulate below 1, "local" batch norm, a name that there is not.
+    ValueError: batch_size or grad_accum_steps below 1, "local" batch norm, a name that there is not.
   """
-  for name in ("batch", "accumulate"):
+  for name in ("batch_size", "grad_accum_steps"):
     if config[name] < 1:
       raise ValueError(f"{name}: expected at least 1, got {config[name]}")
   if config.model.norm == "local":
@@ -104,7 +104,7 @@ class Programs:
     if name not in self._programs:
       described = {**_described(config), "topology": topology, "batch_per_chip": batch}
       made_with = {**_versions(), "machine": machine()}
-      self._programs[name] = {**described, **made_with, **_compile(lowered, config.accumulate)}
+      self._programs[name] = {**described, **made_with, **_compile(lowered, config.grad_accum_steps)}
       self._save()
     return _read(self._programs[name]["measures"])
 

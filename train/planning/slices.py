@@ -35,16 +35,16 @@ def plan_slice(
   Args:
     config: of the training; its own batch does not matter.
     topology: such as "v5e:4x8".
-    batch: images a chip, a multiple of `config.accumulate`.
+    batch: images a chip, a multiple of `config.grad_accum_steps`.
     search: for the largest batch.
     likely: images a chip that it may be, such as the answer for another slice of the chip.
 
   Raises:
     ValueError: no such slice, or a batch that does not divide into its parts.
   """
-  chips, measured, parts = len(devices_of(topology)), {}, config.accumulate
+  chips, measured, parts = len(devices_of(topology)), {}, config.grad_accum_steps
   if batch % parts:
-    raise ValueError(f"images a chip: expected a multiple of accumulate={parts}, got {batch}")
+    raise ValueError(f"images a chip: expected a multiple of grad_accum_steps={parts}, got {batch}")
 
   def memory_of(images: int) -> int | None:
     if images not in measured:
@@ -71,10 +71,12 @@ def _shown(programs: Programs, config, topology: str, images: int) -> Measures |
 
 
 def share_of(config, topology: str) -> int:
-  """Images a chip: `config.batch` over the chips; where it does not divide, the least, which is said."""
+  """Images a chip: `config.batch_size` over the chips; where it does not divide, the least, which is said."""
   chips = len(devices_of(topology))
-  share, rest = divmod(config.batch, chips * config.accumulate)
+  share, rest = divmod(config.batch_size, chips * config.grad_accum_steps)
   if rest:
-    least = config.accumulate
-    print(f"{topology}: batch {config.batch} does not divide over {chips} chips: planned with {least} a chip")
-  return config.accumulate * (1 if rest else share)
+    least = config.grad_accum_steps
+    print(
+      f"{topology}: batch {config.batch_size} does not divide over {chips} chips: planned with {least} a chip"
+    )
+  return config.grad_accum_steps * (1 if rest else share)

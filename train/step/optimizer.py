@@ -31,11 +31,12 @@ def make_schedule(config, steps: int) -> optax.Schedule:
     ValueError: an unknown kind.
   """
   if config.kind == "poly":
-    schedule = _poly(config.rate, config.power, config.steps or steps)
+    schedule = _poly(config.learning_rate, config.power, config.steps or steps)
   elif config.kind == "step":
-    schedule = optax.piecewise_constant_schedule(config.rate, dict.fromkeys(config.boundaries, config.factor))
+    factors = dict.fromkeys(config.boundaries, config.factor)
+    schedule = optax.piecewise_constant_schedule(config.learning_rate, factors)
   elif config.kind == "constant":
-    schedule = optax.constant_schedule(config.rate)
+    schedule = optax.constant_schedule(config.learning_rate)
   else:
     raise ValueError(f"schedule.kind: expected one of {', '.join(SCHEDULES)}, got {config.kind!r}")
   if not config.warmup:

@@ -152,12 +152,12 @@ def _sharding(devices, *axes: str) -> NamedSharding:
 BACKENDS = {"pmap": Pmap, "jit": Jit}
 
 
-def backend(name: str, batch: int | None = None, accumulate: int = 1) -> Pmap | Jit:
+def backend(name: str, batch_size: int | None = None, grad_accum_steps: int = 1) -> Pmap | Jit:
   """The backend `config.parallel` names.
 
   Args:
-    batch: the global batch of a training; evaluation pads its batches and runs on any devices.
-    accumulate: parts that a device's share of it is split into.
+    batch_size: the global batch of a training; evaluation pads its batches and runs on any devices.
+    grad_accum_steps: parts that a device's share of it is split into.
 
   Raises:
     ValueError: no such backend, or a global batch that does not divide over the devices and parts.
@@ -165,9 +165,11 @@ def backend(name: str, batch: int | None = None, accumulate: int = 1) -> Pmap | 
   if name not in BACKENDS:
     raise ValueError(f"parallel: expected one of {', '.join(BACKENDS)}, got {name!r}")
   devices = jax.device_count()
-  if accumulate < 1:
-    raise ValueError(f"accumulate: expected at least 1, got {accumulate}")
-  if batch is not None and (batch < 1 or batch % (devices * accumulate)):
-    parts = f" times accumulate={accumulate}" if accumulate > 1 else ""
-    raise ValueError(f"batch: expected a positive multiple of the {devices} devices{parts}, got {batch}")
+  if grad_accum_steps < 1:
+    raise ValueError(f"grad_accum_steps: expected at least 1, got {grad_accum_steps}")
+  if batch_size is not None and (batch_size < 1 or batch_size % (devices * grad_accum_steps)):
+    parts = f" times grad_accum_steps={grad_accum_steps}" if grad_accum_steps > 1 else ""
+    raise ValueError(
+      f"batch_size: expected a positive multiple of the {devices} devices{parts}, got {batch_size}"
+    )
   return BACKENDS[name]()

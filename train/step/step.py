@@ -46,7 +46,7 @@ def make_step(
   *,
   normalise: str,
   seed: int,
-  accumulate: int = 1,
+  grad_accum_steps: int = 1,
   guard: Guard = DEFAULT,
 ):
   """A function `(state, batch) -> (state, metrics)` for `parallel.compile_step`.
@@ -59,7 +59,7 @@ def make_step(
     normalise: "pixel", the mean over all valid pixels of the global batch, or "image", the sum over
       an image's pixels averaged over the images, which the paper's learning rates are for.
     seed: of dropout, which depends on (seed, step, place in the global batch).
-    accumulate: parts of a device's share that are computed one after another, for their memory; see
+    grad_accum_steps: parts of a device's share that are computed one after another, for their memory; see
       `train.step.grad_accumulation`.
     guard: what becomes of a step that is not finite; the state is of `guard.initial()`.
 
@@ -72,7 +72,7 @@ def make_step(
     AssertionError: while the step is traced, a batch or a new state of other shapes or dtypes.
   """
   if normalise not in NORMALISATIONS:
-    raise ValueError(f"loss.normalise: expected one of {', '.join(NORMALISATIONS)}, got {normalise!r}")
+    raise ValueError(f"loss.normalize: expected one of {', '.join(NORMALISATIONS)}, got {normalise!r}")
   loss_of = make_loss(model, preprocess, parallel)
   local = model.backbone.norm == "local"
 
@@ -92,7 +92,7 @@ def make_step(
 
     whole = images, labels, parallel.places(images.shape[0])
     (loss, hits, grads), batch_stats, alpha = accumulated(
-      gradients, state.batch_stats, whole, accumulate, parallel.split
+      gradients, state.batch_stats, whole, grad_accum_steps, parallel.split
     )
     chex.assert_rank([loss, hits], 0)
     grads = parallel.sum(grads)

@@ -35,14 +35,14 @@ class Guard(NamedTuple):
   Attributes:
     action: "skip" goes on after a held step; with "stop" and "rollback" the state stays what it was
       before the step, whatever comes after, until the host has looked at it.
-    spike, gradient_spike: the loss and the norm of the gradient that are held, as multiples of their
-      medians over the last `window` steps; 0: none is too large.
+    loss_spike_factor, gradient_spike_factor: the loss and the norm of the gradient that are held, as
+      multiples of their medians over the last `window` steps; 0: none is too large.
     window: steps.
   """
 
   action: str = "stop"
-  spike: float = 0.0
-  gradient_spike: float = 0.0
+  loss_spike_factor: float = 0.0
+  gradient_spike_factor: float = 0.0
   window: int = 64
 
   def initial(self) -> dict:
@@ -53,7 +53,7 @@ class Guard(NamedTuple):
   @property
   def limits(self) -> dict[str, float]:
     """By metric, the largest multiple of the median; of those that have one."""
-    limits = {"loss": self.spike, "gradient_norm": self.gradient_spike}
+    limits = {"loss": self.loss_spike_factor, "gradient_norm": self.gradient_spike_factor}
     return {name: limit for name, limit in limits.items() if limit}
 
   def judge(self, state: dict, metrics: dict, result: Any) -> tuple[jax.Array, dict, dict]:
@@ -95,10 +95,10 @@ def make_guard(config) -> Guard:
   """
   if config.action not in ACTIONS:
     raise ValueError(f"guard.action: expected one of {', '.join(ACTIONS)}, got {config.action!r}")
-  for name in ("spike", "gradient_spike"):
+  for name in ("loss_spike_factor", "gradient_spike_factor"):
     if not (config[name] == 0 or config[name] > 1):
       raise ValueError(f"guard.{name}: expected 0 or more than 1 times the median, got {config[name]}")
-  for name, least in (("window", 1), ("back", 0), ("limit", 0)):
+  for name, least in (("window", 1), ("rollback_steps", 0), ("max_rejected", 0)):
     if config[name] < least:
       raise ValueError(f"guard.{name}: expected at least {least}, got {config[name]}")
-  return Guard(config.action, config.spike, config.gradient_spike, config.window)
+  return Guard(config.action, config.loss_spike_factor, config.gradient_spike_factor, config.window)

@@ -22,7 +22,7 @@ class Variant(NamedTuple):
   Attributes:
     name: a folder's name.
     config: of the training, as a config file's get_config returns it.
-    overrides: fields that differ from it, {"schedule.rate": 1e-3}.
+    overrides: fields that differ from it, {"schedule.learning_rate": 1e-3}.
     baseline: name of the variant that it is compared with, seed by seed; None: the study's.
     title: what tables and figures call it; None: its name.
   """

@@ -43,8 +43,10 @@ def print_plan(study: Study, variants: Sequence[Variant], runs: Sequence[Run]) -
       parameters, of_alpha = _count(config)
     except (ValueError, TypeError, ImportError) as error:
       raise type(error)(f"variant {variant.name!r}: {error}") from error
-    pooling = config.pool if not config.stages else f"{' '.join(config.stages)}, rest {config.rest}"
-    cells = (config.model.name, pooling, f"{parameters:,}", f"{of_alpha:,}", config.steps, config.batch)
+    pooling = (
+      config.pool if not config.pool_stages else f"{' '.join(config.pool_stages)}, rest {config.pool_rest}"
+    )
+    cells = (config.model.name, pooling, f"{parameters:,}", f"{of_alpha:,}", config.steps, config.batch_size)
     table.add_row(variant.name, study.baseline_of(variant) or "–", *map(str, cells))  # noqa: RUF001
     for problem in _missing(config):
       missing.setdefault(problem, []).append(variant.name)

@@ -40,7 +40,7 @@ def details(workdir: pathlib.Path, config: dict) -> dict:
 
 def _modules(config: dict) -> dict[str, str]:
   """SHA-256 of the files of the user's own pools and alpha sources, "module:object", by module."""
-  specs = [config["pool"], config["rest"], config["alpha"].get("name", ""), *config["stages"]]
+  specs = [config["pool"], config["pool_rest"], config["alpha"].get("name", ""), *config["pool_stages"]]
   names = sorted({name for spec in specs for name in re.findall(r"([A-Za-z_][\w.]*):[A-Za-z_]\w*", spec)})
   found = {}
   for name in names:

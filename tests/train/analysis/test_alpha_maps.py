@@ -223,7 +223,7 @@ def test_statistics_of_the_ends_do_not_count_padding():
 
 def test_a_training_step_logs_the_alphas_of_the_image():
   """Crops of 29x44 are padded to 32x44."""
-  config = tiny_config("runlocal,pool=ppool", data__crop=(29, 44), batch=2)
+  config = tiny_config("runlocal,pool=ppool", data__crop=(29, 44), batch_size=2)
   experiment = make_experiment(config)
   state, *_ = initial_state(experiment, config)
   draw = np.random.default_rng(0)

@@ -68,7 +68,9 @@ def test_a_folder_that_nothing_was_trained_in_is_removed(tmp_path):
 
 
 def test_what_may_change(finished):
-  how = config_of(parallel="jit", accumulate=2, log__every=5, data__threads=1, checkpoint__keep=7)
+  how = config_of(
+    parallel="jit", grad_accum_steps=2, log__every=5, data__threads=1, checkpoint__max_to_keep=7
+  )
   assert len(workdirs.changes(finished[0], how)) == 5
   assert "parallel was 'pmap', now 'jit'" in workdirs.changes(finished[0], how)
   what = config_of(seed=1, parallel="jit")
@@ -172,8 +174,16 @@ def test_damaged_small_files(copy, caplog):
 
 
 @pytest.mark.parametrize(
-  ("name", "value"), [("steps", 0), ("checkpoint__keep", 0), ("log__every", 0), ("eval__every", -1)]
+  ("name", "value"), [("steps", 0), ("checkpoint__max_to_keep", 0), ("log__every", 0), ("eval__every", -1)]
 )
 def test_numbers_that_no_training_has(name, value):
   with pytest.raises(ValueError, match=rf"{name.replace('__', '.')}: expected at least \d, got {value}"):
     check_numbers(tiny_config(**{name: value}))
+
+
+def test_a_workdir_of_an_earlier_version_is_refused_in_one_line(tmp_path):
+  (tmp_path / "config.json").write_text(json.dumps({"batch": 16, "steps": 10}))
+  with pytest.raises(ValueError, match=r"config\.json has no field batch_size: an earlier version wrote it"):
+    open_run(tmp_path)
+  with pytest.raises(ValueError, match="choose another --workdir"):
+    train(config_of(), tmp_path)

@@ -169,7 +169,7 @@ def test_named_images_and_stored_evaluations(copies, tmp_path, capsys):
 
 def test_both_are_evaluated_alike(copies, out, tmp_path, capsys):
   """In the baseline's way: the gains are of the networks alone."""
-  change(copies[1], eval__flip=True, eval__batch=1)
+  change(copies[1], eval__flip=True, eval__batch_size=1)
   compare(*copies, tmp_path / "out", count=0)
   said = capsys.readouterr().out
   assert f"both runs are evaluated as {copies[0]} says; the other's config has another eval.flip" in said

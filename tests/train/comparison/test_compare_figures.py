@@ -176,7 +176,7 @@ def test_titles():
     pool_title(config(pool="ppool", pool_kwargs={"alpha": "log_side_branch"})) == "P-pooling, log side branch"
   )
   named = config(
-    pool="ppool", pool_kwargs={"alpha": ("channel", {"initial": 2.5})}, stages=("pool3", "pool4")
+    pool="ppool", pool_kwargs={"alpha": ("channel", {"initial": 2.5})}, pool_stages=("pool3", "pool4")
   )
   assert pool_title(named) == f"P-pooling, {alpha} per channel, initial = 2.5, in pool3, pool4"
   workdirs = [pathlib.Path(name) for name in ("runs/a/max", "runs/b/max")]

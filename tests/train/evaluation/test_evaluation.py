@@ -38,7 +38,7 @@ class Drawn:
 @pytest.mark.parametrize("parallel", ["one", "pmap", "jit"])
 def test_the_counts_are_those_of_images_one_by_one(parallel, monkeypatch):
   """vgg_mini at sizes that do not divide, in groups that fill neither batch nor devices."""
-  config = tiny_config(eval__batch=2)
+  config = tiny_config(eval__batch_size=2)
   experiment = make_experiment(config)
   variables = initial_variables(experiment, 0)
   source = examples(SIZES, classes=9)
@@ -59,7 +59,7 @@ def test_a_program_a_size():
   """However many images of a size come together."""
   experiment, variables = pixelwise()
   source = examples([*SIZES, (20, 30)])
-  config = tiny_config(eval__batch=3)
+  config = tiny_config(eval__batch_size=3)
   evaluate(experiment, variables, source, config)
   assert len(set(experiment.model.traces)) == 4
   experiment.model.traces.clear()
@@ -110,7 +110,7 @@ def peak_memory(work, expected):
 def test_memory_does_not_grow_with_the_set():
   """Everything on: boundaries, trimaps, pictures of the extremes, two sizes."""
   experiment, variables = pixelwise()
-  config = tiny_config(eval__batch=4)
+  config = tiny_config(eval__batch_size=4)
 
   def work(count):
     source = Drawn(count, lambda index: (60, 60 + 20 * (index % 2)))

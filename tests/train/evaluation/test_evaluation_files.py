@@ -99,7 +99,7 @@ def test_what_an_evaluation_leaves(workdir, capsys):
     "miou": summary["miou"],
   }
   assert stored["inference"] == {
-    "buckets": 0, "scales": [1.0], "flip": False, "window": [0, 0], "stride": [0, 0],
+    "pad_multiple": 0, "scales": [1.0], "flip": False, "window": [0, 0], "stride": [0, 0],
   }  # fmt: skip
   assert list(stored["trimap_miou"]) == ["1", "2", "4", "8", "16", "32"]
   rows = list(csv.DictReader((workdir / "evaluation-val-1.csv").read_text().splitlines()))
@@ -119,12 +119,12 @@ def test_what_an_evaluation_leaves(workdir, capsys):
 def test_views_from_the_command_line(workdir):
   """What is asked for is done, and is in the file."""
   plain = evaluate_workdir(workdir)
-  flags = ["--scales", "0.5", "1", "--flip", "--window", "32x32", "--stride", "16x16", "--buckets", "64"]
-  status, output = run(["train.evaluate", f"--workdir={workdir}", "--batch", "2", *flags])
+  flags = ["--scales", "0.5", "1", "--flip", "--window", "32x32", "--stride", "16x16", "--pad-multiple", "64"]
+  status, output = run(["train.evaluate", f"--workdir={workdir}", "--batch-size", "2", *flags])
   assert status == 0, output
   assert "sizes of images, each with a program of its own: 1" in output
   stored = json.loads((workdir / "evaluation-val-1.json").read_text())
-  expected = {"buckets": 64, "scales": [0.5, 1.0], "flip": True, "window": [32, 32], "stride": [16, 16]}
+  expected = {"pad_multiple": 64, "scales": [0.5, 1.0], "flip": True, "window": [32, 32], "stride": [16, 16]}
   assert stored["inference"] == expected
   assert stored["per_class_pixels"] == plain["per_class_pixels"]
   assert stored["per_class_iou"] != plain["per_class_iou"]

@@ -107,7 +107,7 @@ def test_a_runs_own_submission_scores_as_the_run(tmp_path):
   """Its folder, the folder of PNGs in it and the archive, by `--ids raw`."""
   write_voc(tmp_path / "VOC2012", {"train": [1, 2, 3, 4], "val": [5, 6]})
   prepare("voc", str(tmp_path), str(tmp_path / "data"), partial=True)
-  config = tiny_config(data__name="voc", steps=1, batch=8)
+  config = tiny_config(data__name="voc", steps=1, batch_size=8)
   config.data.options = ConfigDict({"dir": str(tmp_path / "data")})
   train(config, tmp_path / "run")
   archive = submit(tmp_path / "run", "voc", tmp_path / "sent", split="val")

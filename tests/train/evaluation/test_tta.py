@@ -1,4 +1,4 @@
-"""Views of an image: scales, mirror images, sliding windows, buckets; alone and together."""
+"""Views of an image: scales, mirror images, sliding windows, padding to multiples; alone and together."""
 
 import itertools
 
@@ -164,11 +164,11 @@ def _config(parallel, views):
   return config
 
 
-def test_buckets_change_nothing_for_a_network_without_context():
+def test_padding_changes_nothing_for_a_network_without_context():
   experiment, variables = pixelwise()
   sizes = [(33, 47), (64, 48), (40, 16), (41, 47)]
   native = Predictor(experiment, with_views())
-  padded = Predictor(experiment, with_views(buckets=16))
+  padded = Predictor(experiment, with_views(pad_multiple=16))
   for example in examples(sizes):
     found = padded(variables, example["image"][None])
     assert found.shape == (1, *example["label"].shape)
@@ -178,11 +178,11 @@ def test_buckets_change_nothing_for_a_network_without_context():
   assert bucket((33, 48), 0) == (33, 48)
 
 
-def test_buckets_change_only_what_sees_the_padding(network):
+def test_padding_changes_only_what_sees_the_padding(network):
   """vgg_mini's pixels far from the padding are the same, those beside it are not."""
   experiment, variables, _, images = network
   image = images[:1, :33, :41]
-  same = Predictor(experiment, with_views(buckets=64))(variables, image) == Predictor(
+  same = Predictor(experiment, with_views(pad_multiple=64))(variables, image) == Predictor(
     experiment, with_views()
   )(variables, image)
   assert same[:, :8, :8].all()
@@ -211,8 +211,8 @@ def test_padding_has_the_preprocessings_colour():
     ({"window": (32, 32)}, r"eval.window, eval.stride: expected .* got \(32, 32\), \(0, 0\)"),
     ({"window": (32, 32), "stride": (16, 33)}, r"expected .* got \(32, 32\), \(16, 33\)"),
     ({"window": (0, 0), "stride": (16, 16)}, r"expected .* got \(0, 0\), \(16, 16\)"),
-    ({"buckets": -1}, r"eval.batch, eval.buckets: expected at least 1 and 0, got 3, -1"),
-    ({"batch": 0}, r"eval.batch, eval.buckets: expected at least 1 and 0, got 0, 0"),
+    ({"pad_multiple": -1}, r"eval.pad_multiple: expected at least 0, got -1"),
+    ({"batch_size": 0}, r"eval.batch_size: expected at least 1, got 0"),
   ],
 )
 def test_what_cannot_be(views, message):

@@ -52,7 +52,7 @@ def test_the_papers_tables(data, network):
     shapes = jax.eval_shape(experiment.model.init, jax.random.key(0), jax.numpy.zeros((1, 64, 64, 3)))
     make_optimizer(config.optimizer, make_schedule(config.schedule, config.steps), shapes["params"])
     assert ("batch_stats" in shapes) == (not network.startswith("vgg"))
-    assert config.loss.normalise == ("image" if config.schedule.rate < 1e-6 else "pixel")
+    assert config.loss.normalize == ("image" if config.schedule.learning_rate < 1e-6 else "pixel")
 
 
 def test_the_papers_table_1():
@@ -112,7 +112,7 @@ def test_every_field_is_read():
 
 
 def test_stages():
-  config = load(f"{ROOT}/configs/camvid_vgg16.py:pool=ppool,stages=pool1+pool3")
+  config = load(f"{ROOT}/configs/camvid_vgg16.py:pool=ppool,pool_stages=pool1+pool3")
   pools = pool_of(config)
   assert {stage: pool[0] for stage, pool in pools.items()} == {
     "default": "max", "pool1": "ppool", "pool3": "ppool"
@@ -133,8 +133,11 @@ def test_arguments():
 @pytest.mark.parametrize(
   ("flag", "message"),
   [
-    ("--config.sedule.rate=1", r"--config.sedule: unknown key 'sedule': did you mean 'schedule'\?"),
-    ("--config.schedule.rat=1", r"--config.schedule.rat: unknown key 'rat': did you mean 'rate'\?"),
+    ("--config.sedule.learning_rate=1", r"--config.sedule: unknown key 'sedule': did you mean 'schedule'\?"),
+    (
+      "--config.schedule.learning_rat=1",
+      r"--config.schedule.learning_rat: unknown key 'learning_rat': did you mean 'learning_rate'\?",
+    ),
     ("--config.data.crop.x=1", r"--config.data.crop.x: unknown key 'x'"),
     ("--config.data.crop[2]=1", r"--config.data.crop\[2\]: expected an index below 2, got 2"),
     ("--config.data=1", r"--config.data: expected one of its fields, batch|name"),
@@ -145,9 +148,9 @@ def test_unknown_overrides(flag, message):
   with pytest.raises(ValueError, match=message):
     config_of([config, flag])
   read, rest = config_of(
-    [config, "--config.schedule.rate=1", "--config.optimizer.groups.alpha.lr=2", "--workdir=x"]
+    [config, "--config.schedule.learning_rate=1", "--config.optimizer.groups.alpha.lr=2", "--workdir=x"]
   )
-  assert (read.schedule.rate, read.optimizer.groups.alpha.lr, rest) == (1.0, 2.0, ["--workdir=x"])
+  assert (read.schedule.learning_rate, read.optimizer.groups.alpha.lr, rest) == (1.0, 2.0, ["--workdir=x"])
 
 
 @pytest.mark.parametrize("program", ["train", "train.plan"])
@@ -167,7 +170,7 @@ def test_the_program_refuses_in_one_line():
     ([file, "--config.data.name=camvd"], "did you mean 'camvid'?"),
     ([file, "--config.pool=pool"], "pool: expected one of max, avg"),
     (
-      ["--config=configs/camvid_vgg16.py", "--config.model.weights=/none.h5", "--config.batch=1"],
+      ["--config=configs/camvid_vgg16.py", "--config.model.weights=/none.h5", "--config.batch_size=1"],
       "/none.h5",
     ),
   ):

@@ -125,15 +125,15 @@ def test_keywords_of_alpha(arg, flags, fields):
     ("pool=ppool,alpha=side_branch(initial=90)", [], r"initial: expected alpha in \[0, 35\]"),
     ("pool=ppool,alpha=side_branch(initial)", [], "expected key=value"),
     ("pool=ppool", ["--config.alpha.cap=1", "--config.alpha.least=2"], "expected 0 <= least <= cap"),
-    ("stages=pool1:ppool+pool1:avg", [], "expected each stage once"),
-    ("stages=pool9:avg", [], "expected stages among pool1, pool2"),
+    ("pool_stages=pool1:ppool+pool1:avg", [], "expected each stage once"),
+    ("pool_stages=pool9:avg", [], "expected stages among pool1, pool2"),
     ("pool=ppool,alpha=side_branch(normalise=no)", [], "normalise: expected bool, got 'no'"),
     ("pool=ppool,alpha=side_branch(initial=abc)", [], "initial: expected float, got 'abc'"),
     ("pool=ppool,alpha=True", [], "alpha: expected one of side_branch"),
     ("pool=ppool,alpha=constant", [], "'constant' expects value=VALUE"),
     ("pool=ppool,alpha=channel(range_map=clip)", [], "got 'range_map'"),
     ("pool=max,alpha=nonsense", [], "alpha: expected one of"),
-    ("pool=max,rest=nonsense", [], "pool: expected one of max"),
+    ("pool=max,pool_rest=nonsense", [], "pool: expected one of max"),
     ("pool=publishd", [], "did you mean 'published'"),
     ("pool=ppool(alpha=channel)", [], "expected alpha by the argument alpha="),
     ("pool=max", ["--config.optimizer.groups.alhpa.lr=3"], "expects a pattern.*mean 'alpha'"),
@@ -147,11 +147,11 @@ def test_what_does_not_exist_is_refused(arg, flags, message):
 
 
 def test_a_pool_for_each_stage():
-  found = config(arg=":stages=pool1:ppool+pool2:gated(per=channel),rest=published,alpha=authors")
+  found = config(arg=":pool_stages=pool1:ppool+pool2:gated(per=channel),pool_rest=published,alpha=authors")
   pools = pool_of(found)
   assert (pools["default"], pools["pool2"]) == ("published", ("gated", {"per": "channel"}))
   assert pools["pool1"][1]["alpha"][0] == "authors"
-  found = config("--config.stages=pool2", "--config.rest=avg", arg=":pool=lp(p=2)")
+  found = config("--config.pool_stages=pool2", "--config.pool_rest=avg", arg=":pool=lp(p=2)")
   chex.assert_equal(pool_of(found), {"default": ("avg", {}), "pool2": ("lp", {"p": 2.0, "per": None})})
 
 
@@ -160,7 +160,7 @@ def test_stages_with_the_rest_as_published(network):
   """One stage with P-pooling; the others build what the published network has."""
   sites = models.build(network, 2).backbone.sites
   names = [site.name for site in sites]
-  found = paper(network, "paper", f"pool=ppool,stages={names[-1]},rest=published")
+  found = paper(network, "paper", f"pool=ppool,pool_stages={names[-1]},pool_rest=published")
   found.model.width = 0.05
 
   @functools.cache

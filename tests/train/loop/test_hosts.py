@@ -39,7 +39,7 @@ def until_logged(workdir, step, processes):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
   """A finished run of two processes with two devices each."""
-  workdir = tmp_path_factory.mktemp("hosts") / "run"
+  workdir = tmp_path_factory.mktemp("cluster") / "run"
   told = finish(launch([words(workdir)] * 2, devices=2))
   assert [status for status, _ in told] == [0, 0], told
   return workdir, told
@@ -109,8 +109,19 @@ def test_a_killed_process_ends_the_others_and_one_process_goes_on(undisturbed, t
 
 def test_a_rollback_of_all(tmp_path):
   """The evidence has the batch of all processes; interrupted and started again, the same bits."""
-  guard = {"guard__action": "rollback", "guard__gradient_spike": 1.3, "guard__window": 3, "guard__back": 2}
-  changes = {**guard, "steps": 12, "schedule__rate": 0.05, "guard__limit": 40, "checkpoint__every": 1}
+  guard = {
+    "guard__action": "rollback",
+    "guard__gradient_spike_factor": 1.3,
+    "guard__window": 3,
+    "guard__rollback_steps": 2,
+  }
+  changes = {
+    **guard,
+    "steps": 12,
+    "schedule__learning_rate": 0.05,
+    "guard__max_rejected": 40,
+    "checkpoint__every": 1,
+  }
   told = finish(launch([words(tmp_path / "run", **changes)] * 2, devices=2))
   assert [status for status, _ in told] == [0, 0], told
   assert "ROLLBACK: step" in told[0][1]
@@ -134,17 +145,17 @@ def test_a_rollback_of_all(tmp_path):
 
 
 def test_processes_that_differ_are_refused(tmp_path):
-  commands = [words(tmp_path), words(tmp_path, schedule__rate=0.5, seed=1)]
+  commands = [words(tmp_path), words(tmp_path, schedule__learning_rate=0.5, seed=1)]
   for status, output in finish(launch(commands, devices=2)):
     assert status == 1
     assert "the processes differ" in output
-    assert "config.schedule.rate: 0.5 in process 1, 0.003 in process 0" in output
+    assert "config.schedule.learning_rate: 0.5 in process 1, 0.003 in process 0" in output
     assert "config.seed: 1 in process 1, 0 in process 0" in output
   assert not (tmp_path / "config.json").exists()
 
 
 def test_a_step_that_is_held_stops_all(tmp_path):
-  changes = {"schedule__rate": 1e30, "schedule__warmup": 0, "steps": 5}
+  changes = {"schedule__learning_rate": 1e30, "schedule__warmup": 0, "steps": 5}
   for index, (status, output) in enumerate(finish(launch([words(tmp_path, **changes)] * 2, devices=2))):
     assert status == 1, index
     assert re.search(r"error: step 1: .*; evidence: .*1-batch-0\.", output), output
@@ -152,7 +163,7 @@ def test_a_step_that_is_held_stops_all(tmp_path):
 
 
 def test_a_process_that_never_comes(tmp_path):
-  changes = {"hosts": f"127.0.0.1:{free_port()},2,0", "hosts_wait": 2}
+  changes = {"cluster": f"127.0.0.1:{free_port()},2,0", "cluster_timeout": 2}
   status, output = finish([program(words(tmp_path / "run", **changes))])[0]
   assert status == 1, output
   assert "error: process 0 of 2 waited 2 s for the others at 127.0.0.1:" in output
@@ -191,9 +202,9 @@ def test_slurm(tmp_path):
 @pytest.mark.parametrize(
   ("environment", "kind"),
   [
-    ({}, "alone"),
-    ({"SLURM_NTASKS": "1", "SLURM_STEP_NODELIST": "n1"}, "alone"),
-    ({"SLURM_NTASKS": "2"}, "alone"),  # the shell of an allocation is no step of it
+    ({}, "single"),
+    ({"SLURM_NTASKS": "1", "SLURM_STEP_NODELIST": "n1"}, "single"),
+    ({"SLURM_NTASKS": "2"}, "single"),  # the shell of an allocation is no step of it
     ({"SLURM_NTASKS": "2", "SLURM_STEP_NODELIST": "n[1-2]"}, "slurm"),
     ({"SLURM_NTASKS": "2", "SLURM_STEP_NODELIST": "n1", "JAX_COORDINATOR_ADDRESS": "a:1"}, "explicit"),
     ({"OMPI_COMM_WORLD_SIZE": "4"}, "ompi"),
@@ -219,12 +230,12 @@ def test_an_environment_that_does_not_fit(monkeypatch, values):
 
 
 def test_errors():
-  with pytest.raises(ValueError, match=r"hosts: expected one of auto, alone, .* got 'mpi'"):
+  with pytest.raises(ValueError, match=r"cluster: expected one of auto, single, .* got 'mpi'"):
     initialize.join("mpi")
   for words in ("a:1,2,2", "a:1,2", "a:1,2,0,0", "a:99999,2,0", ":1,2,0"):
     with pytest.raises(ValueError, match=f"an index below it, got '{words}'"):
       initialize.join(words)
-  with pytest.raises(ValueError, match="hosts: slurm: this process cannot join the others"):
+  with pytest.raises(ValueError, match="cluster: slurm: this process cannot join the others"):
     initialize.join("slurm")
 
 

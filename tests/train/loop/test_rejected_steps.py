@@ -91,7 +91,7 @@ def test_stop(stream, tmp_path):
   with pytest.raises(TrainingDiverged, match="step 4: loss is nan"):
     train(config, tmp_path)
   # What the message advises.
-  config.guard.action, config.guard.spike, config.schedule.rate = "skip", 9.0, 1e-4
+  config.guard.action, config.guard.loss_spike_factor, config.schedule.learning_rate = "skip", 9.0, 1e-4
   with pytest.raises(ValueError, match=r"another config \(guard.action was 'stop', now 'skip'; .*--change"):
     train(config, tmp_path)
   assert train(config, tmp_path, change=True)["skipped"] == 1
@@ -103,7 +103,7 @@ def test_stop(stream, tmp_path):
 @pytest.mark.parametrize("parallel", ["pmap", "jit"])
 def test_skip(stream, tmp_path, parallel):
   """Nothing but the step's number moves; an interrupted run does the same."""
-  config = tiny_config(**TINY, guard__action="skip", parallel=parallel, checkpoint__keep=9)
+  config = tiny_config(**TINY, guard__action="skip", parallel=parallel, checkpoint__max_to_keep=9)
   spoil = label_out_of_range(3)
   stream(spoil)
   summary = train(config, tmp_path / "whole")
@@ -127,7 +127,7 @@ def test_skip(stream, tmp_path, parallel):
 
 def test_rollback(stream, tmp_path):
   """Batches 0 1 2 [3 is bad] with one step back are 0 1 4 5 6 7, bit for bit, interrupted or not."""
-  config = tiny_config(**TINY, guard__action="rollback", guard__back=1)
+  config = tiny_config(**TINY, guard__action="rollback", guard__rollback_steps=1)
   stream(order=[0, 1, 4, 5, 6, 7])
   expected = train(config, tmp_path / "expected")
   spoil = label_out_of_range(3)
@@ -148,7 +148,7 @@ def test_rollback(stream, tmp_path):
 
 def test_killed_between_the_record_and_the_deletion(stream, tmp_path, monkeypatch):
   """Checkpoints of steps that were taken back must not be restored."""
-  config = tiny_config(**TINY, guard__action="rollback", guard__back=2)
+  config = tiny_config(**TINY, guard__action="rollback", guard__rollback_steps=2)
   stream(label_out_of_range(3))
   with monkeypatch.context() as patch:
     patch.setattr(Rollbacks, "finish", killed_once(Rollbacks.finish))
@@ -170,13 +170,15 @@ def killed_once(finish):
 
 
 def test_two_rollbacks_and_the_limit(stream, tmp_path):
-  config = tiny_config(**TINY, guard__action="rollback", guard__back=1, guard__limit=2)
+  config = tiny_config(**TINY, guard__action="rollback", guard__rollback_steps=1, guard__max_rejected=2)
   stream(label_out_of_range(3, 4))
   summary = train(config, tmp_path / "two")
   stream(order=[0, 5, 6, 7, 8, 9])
   assert summary["params_sha256"] == train(config, tmp_path / "expected")["params_sha256"]
   stream(label_out_of_range(*range(3, 20)))
-  with pytest.raises(TrainingDiverged, match=r"step 2: loss is nan.* More than guard.limit=2 such steps"):
+  with pytest.raises(
+    TrainingDiverged, match=r"step 2: loss is nan.* More than guard.max_rejected=2 such steps"
+  ):
     train(config, tmp_path / "limit")
 
 
@@ -189,8 +191,11 @@ def test_spike(stream, tmp_path):
     return {**batch, "label": label}
 
   stream(spoil)
-  changes = {"loss__normalise": "image", "schedule__rate": 1e-6, "guard__window": 2}
-  for name, metric, limit in (("spike", "loss", 1.5), ("gradient_spike", "gradient_norm", 1.1)):
+  changes = {"loss__normalize": "image", "schedule__learning_rate": 1e-6, "guard__window": 2}
+  for name, metric, limit in (
+    ("loss_spike_factor", "loss", 1.5),
+    ("gradient_spike_factor", "gradient_norm", 1.1),
+  ):
     config = tiny_config(**TINY, **changes, **{f"guard__{name}": limit})
     says = rf"step 4: {metric} is [\d.]+, [12]\.\d+ times the median of the last 2; every layer is finite"
     with pytest.raises(TrainingDiverged, match=says):

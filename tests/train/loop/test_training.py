@@ -78,7 +78,7 @@ def test_a_state_of_other_dtypes_is_refused():
 
 
 def test_normalisations_differ_by_the_pixels_of_an_image():
-  config = tiny_config(batch=8)
+  config = tiny_config(batch_size=8)
   experiment = make_experiment(config)
   parallel = Pmap()
   labels = np.zeros((8, 32, 48), np.uint8)
@@ -92,7 +92,7 @@ def test_normalisations_differ_by_the_pixels_of_an_image():
     )
     losses.append(float(parallel.compile_step(step)(parallel.place_state(state), batch)[1]["loss"]))
   np.testing.assert_allclose(losses[1] / losses[0], 3 * 32 * 48 / 8, rtol=1e-5)
-  with pytest.raises(ValueError, match=r"loss.normalise: expected one of pixel, image, got 'sum'"):
+  with pytest.raises(ValueError, match=r"loss.normalize: expected one of pixel, image, got 'sum'"):
     make_step(None, None, None, None, parallel, normalise="sum", seed=0)
 
 
@@ -154,7 +154,7 @@ def test_workdir_of_another_config_is_refused(finished):
 
 
 def test_divergence_names_the_step_and_keeps_the_checkpoint(tmp_path):
-  config = tiny_config(steps=40, schedule__rate=1e12, schedule__warmup=0, checkpoint__every=1)
+  config = tiny_config(steps=40, schedule__learning_rate=1e12, schedule__warmup=0, checkpoint__every=1)
   for group in config.optimizer.groups.values():
     group.optimizer = "sgd"
   with pytest.raises(TrainingDiverged, match=r"step \d+: (loss|gradient_norm) is (nan|inf); first not"):

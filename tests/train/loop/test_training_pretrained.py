@@ -25,7 +25,7 @@ flat = flax.traverse_util.flatten_dict
 
 def after_two_steps(norm, parallel=None):
   """States at step 0 and 2 of vgg_mini, one example a device."""
-  config = tiny_config("runlocal", model__norm=norm, schedule__rate=0.1, schedule__warmup=0)
+  config = tiny_config("runlocal", model__norm=norm, schedule__learning_rate=0.1, schedule__warmup=0)
   config.optimizer.groups = parameter_groups(norm=norm)
   parallel, experiment = parallel or Pmap(), make_experiment(config)
   start, tx, schedule = initial_state(experiment, config)
@@ -33,7 +33,7 @@ def after_two_steps(norm, parallel=None):
   compiled, state = parallel.compile_step(step), parallel.place_state(jax.device_get(start))
   augment = augmentation(config.data, experiment.preprocess.mean_rgb)
   source = open_split(config, "train")
-  for batch in training_batches(source, augment, batch=config.batch, seed=0, start=0, stop=2):
+  for batch in training_batches(source, augment, batch=config.batch_size, seed=0, start=0, stop=2):
     state, _ = compiled(state, parallel.place_batch(batch))
   return jax.device_get(start), state
 

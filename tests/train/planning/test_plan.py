@@ -52,14 +52,14 @@ def test_bad_arguments(flags, message):
 @pytest.mark.parametrize(
   ("changes", "message"),
   [
-    ({"batch": 0}, "batch: expected at least 1, got 0"),
-    ({"batch": -8}, "batch: expected at least 1, got -8"),
-    ({"accumulate": 0}, "accumulate: expected at least 1, got 0"),
+    ({"batch_size": 0}, "batch_size: expected at least 1, got 0"),
+    ({"batch_size": -8}, "batch_size: expected at least 1, got -8"),
+    ({"grad_accum_steps": 0}, "grad_accum_steps: expected at least 1, got 0"),
     ({"model__norm": "local"}, 'a plan compiles the step as parallel="jit" spreads it, and only "pmap" can'),
     ({"model__norm": "group"}, "norm: expected one of sync, local, frozen, got 'group'"),
     ({"pool": "biggest"}, "pool: expected one of max, avg"),
     ({"dtype": "float99"}, "dtype: expected one of float32, bfloat16, got 'float99'"),
-    ({"loss__normalise": "batch"}, "loss.normalise: expected one of pixel, image"),
+    ({"loss__normalize": "batch"}, "loss.normalize: expected one of pixel, image"),
   ],
 )
 def test_a_config_is_refused_before_compiling(changes, message):
@@ -70,7 +70,7 @@ def test_a_config_is_refused_before_compiling(changes, message):
 @loads_a_config
 def test_the_command_line_checks_the_config():
   status, shown = run(
-    ["train.plan", CONFIG, "--topology", "v5e:2x4", "--config.batch=0", "--config.model.width=0.25"]
+    ["train.plan", CONFIG, "--topology", "v5e:2x4", "--config.batch_size=0", "--config.model.width=0.25"]
   )
   assert status == 1
   assert shown.startswith("error: batch: expected at least 1, got 0"), shown
@@ -123,7 +123,7 @@ def test_a_plan(tmp_path):
     CONFIG,
     "--config.model.width=0.25",
     "--config.data.crop=(32, 32)",
-    "--config.batch=12",
+    "--config.batch_size=12",
   ]
   flags += ["--topology", "v5e:2x4", "--no-search", f"--out={out}"]
   status, shown = run(flags)
@@ -137,7 +137,7 @@ def test_a_plan(tmp_path):
   assert program["libtpu"] == plan["libtpu"] == importlib.metadata.version("libtpu")
   assert program["machine"].keys() == {"device", "platform", "cores", "python", "jax"}
   config = resolve_pooling(load(f"{ROOT}/configs/quickstart.py"))
-  config.update_from_flattened_dict({"model.width": 0.25, "data.crop": (32, 32), "batch": 12})
+  config.update_from_flattened_dict({"model.width": 0.25, "data.crop": (32, 32), "batch_size": 12})
   here = measures(lowered_step(config, jax.devices(), 8).compile())
   assert plan["collectives"]["all-reduce"]["bytes"] == pytest.approx(
     here.collectives["all-reduce"].bytes, rel=0.02
@@ -150,11 +150,11 @@ def test_a_plan(tmp_path):
   plan_slice(again, config, "v5e:2x4", share_of(config, "v5e:2x4"))
   assert json.loads(out.read_text()) == kept, "the program is the same: nothing was compiled"
 
-  config.accumulate = 4
+  config.grad_accum_steps = 4
   assert [share_of(config, f"v5e:{shape}") for shape in ("2x4", "2x2")] == [4, 4]
-  config.batch = 64
+  config.batch_size = 64
   assert [share_of(config, f"v5e:{shape}") for shape in ("2x4", "2x2")] == [8, 16]
-  with pytest.raises(ValueError, match="expected a multiple of accumulate=4, got 6"):
+  with pytest.raises(ValueError, match="expected a multiple of grad_accum_steps=4, got 6"):
     plan_slice(again, config, "v5e:2x4", 6)
 
   status, shown = run([*flags, "--batch-per-chip=400000"])

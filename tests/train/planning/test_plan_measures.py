@@ -90,7 +90,7 @@ def test_a_loop_counts_each_turn():
 def test_accumulation_multiplies_the_work(step):
   """A loop's inside is counted once by the compiler: the parts together do what the whole does."""
   whole = measures(step[1])
-  config = tiny_config("pool=max", model__width=0.25, accumulate=2)
+  config = tiny_config("pool=max", model__width=0.25, grad_accum_steps=2)
   parts = measures(lowered_step(config, jax.devices(), 16).compile(), 2)
   assert parts.flops == pytest.approx(whole.flops, rel=0.05)
   assert parts.temporaries < 0.7 * whole.temporaries

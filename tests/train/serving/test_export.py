@@ -164,7 +164,7 @@ def test_views_and_probabilities_of_images_of_one_size(workdir, tmp_path):
   """As the config says: two scales, mirrored, in windows."""
   shutil.copytree(workdir, tmp_path / "run")
   config = json.loads((workdir / "config.json").read_text())
-  config["eval"].update(scales=[0.5, 1.0], flip=True, window=[24, 32], stride=[16, 16], buckets=32)
+  config["eval"].update(scales=[0.5, 1.0], flip=True, window=[24, 32], stride=[16, 16], pad_multiple=32)
   (tmp_path / "run/config.json").write_text(json.dumps(config))
   with pytest.raises(ValueError, match="need images of one size: --fixed HxW"):
     export(tmp_path / "run", tmp_path / "out")

@@ -91,7 +91,7 @@ def test_every_image_once_whatever_its_size():
 
 def test_evaluation_counts_every_pixel_once_on_eight_devices(runs):
   run = open_run(runs / "max")
-  run.config.batch = 2  # trained on other devices
+  run.config.batch_size = 2  # trained on other devices
   source = open_split(run.config, "val")
   confusion = evaluate(run.experiment, run.variables, source, run.config)
   valid = sum(int((source[i]["label"] != 255).sum()) for i in range(len(source)))

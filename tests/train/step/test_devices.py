@@ -15,7 +15,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 STEPS = 50
 # SGD, as Adam divides by the gradient's size and makes the rounding of one near zero a whole step.
 SGD = {f"optimizer.groups.{group}.optimizer": "sgd" for group in ("kernel", "head", "alpha", "rest")}
-SHARED = {"optimizer.clip_norm": 1.0, "schedule.rate": 0.005, "steps": STEPS, "checkpoint.every": 0, **SGD}
+SHARED = {
+  "optimizer.clip_norm": 1.0,
+  "schedule.learning_rate": 0.005,
+  "steps": STEPS,
+  "checkpoint.every": 0,
+  **SGD,
+}
 NETWORKS = {
   "vgg16": {"model.name": "vgg16", "model.width": 0.125},
   # With dropout and synchronised batch norm.
@@ -81,11 +87,11 @@ def test_two_processes_of_four_devices_equal_one(one, tmp_path):
 @pytest.mark.parametrize("parallel", [OneDevice, Pmap, Jit])
 def test_a_batch_in_parts(parallel):
   """Without batch norm the same to rounding; dropout is each example's own, in whichever part it is."""
-  changes = named({**NETWORKS["vgg16"], "model.head": "fc", "batch": 16, "steps": 10})
+  changes = named({**NETWORKS["vgg16"], "model.head": "fc", "batch_size": 16, "steps": 10})
   config = tiny_config("runlocal,pool=ppool", **changes)
   params, metrics = parameters_after(parallel(), config, 10)
   bound = 2 * furthest(params, parameters_after(parallel(), config, 10, perturbation=2e-7)[0])
-  found, others = parameters_after(parallel(), config, 10, accumulate=2)
+  found, others = parameters_after(parallel(), config, 10, grad_accum_steps=2)
   chex.assert_trees_all_equal_shapes_and_dtypes((found, others), (params, metrics))
   assert furthest(params, found) <= bound
   chex.assert_trees_all_close(others, metrics, rtol=1e-2, atol=1e-5)
@@ -93,15 +99,15 @@ def test_a_batch_in_parts(parallel):
 
 def test_batch_norm_in_parts_is_of_the_parts():
   """The running statistics of four equal parts move as in four steps."""
-  config = tiny_config(**named({"batch": 8, "schedule.rate": 0.0}))
-  whole, parts = (parameters_after(OneDevice(), config, 1, accumulate=n)[1]["loss"] for n in (1, 4))
+  config = tiny_config(**named({"batch_size": 8, "schedule.learning_rate": 0.0}))
+  whole, parts = (parameters_after(OneDevice(), config, 1, grad_accum_steps=n)[1]["loss"] for n in (1, 4))
   chex.assert_tree_all_finite((whole, parts))
   assert abs(whole - parts) > 1e-6
 
 
 def test_errors():
   n = jax.device_count()
-  with pytest.raises(ValueError, match=f"multiple of the {n} devices times accumulate=2, got {n}"):
+  with pytest.raises(ValueError, match=f"multiple of the {n} devices times grad_accum_steps=2, got {n}"):
     backend("pmap", n, 2)
-  with pytest.raises(ValueError, match="accumulate: expected at least 1, got 0"):
+  with pytest.raises(ValueError, match="grad_accum_steps: expected at least 1, got 0"):
     backend("pmap", n, 0)

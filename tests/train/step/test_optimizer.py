@@ -23,7 +23,7 @@ def schedule(**fields):
   """The schedule of configs.common with other fields; where poly ends is the config's `steps`."""
   config = base()
   config.steps = fields.pop("steps", 100)
-  config.schedule.update({"rate": 0.1, **fields})
+  config.schedule.update({"learning_rate": 0.1, **fields})
   return make_schedule(config.schedule, config.steps)
 
 

@@ -54,12 +54,12 @@ def test_nothing_moves_after_a_held_step(action):
 
 
 def test_spikes_against_the_median():
-  guard = Guard("skip", spike=2.0, window=3)
+  guard = Guard("skip", loss_spike_factor=2.0, window=3)
   assert after(guard, [9, 1, 1, 1, 2.1, 2, 1]) == [0, 0, 0, 0, 1, 0, 0]
   assert after(guard, [5, 1, 50]) == [0, 0, 0], "not before the window is full"
   assert after(guard, [1, 1, 1, 9, 9, 9, 9]) == [0, 0, 0, 1, 1, 1, 1], "what was held does not count"
   assert after(Guard("skip", window=1), [1, 1, 99]) == [0, 0, 0], "off by default"
-  norms = Guard("skip", gradient_spike=3.0, window=2)
+  norms = Guard("skip", gradient_spike_factor=3.0, window=2)
   assert after(norms, [1, 1, 1, 1], norms=[1, 2, 4, 5]) == [0, 0, 0, 0]
   assert after(norms, [1, 1, 1, 1], norms=[1, 2, 5, 5]) == [0, 0, 1, 1]
 
@@ -68,10 +68,14 @@ def test_spikes_against_the_median():
   ("field", "value", "message"),
   [
     ("action", "warn", "guard.action: expected one of stop, skip, rollback, got 'warn'"),
-    ("spike", 0.5, "guard.spike: expected 0 or more than 1 times the median, got 0.5"),
-    ("gradient_spike", -1.0, "guard.gradient_spike: expected 0 or more"),
+    (
+      "loss_spike_factor",
+      0.5,
+      "guard.loss_spike_factor: expected 0 or more than 1 times the median, got 0.5",
+    ),
+    ("gradient_spike_factor", -1.0, "guard.gradient_spike_factor: expected 0 or more"),
     ("window", 0, "guard.window: expected at least 1, got 0"),
-    ("back", -1, "guard.back: expected at least 0, got -1"),
+    ("rollback_steps", -1, "guard.rollback_steps: expected at least 0, got -1"),
   ],
 )
 def test_bad_settings(field, value, message):

@@ -27,7 +27,12 @@ def test_seeds_are_interleaved(tmp_path):
 def test_the_seed_and_the_overrides_reach_the_config(tmp_path):
   study = load_study(f"{study_file(tmp_path)}:rate=0.5")
   first, second = (study.config(variant, 7) for variant in study.variants)
-  assert (first.seed, second.seed, first.schedule.rate, second.schedule.rate) == (7, 7, 3e-3, 0.5)
+  assert (first.seed, second.seed, first.schedule.learning_rate, second.schedule.learning_rate) == (
+    7,
+    7,
+    3e-3,
+    0.5,
+  )
   assert second.alpha.name == "channel"
 
 
@@ -63,9 +68,9 @@ def test_table_1_compares_with_each_networks_own_pooling():
 
 def test_table_6_replaces_one_stage_at_a_time():
   study = load_study(f"{ROOT}/configs/studies/table6.py")
-  stages = [study.config(variant, 0).stages for variant in study.variants]
+  stages = [study.config(variant, 0).pool_stages for variant in study.variants]
   assert stages == [(), ("pool1",), ("pool2",), ("pool3",), ("pool4",), ("pool5",), ()]
-  assert all(study.config(variant, 0).rest == "published" for variant in study.variants[1:-1])
+  assert all(study.config(variant, 0).pool_rest == "published" for variant in study.variants[1:-1])
 
 
 def refused(capsys, *words):
@@ -123,7 +128,10 @@ def test_a_result_of_another_config_is_refused(tmp_path, capsys):
   (out / "study.json").write_text('{"study": "tiny"}')
   run_study(str(good), out, mode="list")
   text = refused(capsys, f"--study={good}:rate=1.0", f"--workdir={out}")
-  assert "'ppool', seed 0: the run in this folder is of another config (schedule.rate was 0.003, now" in text
+  assert (
+    "'ppool', seed 0: the run in this folder is of another config (schedule.learning_rate was 0.003, now"
+    in text
+  )
   assert read_results(out) == [result]
 
 
@@ -175,7 +183,7 @@ def test_merging_a_result_of_another_config_takes_over_nothing(tmp_path, capsys)
   study, other = load_study(str(good)), load_study(f"{good}:rate=0.5")
   write_results_file("tiny", [result(study, "max"), result(other)], tmp_path / "other.json")
   words = (f"--study={good}", f"--workdir={out}", "--merge", str(tmp_path / "other.json"))
-  assert "another config (schedule.rate was 0.5, now 0.003)" in refused(capsys, *words)
+  assert "another config (schedule.learning_rate was 0.5, now 0.003)" in refused(capsys, *words)
   assert read_results(out) == []
   write_results_file("tiny", [result(study)._replace(variant="../../evil")], tmp_path / "other.json")
   assert "unknown variant '../../evil'" in refused(capsys, *words)

@@ -38,7 +38,7 @@ def voc_run(tmp_path_factory):
   source = write_voc(root / "VOC2012", {"train": [1, 2, 3, 4], "val": [5], "test": [7, 8, 9]})
   save(source / "JPEGImages" / "8.jpg", pixels(8, (20, 30)))
   prepare("voc", str(root), str(root / "data"), partial=True)
-  train(config_of("voc", root / "data", steps=1, batch=8, checkpoint__every=1), root / "run")
+  train(config_of("voc", root / "data", steps=1, batch_size=8, checkpoint__every=1), root / "run")
   return root / "run"
 
 
