@@ -16,11 +16,10 @@ from train.comparison import figure4, figure5
 from train.comparison.examples import Example, MostGaining, Named, find, write_examples, write_panels
 from train.comparison.gains import gains, mean_gain, write_gains
 from train.comparison.pair import Pair, open_pair
-from train.evaluation.best_worst import image_score
-from train.evaluation.evaluate import about_run, evaluation_stem
-from train.evaluation.evaluator import Scores
-from train.evaluation.predictor import Predictor, joint_predictions
-from train.evaluation.result_files import write_files
+from train.evaluation.best_worst import image_miou
+from train.evaluation.evaluator import SegmentationEvaluator
+from train.evaluation.predictor import Predictor, predict_dataset_jointly
+from train.evaluation.result_files import result_stem, run_metadata, write_results
 from train.utils.errors import report_errors
 from train.visualization.colorize import write_figure
 
@@ -103,40 +102,40 @@ def compare(
 
 def _stored(workdir: pathlib.Path, run, split: str) -> np.ndarray | None:
   """The confusion matrix of an evaluation of this step in this way, int64 `[K, K]`, if there is one."""
-  path = evaluation_stem(workdir, split, run.step).with_suffix(".json")
+  path = result_stem(workdir, split, run.step).with_suffix(".json")
   if not path.is_file():
     return None
   try:
     stored = json.loads(path.read_text())
   except ValueError as error:
     raise ValueError(f"{path}: not an evaluation ({error}); delete it") from error
-  wanted = json.loads(json.dumps(about_run(run, split)))
+  wanted = json.loads(json.dumps(run_metadata(run, split)))
   if any(stored.get(key) != value for key, value in wanted.items()):
     return None
   return np.array(stored["confusion"], np.int64)
 
 
-def _predict(pair: Pair, source, shown) -> list[Scores]:
+def _predict(pair: Pair, source, shown) -> list[SegmentationEvaluator]:
   """Predicts, counts and shows the examples of `source` to `shown`."""
-  scores = [Scores(pair.table) for _ in pair.runs]
+  evaluators = [SegmentationEvaluator(pair.table) for _ in pair.runs]
   config = pair.runs[0].config
   networks = [(Predictor(run.experiment, config), run.variables) for run in pair.runs]
-  for example, found in joint_predictions(networks, source, config):
+  for example, found in predict_dataset_jointly(networks, source, config):
     label = example["label"]
-    counts = [image_score(score.add(label, labels)) for score, labels in zip(scores, found, strict=True)]
+    counts = [image_miou(e.update(label, labels)) for e, labels in zip(evaluators, found, strict=True)]
     shown.add(Example(str(example["id"]), example["image"], label, tuple(found), tuple(counts)))
-  return scores
+  return evaluators
 
 
 def _evaluate(pair: Pair, shown) -> list[np.ndarray]:
   """The confusion matrices of the whole split, kept in the workdirs that have none."""
-  scores = _predict(pair, pair.source, shown)
-  for workdir, run, score in zip(pair.workdirs, pair.runs, scores, strict=True):
-    stem = evaluation_stem(workdir, pair.split, run.step)
-    results = {**about_run(run, pair.split), **score.results()}
+  evaluators = _predict(pair, pair.source, shown)
+  for workdir, run, evaluator in zip(pair.workdirs, pair.runs, evaluators, strict=True):
+    stem = result_stem(workdir, pair.split, run.step)
+    results = {**run_metadata(run, pair.split), **evaluator.compute()}
     if not stem.with_suffix(".json").exists():
-      write_files(results, score.confusion, pair.table, stem)
-  return [score.confusion for score in scores]
+      write_results(results, evaluator.confusion, pair.table, stem)
+  return [evaluator.confusion for evaluator in evaluators]
 
 
 def _clear(out: pathlib.Path) -> None:

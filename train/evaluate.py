@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from train.evaluation.evaluate import evaluate_files, evaluate_workdir
+from train.evaluation.entry_points import evaluate_label_maps, evaluate_workdir
 from train.evaluation.options import parse
 from train.utils.errors import report_errors
 
@@ -21,7 +21,7 @@ def main() -> None:
     if "workdir" in arguments:
       evaluate_workdir(**arguments)
     else:
-      evaluate_files(**arguments)
+      evaluate_label_maps(**arguments)
 
 
 if __name__ == "__main__":

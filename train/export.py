@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import export as jax_export
 
-from train.evaluation.tta import classifier, probabilities, view_of
+from train.evaluation.tta import apply_tta, make_classify_fn, make_predict_fn
 from train.experiment.run import Run, open_run
 from train.serving.artifact import agreement, describe, write
 from train.utils.errors import report_errors
@@ -132,8 +132,8 @@ def lower(
 
 def _function(run: Run, output: str):
   if output == "classes":
-    return classifier(run.experiment, run.config)
-  return view_of(probabilities(run.experiment), run.config, run.experiment.preprocess.mean_rgb)
+    return make_classify_fn(run.experiment, run.config)
+  return apply_tta(make_predict_fn(run.experiment), run.config, run.experiment.preprocess.mean_rgb)
 
 
 def _agreed(agreement: dict | None) -> str:

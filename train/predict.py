@@ -18,7 +18,7 @@ from train.analysis.picture import AlphaPictures
 from train.analysis.units import check_pooling
 from train.data.preparation.image_files import read_image
 from train.data.server_formats import FORMATS
-from train.evaluation.evaluate import make_predict
+from train.evaluation.predictor import Predictor
 from train.experiment.experiment import Experiment
 from train.submission.images import photographs
 from train.submission.write import submit
@@ -88,7 +88,7 @@ def predict(workdir, images: str, out, step: int | None, alpha: bool, channels: 
       f"--images {images}: two files are called {twice}; their results would overwrite each other"
     )
   run = open_run(workdir, step)
-  label = make_predict(run.experiment, run.config)
+  label = Predictor(run.experiment, run.config)
   pictures = AlphaPictures(run.experiment, run.variables, run.config.seed) if alpha else None
   out = pathlib.Path(out)
   out.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 
 from train.comparison.titles import workdir_names
-from train.evaluation.evaluate import make_predict
+from train.evaluation.predictor import Predictor
 from train.experiment.experiment import open_split
 from train.loop.metric_writer import read_metrics
 from train.step.saturation import saturated_units
@@ -131,7 +131,7 @@ def _predictions(runs: dict, count: int) -> np.ndarray:
   first = next(iter(runs.values()))
   source = open_split(first.config, first.config.data.eval_split)
   classes = first.experiment.table
-  predict = {name: make_predict(run.experiment, run.config) for name, run in runs.items()}
+  predict = {name: Predictor(run.experiment, run.config) for name, run in runs.items()}
   rows = []
   for index in np.linspace(0, len(source) - 1, min(count, len(source))).round().astype(int):
     example = source[int(index)]

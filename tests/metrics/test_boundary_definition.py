@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers.evaluation import RAW, examples
 from train.data.classes import IGNORE
-from train.evaluation.evaluator import Scores
+from train.evaluation.evaluator import SegmentationEvaluator
 
 SIZES = {(6, 8): 1, (8, 15): 2, (20, 21): 3}  # diagonals of 10, 17 and 29 pixels, a tenth of each
 CLASSES = 4
@@ -59,10 +59,10 @@ def test_a_set_pixel_by_pixel(seed):
     noise = np.random.default_rng(10 * seed + i)
     strange = noise.choice([0, 1, 2, 7, IGNORE], label.shape)
     pairs.append((label, np.where(noise.random(label.shape) < 0.9, np.roll(label, 1, 0), strange)))
-  scores = Scores(RAW, 0.1, (1, 2, 5), lenient=True)
+  evaluator = SegmentationEvaluator(RAW, 0.1, (1, 2, 5), lenient=True)
   for label, found in pairs:
-    scores.add(label, found)
-  results = scores.results()
+    evaluator.update(label, found)
+  results = evaluator.compute()
 
   expected = []
   for c in range(CLASSES):

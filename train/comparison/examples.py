@@ -38,7 +38,7 @@ class Example(NamedTuple):
   Attributes:
     image: RGB uint8 `[H, W, 3]`.
     label, predictions: train ids uint8 `[H, W]`; of the baseline and of the other.
-    scores: `train.evaluation.best_worst.image_score` of both.
+    scores: `train.evaluation.best_worst.image_miou` of both.
   """
 
   id: str

@@ -13,8 +13,8 @@ from matplotlib.patches import Patch, Rectangle
 
 from train.comparison.examples import Box, Example
 from train.data.classes import IGNORE, ClassTable
-from train.evaluation.result_files import short_name
 from train.visualization.colorize import coloured
+from train.visualization.text import short_class_name
 
 # Inches.
 _WIDTH = 6.9  # of a page's text in two columns
@@ -85,7 +85,7 @@ def _legend(examples: Sequence[Example], table: ClassTable) -> list[Patch]:
   """A patch for each class in the truths and predictions, in the table's order, and for ignored pixels."""
   maps = [labels for example in examples for labels in (example.label, *example.predictions)]
   shown = sorted(set().union(*(np.unique(labels).tolist() for labels in maps)))
-  names = ["ignored" if train_id == IGNORE else short_name(table.names[train_id]) for train_id in shown]
+  names = ["ignored" if train_id == IGNORE else short_class_name(table.names[train_id]) for train_id in shown]
   colours = table.palette()[shown] / 255
   edge = {"edgecolor": "0.4", "linewidth": 0.4}
   return [Patch(facecolor=rgb, label=name, **edge) for rgb, name in zip(colours, names, strict=True)]

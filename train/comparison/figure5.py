@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from train.comparison.gains import Gain, mean_gain
-from train.evaluation.result_files import short_name
+from train.visualization.text import short_class_name
 
 _WIDTH = 3.4  # inches: a column's
 _BAR = 0.155
@@ -54,7 +54,9 @@ def draw(
   )
   white = [patheffects.withStroke(linewidth=2, foreground="white")]  # where the mean's line crosses
   axes.bar_label(drawn, fmt=_signed, fontsize=_SMALL, padding=2, path_effects=white, zorder=3)
-  axes.set_yticks(range(len(bars)), [short_name(row.name) if row else f"({left_out} more)" for row in bars])
+  axes.set_yticks(
+    range(len(bars)), [short_class_name(row.name) if row else f"({left_out} more)" for row in bars]
+  )
   axes.set_ylim(len(bars) - 0.4, -0.6)
   axes.margins(x=0.14)
   axes.tick_params(axis="y", length=0, labelsize=_TEXT)
@@ -95,7 +97,7 @@ def _signed(points: float) -> str:
 def _note(absent: Sequence[str], titles: Sequence[str], split: str, remark: str) -> str:
   lines = ["gain in IoU, points", f"{titles[1]} against {titles[0]}", *([remark] if remark else [])]
   if absent:
-    names = ", ".join(short_name(name) for name in absent[:_NAMED])
+    names = ", ".join(short_class_name(name) for name in absent[:_NAMED])
     more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
     lines.append(f"not in {split}: {names}{more}")
   return "\n".join(part for line in lines for part in textwrap.wrap(line, _LETTERS))

@@ -10,7 +10,7 @@ import numpy as np
 
 from train.comparison.titles import distinct_titles
 from train.data.classes import ClassTable
-from train.evaluation.options import VIEWS
+from train.evaluation.predictor import INFERENCE_FIELDS
 from train.experiment.experiment import open_split
 from train.experiment.run import Run, open_run
 
@@ -89,7 +89,7 @@ def _equal(first: dict, second: dict) -> bool:
 
 def _evaluate_alike(runs: tuple[Run, Run], first: pathlib.Path) -> None:
   wanted, other = (run.config.eval for run in runs)
-  changed = [name for name in VIEWS if wanted[name] != other[name]]
+  changed = [name for name in INFERENCE_FIELDS if wanted[name] != other[name]]
   if changed:
     fields = ", ".join(f"eval.{name}" for name in changed)
     print(f"both runs are evaluated as {first} says; the other's config has another {fields}")

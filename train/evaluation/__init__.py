@@ -1,1 +1,1 @@
-"""From a network to its scores on a data set: prediction, metrics, result files; below the loop."""
+"""Evaluation: prediction with test-time augmentation, metrics of a data set, and result files."""

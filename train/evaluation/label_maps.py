@@ -1,4 +1,4 @@
-"""Predictions made elsewhere: label maps, one PNG an image, in a folder or an archive."""
+"""Reads label maps that other programs predicted: one PNG per image, in a folder or an archive."""
 
 from __future__ import annotations
 
@@ -14,104 +14,104 @@ from train.data.preparation.image_files import File, read_label
 from train.utils.problems import Report
 from train.utils.progress import track
 
-IDS = ("train", "raw")
+LABEL_IDS = ("train", "raw")
+"""What the pixels of a label map may hold: train ids 0..K-1, or the ids of the data set's own label files."""
 
 
-class Predictions:
-  """The PNGs of a folder, at any depth, or of a zip or tar, by the image that they are of.
+class LabelMapFiles:
+  """The PNGs of a folder (at any depth), zip or tar, by the id of their image.
 
   Args:
-    place: the folder or archive.
-    identify: the image's id from a PNG's name without .png; None of what is no prediction. See
+    path: the folder or archive.
+    identify: the image's id from a PNG's name without .png; None for a file that is no prediction. See
       `train.data.server_formats.Format.identify`.
 
   Raises:
-    FileNotFoundError: there is nothing, or there are no PNGs in it.
-    ValueError: a file that is no archive, or a damaged one.
+    FileNotFoundError: `path` does not exist or has no PNGs in it.
+    ValueError: `path` is a file but no archive, or a damaged one.
   """
 
-  def __init__(self, place: pathlib.Path, identify: Callable[[str], str | None] = str):
-    files = {path: file for path, file in _files(place).items() if _is_png(path)}
+  def __init__(self, path: pathlib.Path, identify: Callable[[str], str | None] = str):
+    files = {name: file for name, file in _list_files(path).items() if _is_png(name)}
     if not files:
-      raise FileNotFoundError(f"--predictions {place}: there are no PNGs in it")
-    self._place, self._files = place, files
-    self._of_image: dict[str | None, list[str]] = {}
-    for path in sorted(files):
-      self._of_image.setdefault(identify(pathlib.PurePosixPath(path).stem), []).append(path)
+      raise FileNotFoundError(f"--predictions {path}: there are no PNGs in it")
+    self._path, self._files = path, files
+    self._names_by_id: dict[str | None, list[str]] = {}
+    for name in sorted(files):
+      self._names_by_id.setdefault(identify(pathlib.PurePosixPath(name).stem), []).append(name)
 
   def __getitem__(self, image: str) -> File:
-    """ID.png, or the one PNG, whatever folder it is in, that is of this image.
+    """Returns ID.png, or else the only PNG of this image in any folder.
 
     Raises:
       FileNotFoundError: there is none.
       ValueError: there are several.
     """
-    exact, name = f"{image}.png", pathlib.PurePosixPath(image).name
+    exact, id_name = f"{image}.png", pathlib.PurePosixPath(image).name
     if exact in self._files:
       return self._files[exact]
-    # Of an id with folders, street/b, the path has to end with these.
-    paths = self._of_image.get(name, [])
-    found = [path for path in paths if name == image or f"/{path}".endswith(f"/{exact}")]
-    if not found:
-      raise FileNotFoundError(f"{self._place / exact}: no such file")
-    if len(found) > 1:
-      raise ValueError(f"{self._place}: expected one prediction of {image}, got {', '.join(found)}")
-    return self._files[found[0]]
+    # An id with folders, such as street/b, must match the end of the path.
+    names = self._names_by_id.get(id_name, [])
+    matches = [name for name in names if id_name == image or f"/{name}".endswith(f"/{exact}")]
+    if not matches:
+      raise FileNotFoundError(f"{self._path / exact}: no such file")
+    if len(matches) > 1:
+      raise ValueError(f"{self._path}: expected one prediction of {image}, got {', '.join(matches)}")
+    return self._files[matches[0]]
 
 
-def prediction_files(
-  source, table: ClassTable, files: Predictions, ids: str
+def read_predictions(
+  source, table: ClassTable, files: LabelMapFiles, ids: str
 ) -> Iterator[tuple[dict, np.ndarray]]:
-  """Every example of `source` with the classes, uint8 `[H, W]`, of its file.
+  """Yields every example of `source` with the predicted classes, uint8 `[H, W]`, from its file.
 
-  Every file is looked at before an error is raised.
+  All files are read before an error is raised.
 
   Args:
     files: by the example's id.
-    ids: what the files hold, "train" ids 0..K-1, or the "raw" ones of the data set's own label files;
-      what is no class in them becomes a value that is none here.
+    ids: of `LABEL_IDS`. Raw ids that are no class become a value that is no train id.
 
   Raises:
-    ValueError: files that are missing; those that are unreadable, of several channels, or of another
-      size: of either the first 20, and their number.
+    ValueError: files are missing, unreadable, of several channels or of the wrong size; the message
+      names the first 20 of each kind, and their number.
   """
-  values = train_ids(table) if ids == "raw" else np.arange(256, dtype=np.uint8)
+  train_ids = raw_to_train_ids(table) if ids == "raw" else np.arange(256, dtype=np.uint8)
   report = Report()
   for index in track(range(len(source)), "scoring", "images"):
     example = source[index]
     try:
-      prediction = _read(files[example["id"]], example["label"].shape)
+      prediction = _read_prediction(files[example["id"]], example["label"].shape)
     except FileNotFoundError as error:
       report.add("missing", str(error))
     except (ValueError, OSError) as error:
       report.add("wrong", str(error))
     else:
-      yield example, values[prediction]
+      yield example, train_ids[prediction]
   report.refuse(f"predictions of {len(source)} images cannot be scored")
 
 
-def train_ids(table: ClassTable) -> np.ndarray:
-  """The train id of each of the 256 raw ids, uint8 `[256]`; `IGNORE` for those that are no class."""
-  values = np.full(256, IGNORE, np.uint8)
+def raw_to_train_ids(table: ClassTable) -> np.ndarray:
+  """The train id of each of the 256 raw ids, uint8 `[256]`; `IGNORE` for raw ids that are no class."""
+  train_ids = np.full(256, IGNORE, np.uint8)
   for row in table.rows:
-    values[row.raw_id] = row.train_id
-  return values
+    train_ids[row.raw_id] = row.train_id
+  return train_ids
 
 
-def _files(place: pathlib.Path) -> Mapping[str, File]:
-  if place.is_dir():
-    return folder_files(place)
-  if not place.is_file():
-    raise FileNotFoundError(f"--predictions {place}: no such folder or archive")
-  return zip_files(place) if zipfile.is_zipfile(place) else tar_files(place, _is_png)
+def _list_files(path: pathlib.Path) -> Mapping[str, File]:
+  if path.is_dir():
+    return folder_files(path)
+  if not path.is_file():
+    raise FileNotFoundError(f"--predictions {path}: no such folder or archive")
+  return zip_files(path) if zipfile.is_zipfile(path) else tar_files(path, _is_png)
 
 
-def _is_png(path: str) -> bool:
-  """Whether it is one, and none of the hidden ones that macOS puts into archives."""
-  return path.endswith(".png") and "/." not in f"/{path}"
+def _is_png(name: str) -> bool:
+  """Whether `name` is a PNG and not hidden; macOS adds hidden ones to archives."""
+  return name.endswith(".png") and "/." not in f"/{name}"
 
 
-def _read(file: File, shape: tuple[int, int]) -> np.ndarray:
+def _read_prediction(file: File, shape: tuple[int, int]) -> np.ndarray:
   prediction = read_label(file)
   if prediction.shape != shape:
     (height, width), (h, w) = shape, prediction.shape

@@ -1,4 +1,4 @@
-"""Sliding windows over images that are larger than what the network was trained on."""
+"""Sliding-window inference on images that are larger than the training crops."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-View = Callable[[Any, jax.Array], jax.Array]
+PredictFn = Callable[[Any, jax.Array], jax.Array]
 """`(variables, images [N, H, W, 3] of 0..255) -> probabilities float32 [N, H, W, K]`."""
 
 
-def check_windows(window: tuple[int, ...], stride: tuple[int, ...]) -> None:
-  """Refuses what leaves gaps.
+def check_window(window: tuple[int, ...], stride: tuple[int, ...]) -> None:
+  """Refuses windows that do not cover every pixel.
 
   Raises:
     ValueError: not two positive numbers each, or a stride longer than the window.
@@ -25,49 +25,49 @@ def check_windows(window: tuple[int, ...], stride: tuple[int, ...]) -> None:
     )
 
 
-def sliding(view: View, window: tuple[int, int], stride: tuple[int, int], colour) -> View:
-  """Windows of (height, width) every `stride`, the last ones moved inside; the mean where they overlap.
+def sliding_window(predict: PredictFn, window: tuple[int, int], stride: tuple[int, int], color) -> PredictFn:
+  """Applies `predict` to windows of (height, width) every `stride`, and averages where they overlap.
 
-  Images smaller than the window are padded below and on the right with the RGB `colour`, and what is
-  seen there is dropped.
+  The last window of each axis is moved inside the image. An image smaller than the window is padded below
+  and on the right with the RGB `color`, and the result is cropped to the image.
   """
 
-  def mean(variables, images):
+  def predict_windows(variables, images):
     count, height, width = images.shape[:3]
-    images = _padded(images, tuple(map(max, (height, width), window)), colour)
-    corners, windows = places(images.shape[1:3], window, stride)
+    images = _pad(images, tuple(map(max, (height, width), window)), color)
+    origins, coverage = window_origins(images.shape[1:3], window, stride)
     crop = jax.ShapeDtypeStruct((count, *window, 3), images.dtype)
-    classes = jax.eval_shape(view, variables, crop).shape[-1]
+    classes = jax.eval_shape(predict, variables, crop).shape[-1]
 
     # A scan compiles the network once, however many windows there are.
-    def add(total, corner):
-      start = (0, corner[0], corner[1], 0)
-      seen = view(variables, jax.lax.dynamic_slice(images, start, crop.shape))
-      before = jax.lax.dynamic_slice(total, start, seen.shape)
-      return jax.lax.dynamic_update_slice(total, before + seen, start), None
+    def add_window(total, origin):
+      start = (0, origin[0], origin[1], 0)
+      probabilities = predict(variables, jax.lax.dynamic_slice(images, start, crop.shape))
+      previous = jax.lax.dynamic_slice(total, start, probabilities.shape)
+      return jax.lax.dynamic_update_slice(total, previous + probabilities, start), None
 
     total = jnp.zeros((*images.shape[:3], classes), jnp.float32)
-    total, _ = jax.lax.scan(add, total, jnp.asarray(corners))
-    return (total / windows[..., None])[:, :height, :width]
+    total, _ = jax.lax.scan(add_window, total, jnp.asarray(origins))
+    return (total / coverage[..., None])[:, :height, :width]
 
-  return mean
+  return predict_windows
 
 
-def places(size, window, stride) -> tuple[np.ndarray, np.ndarray]:
+def window_origins(size, window, stride) -> tuple[np.ndarray, np.ndarray]:
   """Upper left corners of the windows, int32 `[n, 2]`, and how many cover each pixel, float32 `[H, W]`."""
   axes = [
     [*range(0, side - length, step), side - length]
     for side, length, step in zip(size, window, stride, strict=True)
   ]
-  corners = np.array([(y, x) for y in axes[0] for x in axes[1]], np.int32)
-  windows = np.zeros(size, np.float32)
-  for y, x in corners:
-    windows[y : y + window[0], x : x + window[1]] += 1
-  return corners, windows
+  origins = np.array([(y, x) for y in axes[0] for x in axes[1]], np.int32)
+  coverage = np.zeros(size, np.float32)
+  for y, x in origins:
+    coverage[y : y + window[0], x : x + window[1]] += 1
+  return origins, coverage
 
 
-def _padded(images, size: tuple[int, int], colour):
+def _pad(images, size: tuple[int, int], color):
   if images.shape[1:3] == size:
     return images
-  canvas = jnp.broadcast_to(jnp.asarray(colour, images.dtype), (images.shape[0], *size, 3))
+  canvas = jnp.broadcast_to(jnp.asarray(color, images.dtype), (images.shape[0], *size, 3))
   return canvas.at[:, : images.shape[1], : images.shape[2]].set(images)

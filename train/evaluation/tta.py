@@ -1,101 +1,101 @@
-"""From images to classes: whole images, at several scales, mirrored, in sliding windows.
+"""Test-time augmentation: averages predictions over scales, mirror images and sliding windows.
 
-Most functions here make a `View` of a view, so that they combine: every scale is seen mirrored too, and
-each of those in windows, as the published multi-scale numbers are made.
+Each function here takes a `PredictFn` and returns one, so they compose: every scale is also mirrored, and
+each mirror image is predicted in windows, as published multi-scale results are computed.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from train.evaluation.sliding_window import View, check_windows, sliding
+from train.evaluation.sliding_window import PredictFn, check_window, sliding_window
 from train.experiment.experiment import Experiment
 
 
-def classifier(experiment: Experiment, config) -> Callable:
-  """A function `(variables, uint8 images [N, H, W, 3]) -> classes uint8 [N, H, W]`, to be compiled.
+def make_classify_fn(experiment: Experiment, config) -> Callable:
+  """Builds the function `(variables, uint8 images [N, H, W, 3]) -> classes uint8 [N, H, W]`, to be compiled.
 
-  Without further views it is the argmax of the logits, which costs no softmax.
+  Without test-time augmentation it is the argmax of the logits, which needs no softmax.
 
   Args:
     config: with eval.scales, flip, window and stride.
 
   Raises:
-    ValueError: scales that are not positive; a window or a stride that leaves gaps.
+    ValueError: scales that are not positive; a window or a stride that does not cover every pixel.
   """
-
-  once = probabilities(experiment)
-  view = view_of(once, config, experiment.preprocess.mean_rgb)
-  scores = functools.partial(_logits, experiment) if view is once else view
+  predict = make_predict_fn(experiment)
+  augmented = apply_tta(predict, config, experiment.preprocess.mean_rgb)
 
   def classify(variables, images):
-    return scores(variables, images).argmax(-1).astype(jnp.uint8)
+    if augmented is predict:
+      scores = _apply_model(experiment, variables, images)
+    else:
+      scores = augmented(variables, images)
+    return scores.argmax(-1).astype(jnp.uint8)
 
   return classify
 
 
-def probabilities(experiment: Experiment) -> View:
-  """What the network sees in whole images, once."""
-  return lambda variables, images: jax.nn.softmax(_logits(experiment, variables, images))
+def make_predict_fn(experiment: Experiment) -> PredictFn:
+  """Builds the function that applies the network once to whole images."""
+  return lambda variables, images: jax.nn.softmax(_apply_model(experiment, variables, images))
 
 
-def _logits(experiment: Experiment, variables, images):
+def _apply_model(experiment: Experiment, variables, images):
   return experiment.model.apply(variables, experiment.preprocess(images))
 
 
-def view_of(probabilities: View, config, colour: tuple[int, int, int]) -> View:
-  """`probabilities` seen as the config says: itself where that is once, as it is.
+def apply_tta(predict: PredictFn, config, color: tuple[int, int, int]) -> PredictFn:
+  """Adds the test-time augmentation of `config.eval`; returns `predict` itself if there is none.
 
   Args:
-    colour: RGB, what images smaller than the window are padded with.
+    color: RGB, pads images smaller than the window.
 
   Raises:
-    ValueError: as `classifier`.
+    ValueError: as `make_classify_fn`.
   """
   scales, window, stride = (
     tuple(value) for value in (config.eval.scales, config.eval.window, config.eval.stride)
   )
   if not scales or min(scales) <= 0:
     raise ValueError(f"eval.scales: expected positive numbers, got {scales}")
-  view = probabilities
   if any((*window, *stride)):
-    check_windows(window, stride)
-    view = sliding(view, window, stride, colour)
+    check_window(window, stride)
+    predict = sliding_window(predict, window, stride, color)
   if config.eval.flip:
-    view = mirrored(view)
-  return view if scales == (1.0,) else scaled(view, scales)
+    predict = flip_average(predict)
+  return predict if scales == (1.0,) else multiscale_average(predict, scales)
 
 
-def mirrored(view: View) -> View:
-  """The mean of what `view` sees in the images and in their mirror images."""
+def flip_average(predict: PredictFn) -> PredictFn:
+  """Averages the predictions for the images and for their mirror images."""
   return lambda variables, images: (
-    (view(variables, images) + view(variables, images[:, :, ::-1])[:, :, ::-1]) / 2
+    (predict(variables, images) + predict(variables, images[:, :, ::-1])[:, :, ::-1]) / 2
   )
 
 
-def scaled(view: View, scales: tuple[float, ...]) -> View:
-  """The mean of what `view` sees at several scales, each brought back to the images' size.
+def multiscale_average(predict: PredictFn, scales: tuple[float, ...]) -> PredictFn:
+  """Averages the predictions for the images at several scales, each resized back to the images' size.
 
-  Images and probabilities are resized bilinearly, half-pixel centres, smoothed where they shrink: as
-  the augmentation of training resizes.
+  Images and probabilities are resized bilinearly with half-pixel centers and antialiasing, as the training
+  augmentation resizes.
   """
 
-  def mean(variables, images):
+  def predict_scales(variables, images):
     native = images.shape[1:3]
     total = 0.0
     for scale in scales:
       size = tuple(max(1, round(scale * side)) for side in native)
-      total += _resized(view(variables, _resized(images, size)), native)
+      total += _resize(predict(variables, _resize(images, size)), native)
     return total / len(scales)
 
-  return mean
+  return predict_scales
 
 
-def _resized(images, size: tuple[int, int]):
+def _resize(images, size: tuple[int, int]):
   if images.shape[1:3] == size:
     return images
   return jax.image.resize(images.astype(jnp.float32), (images.shape[0], *size, images.shape[3]), "linear")

@@ -16,8 +16,10 @@ from train.checkpointing.checkpoint import params_sha256
 from train.data.loader import training_batches
 from train.data.transforms.geometric import augmentation
 from train.distributed import multihost
-from train.evaluation.evaluate import evaluate, print_table, summarise
+from train.evaluation.evaluate import evaluate
+from train.evaluation.evaluator import summarize_confusion
 from train.evaluation.predictor import Predictor
+from train.evaluation.result_table import print_results
 from train.experiment.pooling_config import resolve_pooling
 from train.experiment.run import folders_of, initial_state, step_of, variables_of
 from train.loop.control import Wishes
@@ -119,7 +121,7 @@ def _train(
       if step == config.steps or (due and "stop" not in recorder.granted):
         variables = parallel.local(variables_of(state))
         confusion = evaluate(experiment, variables, validation, config, predictor)
-        results = summarise(confusion, experiment.table)
+        results = summarize_confusion(confusion, experiment.table)
         recorder.evaluation(step, results)
         if results["miou"] >= recorder.miou(kept):
           multihost.on_first(best_saver.save, step, state, earlier + time.monotonic() - started)
@@ -162,7 +164,7 @@ def _train(
   }
   multihost.on_first(write_json, workdir / "summary.json", summary)
   if multihost.first():
-    print_table({"split": config.data.eval_split, **summary})
+    print_results({"split": config.data.eval_split, **summary})
     for sentence in saturated_units(read_metrics(workdir), state.params, config.alpha.get("name", "")):
       _LOG.warning("%s", sentence)
   return summary

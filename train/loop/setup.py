@@ -12,7 +12,7 @@ import jax
 from train.checkpointing import workdir as workdirs
 from train.checkpointing.checkpoint import Checkpoints, params_sha256, restore_first
 from train.distributed import multihost
-from train.evaluation.predictor import keep_compiled
+from train.evaluation.predictor import enable_compilation_cache
 from train.experiment.experiment import Experiment, make_experiment, open_split
 from train.loop.metric_writer import keep_log
 from train.loop.rollback import Rollbacks
@@ -43,7 +43,7 @@ def describe(config) -> Described:
   Raises:
     ValueError, OSError: bad config, data or weights; what is wrong is named.
   """
-  keep_compiled(config.compilation_cache)
+  enable_compilation_cache(config.compilation_cache)
 
   def build() -> Described:
     parallel = backend(config.parallel, config.batch_size, config.grad_accum_steps)

@@ -17,7 +17,7 @@ class Result(NamedTuple):
     variant: its name in the study.
     status: "finished" or "diverged".
     step: steps done; of a diverged run the step at which the training stopped.
-    scores: of the evaluation, as `train.evaluation.evaluator.Scores.results`; empty for a diverged run.
+    scores: as `SegmentationEvaluator.compute` returns them; empty for a diverged run.
     seconds: of training.
     config: the resolved config.
     details: commit, versions, alpha statistics.

@@ -11,7 +11,7 @@ import filelock
 import jax
 
 from train.checkpointing import workdir as workdirs
-from train.evaluation.evaluate import evaluate_workdir
+from train.evaluation.entry_points import evaluate_workdir
 from train.loop.loop import train
 from train.step.update_guard import TrainingDiverged
 from train.studies.definition import Study

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from train.evaluation.result_files import short_name
 from train.studies.markup import DASH, MINUS, Table
 from train.studies.result import Result, VariantInfo
 from train.studies.statistics import Difference, Estimate, Row
+from train.visualization.text import short_class_name
 
 SIGNIFICANT = 0.05
 """The p-value, after Holm's correction, below which a difference is bold and called one."""
@@ -50,7 +50,7 @@ def class_table(variants: Sequence[VariantInfo], rows: Sequence[Row], thin: froz
   """A row for each class, a column for each variant: the mean IoU, below it the difference."""
   cells = {(row.label, row.variant): row for row in rows if row.metric == "per_class_iou"}
   body = [
-    [short_name(name) + (" (thin)" if name in thin else "")]
+    [short_class_name(name) + (" (thin)" if name in thin else "")]
     + [_class_cell(cells[name, variant.name]) for variant in variants]
     for name in dict.fromkeys(label for label, _ in cells)
   ]

@@ -11,8 +11,7 @@ import numpy as np
 
 from train.data.prepared import Part
 from train.data.server_formats import FORMATS, Format
-from train.evaluation.options import VIEWS
-from train.evaluation.predictor import predictions
+from train.evaluation.predictor import INFERENCE_FIELDS, predict_dataset
 from train.experiment.experiment import open_split
 from train.experiment.run import Run, open_run
 from train.submission.archives import drafted, write_tar, write_zip
@@ -81,7 +80,7 @@ def _origin(run: Run) -> dict:
   digest = hashlib.sha256()
   for path, leaf in jax.tree_util.tree_leaves_with_path(run.variables):
     digest.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())
-  ways = {view: run.config.eval[view] for view in VIEWS}
+  ways = {name: run.config.eval[name] for name in INFERENCE_FIELDS}
   return {"step": run.step, "variables": digest.hexdigest(), "inference": ways}
 
 
@@ -107,7 +106,7 @@ def _predict(run: Run, source, images: list[str], pngs: pathlib.Path, form: Form
   left = [i for i, image in enumerate(images) if not (pngs / f"{image}{form.ending}").is_file()]
   if len(left) < len(images):
     print(f"{len(images) - len(left)} of {len(images)} predictions are there already", flush=True)
-  for example, labels in predictions(run.experiment, run.variables, Part(source, left), run.config):
+  for example, labels in predict_dataset(run.experiment, run.variables, Part(source, left), run.config):
     name = f"{form.identify(example['id'])}{form.ending}"
     with drafted(pngs / name) as draft:
       draft.write_bytes(encode(form.table.to_raw_ids(labels), form.palette))

@@ -30,8 +30,8 @@ def finished(tmp_path_factory):
   """A finished run, and how often a network was built to evaluate it."""
   workdir, built = tmp_path_factory.mktemp("workdir") / "run", []
   with pytest.MonkeyPatch.context() as patch:
-    classifier = predictor.classifier
-    patch.setattr(predictor, "classifier", lambda *args: built.append(1) or classifier(*args))
+    make_classify_fn = predictor.make_classify_fn
+    patch.setattr(predictor, "make_classify_fn", lambda *args: built.append(1) or make_classify_fn(*args))
     train(config_of(), workdir)
   return workdir, len(built)
 

@@ -12,9 +12,10 @@ from tests.helpers.datasets import pixels, save
 from tests.helpers.training import run, tiny_config
 from train.compare import compare, main, parse
 from train.comparison.pair import open_pair
-from train.evaluation.best_worst import image_score
-from train.evaluation.evaluate import evaluate, make_predict
-from train.evaluation.evaluator import Scores
+from train.evaluation.best_worst import image_miou
+from train.evaluation.evaluate import evaluate
+from train.evaluation.evaluator import SegmentationEvaluator
+from train.evaluation.predictor import Predictor
 from train.experiment.experiment import open_split
 from train.experiment.run import open_run
 from train.loop.loop import train
@@ -100,12 +101,12 @@ def test_the_images_that_gain_most_are_shown_as_they_are(runs, out):
   opened = [open_run(workdir) for workdir in runs]
   source = open_split(opened[0].config, "val")
   table = opened[0].experiment.table
-  predict = [make_predict(r.experiment, r.config) for r in opened]
+  predict = [Predictor(r.experiment, r.config) for r in opened]
   expected = []
   for index in range(len(source)):
     image, label = source[index]["image"], source[index]["label"]
     found = [p(r.variables, image[None])[0] for p, r in zip(predict, opened, strict=True)]
-    scores = [image_score(Scores(table).add(label, labels)) for labels in found]
+    scores = [image_miou(SegmentationEvaluator(table).update(label, labels)) for labels in found]
     expected.append((scores[0] - scores[1], source[index]["id"], scores, (image, label, *found)))
   expected.sort(key=lambda entry: entry[:2])
   rows = rows_of(out / "examples.csv")
@@ -150,7 +151,7 @@ def test_named_images_and_stored_evaluations(copies, tmp_path, capsys):
   """The images in the order asked for; counts are read where they are stored, and only there."""
   compare(*copies, tmp_path / "out", images=["scene-1-000003", "scene-1-000001"])
   assert [row["id"] for row in rows_of(tmp_path / "out/examples.csv")] == ["scene-1-000003", "scene-1-000001"]
-  assert "stored as" in capsys.readouterr().out
+  assert "wrote " in capsys.readouterr().out
   path = copies[1] / "evaluation-val-3.json"
   stored = json.loads(path.read_text())
   perfect = np.diag(np.sum(stored["confusion"], 1))

@@ -10,7 +10,7 @@ import pytest
 from tests.helpers.assets import ASSETS, needs
 from tests.helpers.datasets import save_maps
 from tests.helpers.official import disturbed, label, numbers
-from train.evaluation.evaluate import evaluate_files
+from train.evaluation.entry_points import evaluate_label_maps
 from train.prepare import prepare
 
 SAMPLE = ASSETS / "ade20k_sample"
@@ -53,7 +53,7 @@ def counted(truths, found, beyond="dropped"):
 def test_predictions(most, truths, data, tmp_path):
   """0, which is no class, and up to 255; absent classes count 0, in the official mean alone."""
   found = disturbed(truths, np.arange(most + 1))
-  results = evaluate_files(save_maps(tmp_path / "p", found), "ade20k", data, ids="raw")
+  results = evaluate_label_maps(save_maps(tmp_path / "p", found), "ade20k", data, ids="raw")
   areas = counted(truths, found)
   official = areas[0] / (np.spacing(1) + areas[1])
   np.testing.assert_allclose(np.nan_to_num(numbers(results)), official, rtol=1e-12)
@@ -81,6 +81,6 @@ def test_above_150_the_two_published_programs_differ(truths):
 def test_the_demos_predictions(data, tmp_path):
   """Right on every labelled pixel, so that an absent class's 0 is all that is lost."""
   (tmp_path / "demo").symlink_to(SAMPLE / "predictions")
-  results = evaluate_files(tmp_path / "demo", "ade20k", data, ids="raw")
+  results = evaluate_label_maps(tmp_path / "demo", "ade20k", data, ids="raw")
   assert (results["miou"], results["pixel_accuracy"], results["no_class"]) == (1, 1, 0)
   assert results["miou_official"] == np.sum(numbers(results) == 1) / 150

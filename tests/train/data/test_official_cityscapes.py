@@ -10,7 +10,7 @@ import pytest
 from tests.helpers import peers
 from tests.helpers.datasets import pixels, save, save_maps
 from train.data.datasets.cityscapes_classes import CITYSCAPES
-from train.evaluation.evaluate import evaluate_files
+from train.evaluation.entry_points import evaluate_label_maps
 from train.prepare import prepare
 
 SIZES = [(37, 53), (64, 48), (30, 91), (17, 16), (41, 33)]
@@ -74,7 +74,7 @@ def theirs(folder, data, labels="gtFine/val/ulm"):
 
 def ours(folder, data):
   """Results and confusion matrix."""
-  results = evaluate_files(folder, "cityscapes", str(data / "data"), ids="raw")
+  results = evaluate_label_maps(folder, "cityscapes", str(data / "data"), ids="raw")
   stored = json.loads(folder.with_name(f"{folder.name}-evaluation-val.json").read_text())
   return results, np.array(stored["confusion"])
 

@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.assets import ASSETS, needs
 from tests.helpers.datasets import save_maps, voc_palette, write_lines
 from tests.helpers.official import disturbed, label, numbers
-from train.evaluation.evaluate import evaluate_files
+from train.evaluation.entry_points import evaluate_label_maps
 from train.prepare import prepare
 
 SUBSET = ASSETS / "voc12_subset" / "VOC2012"
@@ -53,7 +53,7 @@ def official(truths, found):
 def test_predictions(most, truths, data, tmp_path):
   """As palette images. Theirs has no mean where a class is absent, which in the whole set none is."""
   found = disturbed(truths, np.arange(most + 1), void=255)
-  results = evaluate_files(save_maps(tmp_path / "p", found, voc_palette()), "voc", data, ids="raw")
+  results = evaluate_label_maps(save_maps(tmp_path / "p", found, voc_palette()), "voc", data, ids="raw")
   counts, iou = official(truths, found)
   np.testing.assert_allclose(numbers(results), iou, rtol=1e-12)
   assert results["miou"] == pytest.approx(np.nanmean(iou), rel=1e-12)
@@ -71,7 +71,7 @@ def test_above_20_is_an_error_of_theirs_and_a_miss_of_ours(value, truths, data, 
   strange = {name: np.where(labels == 1, value, labels).astype(np.uint8) for name, labels in found.items()}
   with pytest.raises(ValueError, match="out of range"):
     official(truths, strange)
-  results = evaluate_files(save_maps(tmp_path / "p", strange), "voc", data)
+  results = evaluate_label_maps(save_maps(tmp_path / "p", strange), "voc", data)
   counts, iou = official(truths, found)
   assert not counts[1].any(), "no aeroplane in these images"
   iou[1] = np.nan

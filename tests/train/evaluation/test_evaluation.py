@@ -11,10 +11,11 @@ from ppool_jax import metrics
 from tests.helpers.evaluation import RAW, examples, pixelwise
 from tests.helpers.training import OneDevice, tiny_config
 from train.data.classes import IGNORE
-from train.evaluation.best_worst import Extremes
+from train.evaluation.batching import batches_by_size
+from train.evaluation.best_worst import BestWorstImages
 from train.evaluation.evaluate import evaluate
-from train.evaluation.evaluator import Scores
-from train.evaluation.predictor import Predictor, batches_by_size, keep_compiled, predictions
+from train.evaluation.evaluator import SegmentationEvaluator
+from train.evaluation.predictor import Predictor, enable_compilation_cache, predict_dataset
 from train.experiment.experiment import initial_variables, make_experiment
 from train.step.parallel import BACKENDS
 
@@ -67,7 +68,7 @@ def test_a_program_a_size():
   for count in (2, 5, 1, 9, 17):
     images = np.stack([source[0]["image"]] * count)
     assert predict(variables, images).shape == (count, 33, 47)
-  assert predict.sizes == {(33, 47): 8}, "2 images fill up to the 8 devices"
+  assert predict.batch_sizes == {(33, 47): 8}, "2 images fill up to the 8 devices"
   assert len(set(experiment.model.traces)) == 1
 
 
@@ -75,12 +76,14 @@ def test_every_image_once_and_few_waiting():
   """Whatever the bound; above it the group that came first goes on."""
   sizes = [(4, 4), (4, 6), (4, 4), (4, 4), (4, 6), (2, 2), (4, 4)]  # of 64, 96 and 16 bytes
   source = examples(sizes)
-  for waiting, expected in (
+  for limit, expected in (
     (10**6, [[0, 2], [1, 4], [3, 6], [5]]),
     (100, [[0], [1], [2, 3], [4], [5], [6]]),
     (0, [[0], [1], [2], [3], [4], [5], [6]]),
   ):
-    ids = [[int(e["id"][-3:]) for e in batch] for batch in batches_by_size(source, 2, waiting=waiting)]
+    ids = [
+      [int(e["id"][-3:]) for e in batch] for batch in batches_by_size(source, 2, max_buffered_bytes=limit)
+    ]
     assert ids == expected
   assert [len(batch) for batch in batches_by_size(source, 3, multiple=8)] == [3, 3, 1]
   unlabelled = [{"id": "x", "image": np.zeros((4, 4, 3), np.uint8)}]
@@ -90,9 +93,11 @@ def test_every_image_once_and_few_waiting():
 def test_waiting_images_do_not_add_up():
   """Every image of another size: without the bound, all would wait for others."""
 
-  def peak(count, waiting):
+  def peak(count, limit):
     source = Drawn(count, lambda index: (40 + index // 50, 40 + index % 50))
-    return peak_memory(lambda: sum(len(b) for b in batches_by_size(source, 4, waiting=waiting)), count)
+    return peak_memory(
+      lambda: sum(len(b) for b in batches_by_size(source, 4, max_buffered_bytes=limit)), count
+    )
 
   assert peak(200, 10**5) < 1.2 * peak(100, 10**5)
   assert peak(200, 10**9) > 1.8 * peak(100, 10**9), "the measurement sees what waits"
@@ -114,10 +119,10 @@ def test_memory_does_not_grow_with_the_set():
 
   def work(count):
     source = Drawn(count, lambda index: (60, 60 + 20 * (index % 2)))
-    scores, extremes = Scores(RAW, 0.02, (1, 2)), Extremes(2, RAW)
-    for example, prediction in predictions(experiment, variables, source, config):
-      extremes.add(example, prediction, metrics.mean_iou(scores.add(example["label"], prediction)))
-    return scores.confusion.any() and count
+    evaluator, images = SegmentationEvaluator(RAW, 0.02, (1, 2)), BestWorstImages(2, RAW)
+    for example, prediction in predict_dataset(experiment, variables, source, config):
+      images.add(example, prediction, metrics.mean_iou(evaluator.update(example["label"], prediction)))
+    return evaluator.confusion.any() and count
 
   work(8)  # what is compiled and imported is not counted
   small, large = (peak_memory(lambda count=count: work(count), count) for count in (16, 96))
@@ -144,7 +149,7 @@ def test_a_second_evaluation_compiles_nothing(tmp_path):
     np.testing.assert_array_equal(evaluate(experiment, variables, source, config), first)
     assert events.count("/jax/compilation_cache/cache_hits") >= 3
     assert not events.count("/jax/compilation_cache/cache_misses")
-    keep_compiled(str(tmp_path / "another"))
+    enable_compilation_cache(str(tmp_path / "another"))
     assert jax.config.jax_compilation_cache_dir == str(tmp_path / "kept"), "what is set already stays"
   finally:
     jax.monitoring.unregister_event_listener(note)

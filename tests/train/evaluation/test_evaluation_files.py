@@ -14,11 +14,12 @@ from tests.helpers.evaluation import RAW, examples
 from tests.helpers.training import run, tiny_config
 from train.data.classes import IGNORE
 from train.data.registry import dataset
-from train.evaluation.best_worst import Extremes, image_score
-from train.evaluation.evaluate import evaluate_workdir, print_table, summarise
-from train.evaluation.evaluator import Scores
+from train.evaluation.best_worst import BestWorstImages, image_miou
+from train.evaluation.confusion_figure import draw_confusion
+from train.evaluation.entry_points import evaluate_workdir
+from train.evaluation.evaluator import SegmentationEvaluator, summarize_confusion
 from train.evaluation.options import parse
-from train.evaluation.result_files import confusion_picture
+from train.evaluation.result_table import print_results
 from train.loop.loop import train
 
 
@@ -35,13 +36,15 @@ def test_what_is_counted(tmp_path):
   source = examples([(20, 30)] * 2)
   draw = np.random.default_rng(1)
   found = [draw.integers(0, 3, (20, 30)) for _ in source]
-  scores = Scores(RAW, 0.05, (1, 3))
-  each = [scores.add(example["label"], labels) for example, labels in zip(source, found, strict=True)]
+  evaluator = SegmentationEvaluator(RAW, 0.05, (1, 3))
+  each = [evaluator.update(example["label"], labels) for example, labels in zip(source, found, strict=True)]
   truth = np.stack([example["label"] for example in source])
   counts = metrics.confusion(truth, np.stack(found), 4)
   np.testing.assert_array_equal(sum(each), counts)
-  results = scores.results()
-  assert {name: results[name] for name in summarise(counts, RAW)} == summarise(counts, RAW)
+  results = evaluator.compute()
+  assert {name: results[name] for name in summarize_confusion(counts, RAW)} == summarize_confusion(
+    counts, RAW
+  )
   bands = metrics.boundary_iou(truth, np.stack(found), 4, IGNORE, 0.05)
   assert list(results["per_class_boundary_iou"].values()) == bands.tolist()
   assert results["boundary_iou"] == bands.mean()
@@ -51,7 +54,7 @@ def test_what_is_counted(tmp_path):
 
 def test_a_summary_by_hand():
   """Class sky is in neither truth nor prediction, class car only in the prediction."""
-  results = summarise(np.array([[6, 0, 0, 2], [2, 2, 0, 0], [0] * 4, [0] * 4]), RAW)
+  results = summarize_confusion(np.array([[6, 0, 0, 2], [2, 2, 0, 0], [0] * 4, [0] * 4]), RAW)
   assert results["per_class_iou"] == {"road": 0.6, "pole": 0.5, "sky": None, "car": 0.0}
   assert results["per_class_accuracy"] == {"road": 0.75, "pole": 0.5, "sky": None, "car": None}
   assert results["per_class_pixels"] == {"road": 8, "pole": 4, "sky": 0, "car": 0}
@@ -62,7 +65,7 @@ def test_a_summary_by_hand():
 
 def test_absent_classes_are_a_dash(capsys):
   counts = np.array([[6, 0, 0, 2], [2, 2, 0, 0], [0] * 4, [0] * 4])
-  print_table({"split": "val", **summarise(counts, RAW)})
+  print_results({"split": "val", **summarize_confusion(counts, RAW)})
   rows = {words[1]: words for words in map(str.split, capsys.readouterr().out.splitlines()) if len(words) > 7}
   assert rows["road"][3::2] == ["60.00", "75.00", "8"]
   assert rows["sky"][3::2] == ["–", "–", "0"]  # noqa: RUF001
@@ -71,14 +74,14 @@ def test_absent_classes_are_a_dash(capsys):
 
 def test_a_class_that_is_not_there_lowers_an_images_score_by_its_pixels():
   counts = np.array([[90, 9, 0, 1], [0, 100, 0, 0], [0] * 4, [0] * 4])
-  assert image_score(counts) == pytest.approx((90 / 100 + 100 / 109) / 2)
-  assert np.isnan(image_score(0 * counts))
+  assert image_miou(counts) == pytest.approx((90 / 100 + 100 / 109) / 2)
+  assert np.isnan(image_miou(0 * counts))
 
 
 def test_a_picture_of_many_classes_is_legible():
   """ADE20K's 150, whose names are lists of synonyms: the first of each, none over another."""
   table = dataset("ade20k").table
-  figure = confusion_picture(np.eye(150, 151, dtype=np.int64), table)
+  figure = draw_confusion(np.eye(150, 151, dtype=np.int64), table)
   labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
   assert (labels[:2], labels[-1], len(labels)) == (["wall", "building"], "no class", 151)
   width, height = figure.get_size_inches()
@@ -122,7 +125,7 @@ def test_views_from_the_command_line(workdir):
   flags = ["--scales", "0.5", "1", "--flip", "--window", "32x32", "--stride", "16x16", "--pad-multiple", "64"]
   status, output = run(["train.evaluate", f"--workdir={workdir}", "--batch-size", "2", *flags])
   assert status == 0, output
-  assert "sizes of images, each with a program of its own: 1" in output
+  assert "1 image sizes, one program each" in output
   stored = json.loads((workdir / "evaluation-val-1.json").read_text())
   expected = {"pad_multiple": 64, "scales": [0.5, 1.0], "flip": True, "window": [32, 32], "stride": [16, 16]}
   assert stored["inference"] == expected
@@ -150,12 +153,12 @@ def test_options_that_do_not_go_together(command, message, capsys):
 def test_the_best_and_the_worst(tmp_path):
   """As sorting all would find them; an image without a pixel that counts is neither."""
   scores = np.random.default_rng(0).permutation(20) / 20
-  extremes = Extremes(3, RAW)
-  extremes.add(examples([(8, 10)])[0], np.zeros((8, 10), np.uint8), float("nan"))
+  images = BestWorstImages(3, RAW)
+  images.add(examples([(8, 10)])[0], np.zeros((8, 10), np.uint8), float("nan"))
   for index, (example, score) in enumerate(zip(examples([(8, 10)] * 20), scores, strict=True)):
     example["id"] = f"street/{index}"
-    extremes.add(example, np.full((8, 10), 2, np.uint8), float(score))
-  extremes.write(tmp_path)
+    images.add(example, np.full((8, 10), 2, np.uint8), float(score))
+  images.write(tmp_path)
   order = np.argsort(scores)
   expected = [f"worst-{r}-street-{i}-{100 * scores[i]:.1f}.png" for r, i in enumerate(order[:3], 1)]
   expected += [f"best-{r}-street-{i}-{100 * scores[i]:.1f}.png" for r, i in enumerate(order[:-4:-1], 1)]

@@ -10,12 +10,13 @@ from hypothesis import given, strategies as st
 
 from tests.helpers.evaluation import PixelByPixel, examples, pixelwise
 from tests.helpers.training import tiny_config
-from train.evaluation.predictor import Predictor, bucket
-from train.evaluation.sliding_window import places, sliding
-from train.evaluation.tta import classifier, mirrored, scaled, view_of
+from train.evaluation.batching import padded_size
+from train.evaluation.predictor import Predictor
+from train.evaluation.sliding_window import sliding_window, window_origins
+from train.evaluation.tta import apply_tta, flip_average, make_classify_fn, multiscale_average
 from train.experiment.experiment import initial_variables, make_experiment
 
-COLOUR = (10, 20, 30)
+COLOR = (10, 20, 30)
 
 
 @pytest.fixture(scope="module")
@@ -31,39 +32,39 @@ def network():
   return experiment, variables, probabilities, images
 
 
-def with_views(**views):
+def eval_config(**views):
   return tiny_config(**{f"eval__{name}": value for name, value in views.items()})
 
 
-def as_seen(variables, images):
-  """A view whose "probabilities" are the colours."""
+def identity(variables, images):
+  """A `PredictFn` whose "probabilities" are the colors."""
   return images.astype(jnp.float32)
 
 
 def mean_of_crop(variables, images):
-  """A view that depends on what else is in the window."""
+  """A `PredictFn` that depends on the whole window."""
   return images.astype(jnp.float32) * images.mean((1, 2), keepdims=True)
 
 
 def test_once_as_it_is_costs_no_softmax(network):
   """The plain path is the argmax of logits; the same through probabilities."""
   experiment, variables, probabilities, images = network
-  assert view_of(probabilities, with_views(), COLOUR) is probabilities
-  plain = classifier(experiment, with_views())
+  assert apply_tta(probabilities, eval_config(), COLOR) is probabilities
+  plain = make_classify_fn(experiment, eval_config())
   assert "exp" not in str(jax.make_jaxpr(plain)(variables, images))
-  twice = classifier(experiment, with_views(scales=(1.0, 1.0)))
+  twice = make_classify_fn(experiment, eval_config(scales=(1.0, 1.0)))
   assert "exp" in str(jax.make_jaxpr(twice)(variables, images))
   found = jax.jit(plain)(variables, images)
   np.testing.assert_array_equal(found, probabilities(variables, images).argmax(-1))
   np.testing.assert_array_equal(found, jax.jit(twice)(variables, images))
   np.testing.assert_array_equal(
-    scaled(probabilities, (1.0,))(variables, images), probabilities(variables, images)
+    multiscale_average(probabilities, (1.0,))(variables, images), probabilities(variables, images)
   )
 
 
 def test_a_mirror_image_gives_the_mirrored_answer(network):
   _, variables, probabilities, images = network
-  view = jax.jit(mirrored(probabilities))
+  view = jax.jit(flip_average(probabilities))
   seen = view(variables, images)
   np.testing.assert_allclose(view(variables, images[:, :, ::-1]), seen[:, :, ::-1], atol=1e-6)
   np.testing.assert_allclose(seen.sum(-1), 1, atol=1e-5)
@@ -83,7 +84,7 @@ def test_scales_are_averaged_at_the_images_size():
     return images * len(sizes)  # tells the scales apart
 
   ramp = np.broadcast_to(np.arange(21.0, dtype=np.float32)[None, None, :, None], (2, 14, 21, 3))
-  seen = scaled(view, (0.7, 1.0, 2.0))(None, jnp.asarray(ramp))
+  seen = multiscale_average(view, (0.7, 1.0, 2.0))(None, jnp.asarray(ramp))
   assert sizes == [(10, 15), (14, 21), (28, 42)]
   assert seen.shape == ramp.shape
   np.testing.assert_allclose(seen[:, :, 4:-4], ramp[:, :, 4:-4] * (1 + 2 + 3) / 3, atol=0.02)
@@ -95,27 +96,27 @@ def test_windows_cover_every_pixel_and_stay_inside(rows, columns):
   size, window, stride = zip(
     *[(max(a, b), min(a, b), min(a, b, c)) for a, b, c in (rows, columns)], strict=True
   )
-  corners, windows = places(size, window, stride)
+  origins, coverage = window_origins(size, window, stride)
   counts = np.zeros(size)
-  for (y, x), row, column in itertools.product(corners, range(window[0]), range(window[1])):
+  for (y, x), row, column in itertools.product(origins, range(window[0]), range(window[1])):
     counts[y + row, x + column] += 1  # an index outside is an error
-  np.testing.assert_array_equal(windows, counts)
+  np.testing.assert_array_equal(coverage, counts)
   assert counts.min() >= 1
   for axis in (0, 1):
-    starts = sorted({corner[axis] for corner in corners.tolist()})
+    starts = sorted({corner[axis] for corner in origins.tolist()})
     assert starts[:-1] == list(range(0, size[axis] - window[axis], stride[axis]))
     assert starts[-1] == size[axis] - window[axis]
 
 
 def test_windows_by_hand():
-  corners, windows = places((4, 8), (4, 4), (2, 3))
-  assert corners.tolist() == [[0, 0], [0, 3], [0, 4]]
-  assert windows.tolist() == [[1, 1, 1, 2, 2, 2, 2, 1]] * 4
+  origins, coverage = window_origins((4, 8), (4, 4), (2, 3))
+  assert origins.tolist() == [[0, 0], [0, 3], [0, 4]]
+  assert coverage.tolist() == [[1, 1, 1, 2, 2, 2, 2, 1]] * 4
 
 
 def test_a_window_over_all_is_the_image(network):
   _, variables, probabilities, images = network
-  seen = jax.jit(sliding(probabilities, (40, 56), (40, 56), COLOUR))(variables, images)
+  seen = jax.jit(sliding_window(probabilities, (40, 56), (40, 56), COLOR))(variables, images)
   np.testing.assert_allclose(seen, probabilities(variables, images), atol=1e-6)
 
 
@@ -123,7 +124,7 @@ def test_a_window_over_all_is_the_image(network):
 def test_windows_are_summed_and_divided_by_their_number(window, stride):
   """Against loops in float64."""
   images = np.stack([example["image"] for example in examples([(9, 13)] * 2)])
-  seen = sliding(mean_of_crop, window, stride, COLOUR)(None, images)
+  seen = sliding_window(mean_of_crop, window, stride, COLOR)(None, images)
   total, counts = np.zeros(images.shape), np.zeros(images.shape)
   for y in sorted({*range(0, 9 - window[0], stride[0]), 9 - window[0]}):
     for x in sorted({*range(0, 13 - window[1], stride[1]), 13 - window[1]}):
@@ -136,8 +137,8 @@ def test_windows_are_summed_and_divided_by_their_number(window, stride):
 def test_an_image_smaller_than_the_window_is_padded():
   """Below and right, with the colour; the result has the image's size."""
   image = np.full((1, 2, 3, 3), 100, np.uint8)
-  seen = sliding(mean_of_crop, (4, 3), (4, 3), COLOUR)(None, image)
-  np.testing.assert_allclose(seen[0], np.broadcast_to(100 * (100 + np.array(COLOUR)) / 2, (2, 3, 3)))
+  seen = sliding_window(mean_of_crop, (4, 3), (4, 3), COLOR)(None, image)
+  np.testing.assert_allclose(seen[0], np.broadcast_to(100 * (100 + np.array(COLOR)) / 2, (2, 3, 3)))
 
 
 @pytest.mark.parametrize("parallel", ["pmap", "jit"])
@@ -146,7 +147,7 @@ def test_views_combine_on_eight_devices(network, parallel):
   experiment, variables, probabilities, images = network
   views = {"scales": (0.75, 1.25), "flip": True, "window": (32, 32), "stride": (16, 24)}
   found = Predictor(experiment, _config(parallel, views))(variables, images)
-  window = sliding(probabilities, (32, 32), (16, 24), experiment.preprocess.mean_rgb)
+  window = sliding_window(probabilities, (32, 32), (16, 24), experiment.preprocess.mean_rgb)
   total = 0
   for size in ((30, 42), (50, 70)):
     scaled_images = jax.image.resize(images.astype(np.float32), (3, *size, 3), "linear")
@@ -159,7 +160,7 @@ def test_views_combine_on_eight_devices(network, parallel):
 
 
 def _config(parallel, views):
-  config = with_views(**views)
+  config = eval_config(**views)
   config.parallel = parallel
   return config
 
@@ -167,23 +168,23 @@ def _config(parallel, views):
 def test_padding_changes_nothing_for_a_network_without_context():
   experiment, variables = pixelwise()
   sizes = [(33, 47), (64, 48), (40, 16), (41, 47)]
-  native = Predictor(experiment, with_views())
-  padded = Predictor(experiment, with_views(pad_multiple=16))
+  native = Predictor(experiment, eval_config())
+  padded = Predictor(experiment, eval_config(pad_multiple=16))
   for example in examples(sizes):
     found = padded(variables, example["image"][None])
     assert found.shape == (1, *example["label"].shape)
     np.testing.assert_array_equal(found, native(variables, example["image"][None]))
-  assert set(native.sizes) == {*sizes}
-  assert set(padded.sizes) == {(48, 48), (64, 48), (48, 16)}
-  assert bucket((33, 48), 0) == (33, 48)
+  assert set(native.batch_sizes) == {*sizes}
+  assert set(padded.batch_sizes) == {(48, 48), (64, 48), (48, 16)}
+  assert padded_size((33, 48), 0) == (33, 48)
 
 
 def test_padding_changes_only_what_sees_the_padding(network):
   """vgg_mini's pixels far from the padding are the same, those beside it are not."""
   experiment, variables, _, images = network
   image = images[:1, :33, :41]
-  same = Predictor(experiment, with_views(pad_multiple=64))(variables, image) == Predictor(
-    experiment, with_views()
+  same = Predictor(experiment, eval_config(pad_multiple=64))(variables, image) == Predictor(
+    experiment, eval_config()
   )(variables, image)
   assert same[:, :8, :8].all()
   assert 0.5 < same.mean() < 1
@@ -196,7 +197,7 @@ def test_padding_has_the_preprocessings_colour():
   experiment = experiment._replace(model=PixelByPixel())
   experiment.model.apply = lambda variables, images: seen.append(images) or images @ variables
   with jax.disable_jit():
-    classifier(experiment, with_views(window=(8, 8), stride=(8, 8)))(
+    make_classify_fn(experiment, eval_config(window=(8, 8), stride=(8, 8)))(
       variables, np.full((1, 2, 2, 3), 255, np.uint8)
     )
   assert np.abs(seen[-1][:, 2:]).max() < 0.02
@@ -217,4 +218,4 @@ def test_padding_has_the_preprocessings_colour():
 )
 def test_what_cannot_be(views, message):
   with pytest.raises(ValueError, match=message):
-    Predictor(pixelwise()[0], with_views(**views))
+    Predictor(pixelwise()[0], eval_config(**views))

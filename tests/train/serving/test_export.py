@@ -22,7 +22,7 @@ from tests.helpers.networks import varied
 from tests.helpers.training import ROOT, run as run_program, tiny_config
 from train.data.classes import ClassTable, LabelClass
 from train.evaluation.predictor import Predictor
-from train.evaluation.tta import probabilities
+from train.evaluation.tta import make_predict_fn
 from train.experiment.experiment import make_experiment
 from train.experiment.run import Run, open_run
 from train.export import PLATFORMS, export, lower
@@ -205,7 +205,7 @@ def test_every_network_and_every_pool_takes_any_batch_and_size(name, pool):
   variables = flax.traverse_util.flatten_dict(run.variables, sep="/")
   images = noise(1, 40, 70)
   output = np.asarray(jax.jit(model.call)(variables, images))
-  expected = np.asarray(jax.jit(probabilities(experiment))(run.variables, images))
+  expected = np.asarray(jax.jit(make_predict_fn(experiment))(run.variables, images))
   assert expected.std() > 0.01
   np.testing.assert_allclose(output, expected, atol=1e-3)  # random weights make logits of hundreds
 

@@ -10,7 +10,10 @@ from PIL import Image
 
 from tests.helpers.training import tiny_config
 from train.data.datasets.camvid_classes import CAMVID
-from train.evaluation.evaluate import batches_by_size, evaluate, make_predict, summarise
+from train.evaluation.batching import batches_by_size
+from train.evaluation.evaluate import evaluate
+from train.evaluation.evaluator import summarize_confusion
+from train.evaluation.predictor import Predictor
 from train.experiment.experiment import open_split
 from train.experiment.run import open_run
 from train.loop.loop import train
@@ -50,7 +53,7 @@ def test_predictions_are_palette_images_of_the_photographs_size(runs, photograph
     image = opened(tmp_path / f"{name}.png")
     assert (image.mode, image.size) == ("P", size)
     source = next(photographs.glob(f"{name}.*"))
-    expected = make_predict(run.experiment, run.config)(run.variables, np.asarray(opened(source))[None])[0]
+    expected = Predictor(run.experiment, run.config)(run.variables, np.asarray(opened(source))[None])[0]
     np.testing.assert_array_equal(np.asarray(image), expected)
     assert image.getpalette()[: 3 * 2] == run.experiment.table.palette()[:2].ravel().tolist()
     assert opened(tmp_path / f"{name}-overlay.png").size == size
@@ -97,20 +100,20 @@ def test_evaluation_counts_every_pixel_once_on_eight_devices(runs):
   valid = sum(int((source[i]["label"] != 255).sum()) for i in range(len(source)))
   assert confusion.sum() == valid
   stored = json.loads((runs / "max" / "summary.json").read_text())
-  assert summarise(confusion, run.experiment.table)["miou"] == stored["miou"]
+  assert summarize_confusion(confusion, run.experiment.table)["miou"] == stored["miou"]
 
 
 def test_a_set_of_ignored_pixels_is_refused(runs):
   run = open_run(runs / "max")
   void = {"image": np.zeros((32, 48, 3), np.uint8), "label": np.full((32, 48), 255, np.uint8)}
-  with pytest.raises(ValueError, match="every pixel of the set is ignored"):
+  with pytest.raises(ValueError, match="every pixel of the data set is ignored"):
     evaluate(run.experiment, run.variables, [void], run.config)
 
 
 def test_absent_classes_are_null_and_do_not_count():
   confusion = np.zeros((11, 11), np.int64)
   confusion[0, 0], confusion[3, 3], confusion[3, 0] = 6, 2, 2
-  results = summarise(confusion, CAMVID)
+  results = summarize_confusion(confusion, CAMVID)
   assert results["per_class_iou"]["Pole"] is None
   assert results["per_class_iou"]["Road"] == 0.5
   np.testing.assert_allclose(results["miou"], (6 / 8 + 2 / 4) / 2)
