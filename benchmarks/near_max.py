@@ -70,8 +70,8 @@ def compare(network: str, file: str | None, folder: pathlib.Path | None):
 
 def max_or(pool: str, network: str):
   """`pool` where a network takes the maximum, or would in the place of a stride; averages stay."""
-  sites = models.backbone(network).sites
-  kept = {site.name: "published" for site in sites if site.published not in ("max", "strided")}
+  slots = models.backbone(network).pool_slots
+  kept = {slot.name: "published" for slot in slots if slot.published not in ("max", "strided")}
   return {"default": pool, **kept}
 
 

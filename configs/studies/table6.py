@@ -34,7 +34,7 @@ def get_study(arg: str | None = None) -> Study:
   def variant(name: str, pooling: str, title: str) -> Variant:
     return Variant(name, paper.get_config(f"{common},{pooling}"), title=title)
 
-  stages = [site.name for site in models.build(args.network, 2).backbone.sites]
+  stages = [slot.name for slot in models.build(args.network, 2).backbone.pool_slots]
   variants = [variant("none", "pool=published", "published poolings")]
   variants += [
     variant(stage, f"pool=ppool,pool_stages={stage},pool_rest=published", f"P-pooling in {stage}")

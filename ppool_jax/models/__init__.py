@@ -1,6 +1,6 @@
-"""The paper's networks in Flax Linen, with the pool as an argument.
+"""Backbones, heads and segmentation networks in Flax Linen; may import layers, pooling and utils.
 
-`build` returns a segmenter, `backbone` a trunk that returns a dict of features, or, with
+`build` makes a segmenter. `backbone` makes a backbone, which returns its features by name, or, with
 `num_classes`, the published classifier.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import flax.linen as nn
-
-from ppool_jax.models.backbones.vgg import VGG
-from ppool_jax.models.registry import BACKBONES, HEADS, NETWORKS, Segmentation
+from ppool_jax.models.backbones import VGG, Backbone
+from ppool_jax.models.grid import Grid
+from ppool_jax.models.pool_slots import PoolChoice, PoolSlot
+from ppool_jax.models.registry import BACKBONES, HEADS, NETWORKS, NetworkSpec
 from ppool_jax.models.segmenter import Segmenter
 from ppool_jax.models.upsampling import upsample
 from ppool_jax.utils.lookup import lookup
@@ -21,74 +21,84 @@ __all__ = [
   "HEADS",
   "NETWORKS",
   "VGG",
+  "Backbone",
+  "Grid",
+  "NetworkSpec",
+  "PoolChoice",
+  "PoolSlot",
   "Segmenter",
   "backbone",
   "build",
-  "network",
-  "synchronised",
+  "network_spec",
+  "sync_batch_norm",
   "upsample",
 ]
 
 
-def backbone(name: str, pool: Any = None, num_classes: int | None = None, **options) -> nn.Module:
-  """The trunk `name`: `module(images [N, H, W, 3], train=False) -> {"conv1": ..., "pool1": ..., ...}`.
+def backbone(name: str, pool: PoolChoice = None, num_classes: int | None = None, **options: Any) -> Backbone:
+  """The backbone `name`: `module(images [N, H, W, 3], train=False) -> {"conv1": ..., "pool1": ..., ...}`.
 
   Args:
     name: one of `BACKBONES`.
-    pool: a name of `ppool_jax.POOLS`, `(name, kwargs)`, a factory `(window_shape, strides, padding,
-      name) -> module`, or a dict from stage ("pool3") to one of these with "default". None, or
-      "published": what the published network has there.
+    pool: the pools: a name of `ppool_jax.POOLS`, `(name, kwargs)`, a factory `(window_shape, strides,
+      padding, name) -> module`, or a dict from pool slots ("pool3") to one of these, with "default" for the
+      other slots. None or "published": the published network's pools.
     num_classes: the module is then the published classifier, `images -> logits [N, num_classes]`;
-      ImageNet's files have 1000.
+      ImageNet weights have 1000 classes.
     options: further attributes of the module: `output_stride`, `width`, `norm`, `dtype`, ...
 
   Raises:
-    ValueError: no such network, with the nearest name; num_classes < 1.
+    ValueError: an unknown network, with a suggestion; num_classes < 1.
     TypeError: an option that the network does not have.
   """
-  module, published, classifier = lookup(name, BACKBONES, "network")
+  spec = lookup(name, BACKBONES, "network")
   if num_classes is not None:
-    _check_classes(num_classes)
-    options = {**classifier, **options, "num_classes": num_classes}
-  return module(**{**published, **options}, pool=pool)
+    _check_num_classes(num_classes)
+    options = {**spec.classifier_options, **options, "num_classes": num_classes}
+  return spec.module(**{**spec.options, **options}, pool=pool)
 
 
 def build(
-  name: str, num_classes: int, pool: Any = "max", head: str | None = None, dtype: Any = None, **options
+  name: str,
+  num_classes: int,
+  pool: PoolChoice = "max",
+  head: str | None = None,
+  dtype: Any = None,
+  **options: Any,
 ) -> Segmenter:
   """A segmenter: `apply(variables, images [N, H, W, 3], train=False) -> logits [N, H, W, num_classes]`.
 
   Args:
     name: one of `NETWORKS`.
     num_classes: of the logits.
-    pool: as of `backbone`.
-    head: a name of `HEADS`; None: the network's own.
+    pool: the pools, as in `backbone`.
+    head: one of `HEADS`; None: the network's own.
     dtype: of the computation, such as `jnp.bfloat16`; parameters and logits are float32.
-    options: as of `backbone`; `width`, `norm` and `momentum` are the head's too.
+    options: further attributes of the backbone; `width`, `norm` and `momentum` also apply to the head.
 
   Raises:
-    ValueError: no such network or head, with the nearest name; num_classes < 1; a head that needs
-      features which the network does not have.
+    ValueError: an unknown network or head, with a suggestion; num_classes < 1; a head that needs features
+      which the backbone does not have.
     TypeError: an option that the network does not have.
   """
-  _check_classes(num_classes)
-  parts = network(name)
-  trunk = backbone(parts.backbone, pool, dtype=dtype, **{**parts.options, **options})
-  top, feature = lookup(head or parts.head, HEADS, "head")(trunk, num_classes)
-  return Segmenter(trunk, top, feature)
+  _check_num_classes(num_classes)
+  spec = network_spec(name)
+  module = backbone(spec.backbone, pool, dtype=dtype, **{**spec.options, **options})
+  top, feature = lookup(head or spec.head, HEADS, "head")(module, num_classes)
+  return Segmenter(module, top, feature)
 
 
-def network(name: str) -> Segmentation:
-  """What the segmenter `name` is made of: its backbone's name, its head's, its options.
+def network_spec(name: str) -> NetworkSpec:
+  """The names of a segmenter's backbone and head, and the backbone's options.
 
   Raises:
-    ValueError: no such network, with the nearest name.
+    ValueError: an unknown network, with a suggestion.
   """
   return lookup(name, NETWORKS, "network")
 
 
-def synchronised(model: Segmenter, axis_name: str | None) -> Segmenter:
-  """The model with the statistics of "sync" batch norm taken over the devices of `jax.pmap`'s axis."""
+def sync_batch_norm(model: Segmenter, axis_name: str | None) -> Segmenter:
+  """The model whose "sync" batch norm takes the mean of its statistics over an axis of `jax.pmap`."""
   parts = {
     part: getattr(model, part).clone(axis_name=axis_name)
     for part in ("backbone", "head")
@@ -97,6 +107,6 @@ def synchronised(model: Segmenter, axis_name: str | None) -> Segmenter:
   return model.clone(**parts)
 
 
-def _check_classes(num_classes: int) -> None:
+def _check_num_classes(num_classes: int) -> None:
   if num_classes < 1:
     raise ValueError(f"num_classes: expected at least 1, got {num_classes}")

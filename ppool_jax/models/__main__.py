@@ -1,4 +1,4 @@
-"""python -m ppool_jax.models: parameters, multiply-adds and output stride of every network and pool."""
+"""`python -m ppool_jax.models` prints parameters, multiply-adds and output stride of networks and pools."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _ROW = "{:<22}{:<11}{:>13}{:>15}{:>15}{:>8}"
 def main() -> None:
   parser = argparse.ArgumentParser(
     prog="python -m ppool_jax.models",
-    description="Parameters, the share of them in P-pooling's side branches, multiply-adds for one image "
-    "and the output stride of every network with every pool.",
+    description="Prints the number of parameters, the share of P-pooling's side branches in them, the "
+    "multiply-adds for one image and the output stride of every network with every pool.",
   )
   parser.add_argument("--networks", nargs="+", default=list(NETWORKS), metavar="NAME", help="default: all")
   parser.add_argument(
     "--pools", nargs="+", default=["published", *POOLS], metavar="NAME", help="default: all"
   )
-  parser.add_argument("--classes", type=int, default=21, help="of the segmentation (default: 21)")
-  parser.add_argument("--size", default="512x512", help="of the image, HEIGHTxWIDTH (default: 512x512)")
+  parser.add_argument("--classes", type=int, default=21, help="number of classes (default: 21)")
+  parser.add_argument("--size", default="512x512", help="image size, HEIGHTxWIDTH (default: 512x512)")
   arguments = parser.parse_args()
   try:
     height, width = _size(arguments.size)
@@ -39,8 +39,8 @@ def _row(network: str, pool: str, classes: int, height: int, width: int) -> str:
   model = build(network, classes, pool=pool)
   try:
     result = cost(model, height, width)
-  except ValueError as refused:
-    reason = str(refused).splitlines()[0]
+  except ValueError as error:
+    reason = str(error).splitlines()[0]
     if pool not in ("published", *POOLS):
       raise ValueError(reason) from None
     return f"{network:<22}{pool:<11}refused: {reason}"

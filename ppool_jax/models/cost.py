@@ -1,9 +1,9 @@
-"""What a network costs: parameters and multiply-adds, without running it."""
+"""Parameters and multiply-adds of a network, computed from shapes without running it."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax
 import flax.linen as nn
@@ -15,14 +15,14 @@ _KERNELS = ("kernel", "depthwise", "pointwise")
 
 
 class Cost(NamedTuple):
-  """Of one network.
+  """The cost of a network.
 
   Attributes:
-    parameters: of all layers; running statistics are not among them.
-    side_branches: those of them that belong to alpha sources.
-    multiply_adds: for one image, of convolutions, dense layers and side branches; what pools compute
-      from their windows, batch norm, activations and the upsampling are not counted.
-    output_stride: pixels between the cells of the last feature.
+    parameters: number of parameters of all layers, without running statistics.
+    side_branches: number of parameters of alpha sources, which are among them.
+    multiply_adds: for one image, of convolutions, dense layers and side branches. The computation of pools
+      within their windows, batch norm, activations and the upsampling are not counted.
+    output_stride: stride of the last feature in pixels.
   """
 
   parameters: int
@@ -32,10 +32,10 @@ class Cost(NamedTuple):
 
 
 def cost(model: nn.Module, height: int, width: int) -> Cost:
-  """The cost of a segmenter or backbone on an image of a size.
+  """The cost of a segmenter or backbone on an image of `height` x `width` pixels.
 
   Raises:
-    ValueError: the network refuses its pool.
+    ValueError: the network does not support its pool.
   """
   counted = []
 
@@ -51,17 +51,17 @@ def cost(model: nn.Module, height: int, width: int) -> Cost:
   sizes = {
     path: math.prod(leaf.shape) for path, leaf in flax.traverse_util.flatten_dict(variables["params"]).items()
   }
-  trunk = getattr(model, "backbone", model)
+  backbone = getattr(model, "backbone", model)
   return Cost(
     sum(sizes.values()),
     sum(size for path, size in sizes.items() if "alpha" in path[:-1]),
     sum(counted),
-    trunk.grids[trunk.last].stride,
+    backbone.grids[backbone.last_feature].stride,
   )
 
 
-def _multiply_adds(module: nn.Module, output) -> int:
-  """Of a module's own kernels: each weight is used once for every position of the output."""
+def _multiply_adds(module: nn.Module, output: Any) -> int:
+  """Multiply-adds of a module's own kernels, each of whose weights is used once per output position."""
   params = module.variables.get("params", {})
   weights = sum(math.prod(params[name].shape) for name in _KERNELS if hasattr(params.get(name), "shape"))
   return weights * math.prod(output.shape[1:-1]) if weights else 0

@@ -1,4 +1,7 @@
-"""Where a feature's cells lie in the image: what output strides, dilation and upsampling follow from."""
+"""Sampling grids: the pixels of the image on which the positions of a feature map are centered.
+
+Output strides, dilation and the upsampling of scores are computed from them.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,16 @@ from typing import NamedTuple
 
 
 class Grid(NamedTuple):
-  """The cells of a feature along one axis of the image (both are alike).
+  """The sampling grid of a feature map along one axis of the image; both axes have the same.
+
+  Position i is centered on pixel `offset + stride * i`.
 
   Attributes:
-    stride: pixels from one cell to the next.
-    offset: the pixel that the first cell is centred on; (stride - 1) / 2 if cells tile the image.
-    dilation: the rate of the layers that follow, above 1 where strides were removed: the elements they
-      read are `stride * dilation` pixels apart, as they were in the network with its strides.
+    stride: distance between neighboring positions in pixels.
+    offset: the pixel on which the first position is centered; (stride - 1) / 2 where positions tile the
+      image.
+    dilation: dilation of the layers that follow. It is above 1 where strides were removed: these layers
+      read positions `stride * dilation` pixels apart, as in the network with its strides.
   """
 
   stride: int = 1
@@ -20,21 +26,23 @@ class Grid(NamedTuple):
   dilation: int = 1
 
   @property
-  def multiple(self) -> int:
-    """What the image's sides must divide for dilated layers to fall on whole cells."""
+  def size_divisor(self) -> int:
+    """Image sides must be multiples of this number for dilated layers to divide the feature map evenly."""
     return self.stride * self.dilation
 
-  def window(self, size: int, stride: int = 1, padding: int = 0, limit: int | None = None) -> Grid:
-    """The grid after a layer with square windows.
+  def after_layer(
+    self, kernel_size: int, stride: int = 1, padding: int = 0, output_stride: int | None = None
+  ) -> Grid:
+    """The grid of the output of a layer with square windows.
 
     Args:
-      size: of the window.
+      kernel_size: side of the window.
       stride: of the layer.
-      padding: cells before the first.
-      limit: the output stride that is not exceeded: beyond it the stride is removed and what
-        follows dilated in its place ("atrous").
+      padding: positions before the first.
+      output_stride: the largest stride. A layer that would exceed it loses its stride, and the layers
+        that follow are dilated instead (atrous convolution).
     """
-    offset = self.offset + self.multiple * ((size - 1) / 2 - padding)
-    if limit is not None and self.stride * stride > limit:
+    offset = self.offset + self.size_divisor * ((kernel_size - 1) / 2 - padding)
+    if output_stride is not None and self.stride * stride > output_stride:
       return Grid(self.stride, offset, self.dilation * stride)
     return Grid(self.stride * stride, offset, self.dilation)

@@ -1,10 +1,10 @@
-"""The places in a network that have a pool, and what stands there."""
+"""Pool slots: the places of a network that take a pool, and the pool that a user's choice puts there."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import flax.linen as nn
 import jax
@@ -14,120 +14,142 @@ from ppool_jax.layers import PolynomialPool, pool_factory
 from ppool_jax.models.grid import Grid
 
 PUBLISHED = "published"
+"""The name for the pool that the published network has in a slot."""
+
+PoolSpec: TypeAlias = str | tuple[str, Mapping[str, Any]] | Callable[..., nn.Module]
+"""A pool: a name of `ppool_jax.POOLS`, `(name, kwargs)`, or a factory `(window_shape, strides, padding,
+name) -> module`."""
+
+PoolChoice: TypeAlias = PoolSpec | Mapping[str, PoolSpec | None] | None
+"""The pools of a network: one for all slots, or a dict from slot names to pools with "default" for the other
+slots. None and "published" stand for the published network's pool."""
 
 
-class Site(NamedTuple):
-  """One pool of a network.
+class PoolSlot(NamedTuple):
+  """A place of a network that takes a pool.
 
   Attributes:
-    name: the pool's name: a parameter path and a key of a `pool` dict.
-    window: side of its window.
+    name: the pool's name: a parameter path, and a key of a `PoolChoice`.
+    window: side of the pool's window.
     stride: 1 or 2.
     padding: (low, high) along both axes.
-    ceil: whether a pool that strides begins a window on every stride-th cell, whose last may be smaller
-      ("ceil mode" of Caffe and PyTorch): `padding`'s high is then not used.
-    published: what the published network has here: a name of `ppool_jax.POOLS` or a factory.
-    signed: whether its input may be negative: P-pooling then takes `shift="channel"` (Eq. 2).
+    published: the pool of the published network: a name of `ppool_jax.POOLS` or a factory.
+    signed: whether the pool's input may be negative; P-pooling then takes `shift="channel"` (Eq. 2).
+    ceil: whether the output size is rounded up ("ceil mode" of Caffe and PyTorch): a strided pool has a
+      window at every stride-th position, the last of which may be partial. `padding`'s high is then unused.
   """
 
   name: str
   window: int
   stride: int
   padding: tuple[int, int] = (0, 0)
-  published: str | Callable = "max"
+  published: str | Callable[..., nn.Module] = "max"
   signed: bool = False
   ceil: bool = False
 
 
-def choice(pool, site: Site):
-  """What `pool` says of a site: a name, a pair or a factory, never a dict and never "published".
+def resolve_pool(pool: PoolChoice, slot: PoolSlot) -> PoolSpec:
+  """The pool that `pool` puts into a slot; never a dict, None or "published".
 
-  Args:
-    pool: what `pool_factory` takes, with None or "published" for what the published network has.
+  Raises:
+    ValueError: a dict without an entry for the slot and without "default".
   """
   if isinstance(pool, Mapping):
-    if site.name not in pool and "default" not in pool:
-      raise ValueError(f'pool: no entry for stage {site.name!r} and no "default" in {sorted(pool)}')
-    pool = pool.get(site.name, pool.get("default"))
-  return site.published if pool in (None, PUBLISHED) else pool
+    if slot.name not in pool and "default" not in pool:
+      raise ValueError(f'pool: no entry for slot {slot.name!r} and no "default" in {sorted(pool)}')
+    pool = pool.get(slot.name, pool.get("default"))
+  return slot.published if pool is None or pool == PUBLISHED else pool
 
 
-def named(pool, site: Site, name: str) -> bool:
-  """Whether the pool at a site is the one called `name`, with or without keywords."""
-  chosen = choice(pool, site)
-  return (chosen[0] if isinstance(chosen, tuple | list) else chosen) == name
+def resolves_to(pool: PoolChoice, slot: PoolSlot, name: str) -> bool:
+  """Whether the pool in a slot is the one called `name`, with any keywords."""
+  spec = resolve_pool(pool, slot)
+  return (spec[0] if isinstance(spec, tuple | list) else spec) == name
 
 
-def strided(pool, site: Site) -> bool:
-  """Whether the layer before a site has its stride and there is no pool."""
-  return named(pool, site, "strided")
+def is_strided(pool: PoolChoice, slot: PoolSlot) -> bool:
+  """Whether a slot has no pool because the layer before it has the stride."""
+  return resolves_to(pool, slot, "strided")
 
 
-def after(grid: Grid, pool, site: Site, limit: int | None = None) -> Grid:
-  """The grid after a site; `limit` is the output stride that is not exceeded."""
-  if strided(pool, site) or named(pool, site, "allconv"):
-    # Both are centred on every stride-th cell, whatever window a pool would have.
-    return grid.window(1, site.stride, 0, limit)
-  return grid.window(site.window, site.stride, site.padding[0], limit)
+def grid_after(grid: Grid, pool: PoolChoice, slot: PoolSlot, output_stride: int | None = None) -> Grid:
+  """The sampling grid of a slot's output; `output_stride` is the largest stride."""
+  if is_strided(pool, slot) or resolves_to(pool, slot, "allconv"):
+    # Both are centered on every stride-th position, whatever the slot's window.
+    return grid.after_layer(1, slot.stride, 0, output_stride)
+  return grid.after_layer(slot.window, slot.stride, slot.padding[0], output_stride)
 
 
-def apply_pool(pool, site: Site, x: jax.Array, stride: int | None = None, dilation: int = 1) -> jax.Array:
-  """The pool of a site, as a submodule of the network that calls it.
+def apply_pool(
+  pool: PoolChoice, slot: PoolSlot, x: jax.Array, stride: int | None = None, dilation: int = 1
+) -> jax.Array:
+  """Applies the pool of a slot, as a submodule of the calling network.
 
   Args:
-    pool: see `choice`.
+    pool: the network's pools.
+    slot: the slot.
     x: `[N, H, W, C]`.
-    stride: in place of the site's: 1 where an output stride is limited.
-    dilation: the distance of the window's elements.
+    stride: replaces the slot's stride: 1 where the output stride is limited.
+    dilation: distance between the positions that a window reads.
 
   Returns:
     `[N, H', W', C]`.
+
+  Raises:
+    ValueError: a dilated pool on sides that are not multiples of the dilation.
   """
-  stride = site.stride if stride is None else stride
-  padding = tuple(_padding(site, size, stride) for size in x.shape[1:3])
-  factory = _shifted(pool_factory(choice(pool, site))) if site.signed else pool_factory(choice(pool, site))
-  window, strides = (site.window,) * 2, (stride,) * 2
-  module = factory(window_shape=window, strides=strides, padding=padding, name=site.name)
-  return dilated(module, x, dilation)
+  stride = slot.stride if stride is None else stride
+  factory = pool_factory(resolve_pool(pool, slot))
+  module = (_with_shift(factory) if slot.signed else factory)(
+    window_shape=(slot.window,) * 2,
+    strides=(stride,) * 2,
+    padding=tuple(_padding(slot, size, stride) for size in x.shape[1:3]),
+    name=slot.name,
+  )
+  return apply_dilated(module, x, dilation)
 
 
-def _padding(site: Site, size: int, stride: int) -> tuple[int, int]:
-  """Along an axis; a pool of stride 1 keeps its input's size, whatever its stride was."""
-  low, high = site.padding
-  if stride == 1 or site.ceil:
-    high = site.window - 1 - (size - 1) % stride - low
+def _padding(slot: PoolSlot, size: int, stride: int) -> tuple[int, int]:
+  """The padding along an axis; at stride 1 a pool preserves the size, whatever the slot's stride."""
+  low, high = slot.padding
+  if stride == 1 or slot.ceil:
+    high = slot.window - 1 - (size - 1) % stride - low
   return low, high
 
 
-def _shifted(factory):
-  """P-pooling takes Eq. 2, per example and channel, unless another shift was asked for."""
+def _with_shift(factory: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+  """The factory with `shift="channel"` if it makes P-pooling without a shift of its own."""
   base = getattr(factory, "func", factory)
   if base is not PolynomialPool or "shift" in getattr(factory, "keywords", {}):
     return factory
   return functools.partial(factory, shift="channel")
 
 
-def dilated(layer: Callable[[jax.Array], jax.Array], x: jax.Array, rate: int) -> jax.Array:
-  """A layer of stride 1 with `rate - 1` cells between the elements that it reads.
+def apply_dilated(layer: Callable[[jax.Array], jax.Array], x: jax.Array, rate: int) -> jax.Array:
+  """Applies a layer of stride 1 with dilation `rate`.
 
-  Every rate-th row and column is an image of its own, side by side in the batch: exact for any
-  layer, whatever it computes from its window, where a pool with holes would need every pool anew. The
-  alpha map that P-pooling sows is put back in the order of x, as the output is.
+  The input is split into its `rate**2` phases (every rate-th row and column), which are stacked along the
+  batch. This is exact for any layer, and dilates pools without a dilated implementation of each. The alpha
+  map that P-pooling sows is merged like the output.
 
   Args:
     layer: of stride 1, `[M, h, w, C]` to `[M, h, w, D]`.
     x: `[N, H, W, C]`, H and W multiples of `rate`.
+    rate: the dilation; at 1 the layer is applied as it is.
+
+  Returns:
+    `[N, H, W, D]`.
 
   Raises:
-    ValueError: H or W is no multiple.
+    ValueError: H or W is not a multiple of `rate`.
   """
   if rate == 1:
     return layer(x)
   n, height, width, channels = x.shape
   if height % rate or width % rate:
     raise ValueError(
-      f"images: a layer with dilation {rate} expects multiples of it, got {height}x{width} cells; "
-      "pad the image to a multiple of the network's `multiple`"
+      f"images: a layer with dilation {rate} expects a feature map with sides that are multiples of {rate}, "
+      f"got {height}x{width}; pad the image to a multiple of the network's `size_divisor`"
     )
   x = x.reshape(n, height // rate, rate, width // rate, rate, channels)
   y = layer(jnp.transpose(x, (0, 2, 4, 1, 3, 5)).reshape(-1, height // rate, width // rate, channels))
@@ -138,15 +160,15 @@ def dilated(layer: Callable[[jax.Array], jax.Array], x: jax.Array, rate: int) ->
 
 
 def merge_phases(phases: jax.Array, rate: int, shape: tuple[int, int, int]) -> jax.Array:
-  """The images that `dilated` gives to its layer, as one image again.
+  """Interleaves the phases into which `apply_dilated` splits its input.
 
   Args:
-    phases: `[N * rate**2, H / rate, W / rate, C]`; for each of N images its phases in row-major order.
-    rate: of the dilation.
+    phases: `[N * rate**2, H / rate, W / rate, C]`: the phases of each image in row-major order.
+    rate: the dilation.
     shape: (N, H, W).
 
   Returns:
-    `[N, H, W, C]`; the value at (rate * i + row, rate * j + column) is that of phase (row, column) at
+    `[N, H, W, C]`, whose value at (rate * i + row, rate * j + column) is that of phase (row, column) at
     (i, j).
   """
   n, height, width = shape
@@ -154,32 +176,37 @@ def merge_phases(phases: jax.Array, rate: int, shape: tuple[int, int, int]) -> j
   return jnp.transpose(y, (0, 3, 1, 4, 2, 5)).reshape(n, height, width, -1)
 
 
-def check_pool(pool, sites: Sequence[Site], refused: Mapping[str, str] | None = None) -> None:
-  """Refuses stages that do not exist and pools that the network cannot have.
+def check_pool(
+  pool: PoolChoice, slots: Sequence[PoolSlot], unsupported: Mapping[str, str] | None = None
+) -> None:
+  """Checks the pools that a user chose for a network.
 
-  A typing error in a dict's key would leave the default in its place.
+  Without it a misspelled slot in a dict would silently leave "default" in its place.
 
   Args:
-    refused: name of a pool -> why the network cannot have it.
+    pool: the network's pools.
+    slots: the network's slots.
+    unsupported: maps the name of a pool to the reason why the network cannot have it.
 
   Raises:
-    ValueError: with the stages that exist, or the reason.
+    ValueError: a slot that does not exist, with those that do; an unsupported pool, with the reason.
   """
-  names = [site.name for site in sites]
+  names = [slot.name for slot in slots]
   if isinstance(pool, Mapping) and (unknown := sorted(set(pool) - {*names, "default"})):
-    raise ValueError(f'pool: expected stages among {", ".join(names)} and "default", got {unknown[0]!r}')
-  for site in sites:
-    for name, reason in (refused or {}).items():
-      if named(pool, site, name):
-        raise ValueError(f"pool: {name!r} at {site.name}: {reason}")
+    raise ValueError(f'pool: expected slots among {", ".join(names)} and "default", got {unknown[0]!r}')
+  for slot in slots:
+    for name, reason in (unsupported or {}).items():
+      if resolves_to(pool, slot, name):
+        raise ValueError(f"pool: {name!r} at {slot.name}: {reason}")
 
 
-class CountingAvgPool(nn.Module):
-  """Average pooling that counts its padding as zeros, as Caffe's and PyTorch's default does."""
+class CountIncludePadAvgPool(nn.Module):
+  """Average pooling that counts padding as zeros, the default of Caffe and PyTorch (`count_include_pad`)."""
 
   window_shape: Sequence[int]
   strides: Sequence[int] | None = None
   padding: str | Sequence[tuple[int, int]] = "VALID"
 
   def __call__(self, x: jax.Array) -> jax.Array:
+    """Pools x `[N, H, W, C]`."""
     return nn.avg_pool(x, self.window_shape, self.strides, self.padding)

@@ -1,4 +1,4 @@
-"""Bilinear upsampling of scores to positions of their image."""
+"""Bilinear upsampling of scores from their sampling grid to the pixels of the image."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def upsample(
 
   Args:
     scores: `[N, h, w, C]`, floating.
-    factor: outputs from one input cell to the next.
-    offset: the output position that the first cell is centred on. None: (factor - 1) / 2, cells that
-      tile the output (half-pixel centres).
-    size: of the output. None: the input's times the factor.
+    factor: output positions from one input position to the next.
+    offset: the output position on which the first input is centered. None: (factor - 1) / 2, so that the
+      inputs tile the output (half-pixel centers).
+    size: (height, width) of the output. None: the input's times the factor.
 
   Returns:
     `[N, *size, C]` in the dtype of `scores`.
@@ -28,23 +28,23 @@ def upsample(
   """
   chex.assert_rank(scores, 4, custom_message="scores: expected [N, h, w, C]")
   chex.assert_type(scores, float, custom_message="scores: expected a floating dtype")
+  inputs = scores.shape[1:3]
   offset = (factor - 1) / 2 if offset is None else offset
-  size = [round(cells * factor) for cells in scores.shape[1:3]] if size is None else size
+  outputs = [round(count * factor) for count in inputs] if size is None else size
   rows, columns = (
-    jnp.asarray(_weights(cells, pixels, factor, offset), scores.dtype)
-    for cells, pixels in zip(scores.shape[1:3], size, strict=True)
+    jnp.asarray(_weights(n, m, factor, offset), scores.dtype) for n, m in zip(inputs, outputs, strict=True)
   )
-  # As two products of matrices, in full precision also where matrices are multiplied in bfloat16.
+  # Two matrix products, in full precision also on devices that multiply matrices in bfloat16.
   return jnp.einsum(
     "nhwc,Hh,Ww->nHWc", scores, rows, columns, precision=jax.lax.Precision.HIGHEST, optimize=True
   )
 
 
-def _weights(cells: int, pixels: int, factor: float, offset: float) -> np.ndarray | jax.Array:
-  """`[pixels, cells]`: what each output takes of each input; rows add up to 1.
+def _weights(inputs: int, outputs: int, factor: float, offset: float) -> np.ndarray | jax.Array:
+  """`[outputs, inputs]`: the weight of each input in each output; rows sum to 1.
 
-  A constant of the program, unless `jax.export` leaves the sizes open.
+  A constant of the program, unless `jax.export` leaves the sizes symbolic.
   """
-  library = np if isinstance(cells, int) and isinstance(pixels, int) else jnp
-  at = library.clip((library.arange(pixels) - offset) / factor, 0, cells - 1)
-  return library.maximum(0, 1 - abs(at[:, None] - library.arange(cells)))
+  library = np if isinstance(inputs, int) and isinstance(outputs, int) else jnp
+  at = library.clip((library.arange(outputs) - offset) / factor, 0, inputs - 1)
+  return library.maximum(0, 1 - abs(at[:, None] - library.arange(inputs)))

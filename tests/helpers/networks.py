@@ -50,7 +50,7 @@ def check_atrous(name, size, strides, pool, bound=1e-5, **options):
   """The features of fewer strides, subsampled, are those of all strides (deeplab2's property)."""
   images = np.random.default_rng(1).standard_normal((1, size, size, 3)).astype(np.float32)
   make = functools.partial(models.backbone, name, pool, **options)
-  variables, last = varied(make(), images), make().last
+  variables, last = varied(make(), images), make().last_feature
   features = {s: jax.jit(make(output_stride=s).apply)(variables, images)[last] for s in strides}
   sparse = features[max(strides)]
   assert sparse.shape[1] > 1

@@ -31,27 +31,27 @@ def test_parameters():
 
 def test_shapes():
   """Channels of every block; sides are halved rounding up, whatever their parity."""
-  trunk = models.backbone("inceptionv2")
+  backbone = models.backbone("inceptionv2")
   features = jax.eval_shape(
-    lambda x: trunk.init_with_output(jax.random.key(0), x)[0], jnp.zeros((1, 224, 97, 3))
+    lambda x: backbone.init_with_output(jax.random.key(0), x)[0], jnp.zeros((1, 224, 97, 3))
   )
   sides = {2: (112, 49), 4: (56, 25), 8: (28, 13), 16: (14, 7), 32: (7, 4)}
   assert "pool0" not in features
   for name, feature in features.items():
     channels = CHANNELS[name.removeprefix("inception_")] if name.startswith("inception") else None
-    expected = (1, *sides[trunk.grids[name].stride], channels)
+    expected = (1, *sides[backbone.grids[name].stride], channels)
     chex.assert_shape(feature, expected, custom_message=name)
 
 
 def test_pools_by_site():
   """Each of the 17 is replaced on its own; those of stride 1 and strided convolutions too."""
-  sites = [site.name for site in models.backbone("inceptionv2").sites]
-  assert len(sites) == len(set(sites)) == 3 + 8 + 2 * 3
+  slots = [slot.name for slot in models.backbone("inceptionv2").pool_slots]
+  assert len(slots) == len(set(slots)) == 3 + 8 + 2 * 3
   for name in ("pool0", "pool_5b", "pool_3c_double_3x3"):
     found = flat(abstract(models.backbone("inceptionv2", {"default": "published", name: "ppool"}))["params"])
     assert {path.split("/")[0] for path in found if "alpha" in path} == {name}
   found = flat(abstract(models.backbone("inceptionv2", "ppool"))["params"])
-  assert {path.split("/")[0] for path in found if "alpha" in path} == set(sites)
+  assert {path.split("/")[0] for path in found if "alpha" in path} == set(slots)
 
 
 def test_strided_is_the_pooled_network_subsampled():
@@ -70,9 +70,9 @@ def test_strided_is_the_pooled_network_subsampled():
 @pytest.mark.parametrize("pool", [{"default": "avg"}, "strided"])
 def test_cells_lie_where_their_grid_says(pool):
   """Up to the first block whose branches differ; a pool without padding moves by half its window."""
-  trunk = models.backbone("inceptionv2", pool, width=0.02)
-  check_offsets(trunk, 128, ["conv1_7x7_s2", "pool1", "conv2_3x3", "pool2", "inception_3a"])
-  assert trunk.grids["inception_5b"].offset == (0 if pool == "strided" else 6)
+  backbone = models.backbone("inceptionv2", pool, width=0.02)
+  check_offsets(backbone, 128, ["conv1_7x7_s2", "pool1", "conv2_3x3", "pool2", "inception_3a"])
+  assert backbone.grids["inception_5b"].offset == (0 if pool == "strided" else 6)
 
 
 def test_refusals():

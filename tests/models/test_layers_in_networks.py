@@ -82,7 +82,7 @@ VGG16 = (64, 64, "pool", 128, 128, "pool", *[256] * 3, "pool", *[512] * 3, "pool
 
 
 class Trunk(nn.Module):
-  """The convolutional trunk of VGG-16."""
+  """The convolutional backbone of VGG-16."""
 
   @nn.compact
   def __call__(self, x):
@@ -95,14 +95,14 @@ def test_share_of_parameters_on_vgg16():
   """Five side branches are 10,304 parameters: 0.070 % of VGG-16's 14,714,688, under the paper's 0.08 %."""
   image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
   params = jax.eval_shape(Trunk().init, jax.random.key(0), image)["params"]
-  sizes = {"alpha": 0, "trunk": 0}
+  sizes = {"alpha": 0, "backbone": 0}
   for path, leaf in flax.traverse_util.flatten_dict(params, sep="/").items():
-    sizes["alpha" if re.fullmatch(r".*/alpha/.*", path) else "trunk"] += leaf.size
+    sizes["alpha" if re.fullmatch(r".*/alpha/.*", path) else "backbone"] += leaf.size
   widths = [3, *(width for width in VGG16 if width != "pool")]
-  trunk = sum(9 * a * b + b for a, b in itertools.pairwise(widths))
-  assert (sizes["trunk"], trunk) == (14_714_688, 14_714_688)
+  backbone = sum(9 * a * b + b for a, b in itertools.pairwise(widths))
+  assert (sizes["backbone"], backbone) == (14_714_688, 14_714_688)
   assert sizes["alpha"] == 7 * (64 + 128 + 256 + 512 + 512) == 10_304
-  assert f"{sizes['alpha'] / trunk:.3%}" == "0.070%"
+  assert f"{sizes['alpha'] / backbone:.3%}" == "0.070%"
 
 
 def test_a_training_step_moves_alpha():

@@ -12,7 +12,7 @@ import pytest
 
 import ppool_jax as pp
 from ppool_jax import models
-from ppool_jax.models.heads.classifiers import FullyConvolutionalHead, LinearHead
+from ppool_jax.models.heads.linear import FullyConvolutionalHead, LinearHead
 from tests.helpers.layers import TILES, X, alpha_of, of_shapes, random_branch
 
 IMAGE = jax.random.uniform(jax.random.key(7), (4, 9, 17, 3), minval=-1)
@@ -22,8 +22,8 @@ flat = functools.partial(flax.traverse_util.flatten_dict, sep="/")
 
 def tiny(pool="max", head=None):
   """A segmenter of stride 4 with four channels, for what does not depend on the widths."""
-  trunk = models.VGG(stages=((4, 2), (4, 1), (4, 1)), pool_strides=(2, 2, 1), pool=pool)
-  return models.Segmenter(trunk, head or LinearHead(3), "pool3")
+  backbone = models.VGG(stages=((4, 2), (4, 1), (4, 1)), pool_strides=(2, 2, 1), pool=pool)
+  return models.Segmenter(backbone, head or LinearHead(3), "pool3")
 
 
 def shapes(module):
@@ -65,14 +65,14 @@ def test_vgg16_parameters():
 
 def test_vgg16_features():
   """Every stage halves, pool5 keeps conv5's size: stride 16."""
-  trunk = models.backbone("vgg16")
+  backbone = models.backbone("vgg16")
   image = jnp.zeros((2, 64, 48, 3))
-  features = jax.eval_shape(lambda x: trunk.init_with_output(jax.random.key(0), x)[0], image)
+  features = jax.eval_shape(lambda x: backbone.init_with_output(jax.random.key(0), x)[0], image)
   sizes = [(64, 48, 64), (32, 24, 128), (16, 12, 256), (8, 6, 512), (4, 3, 512)]
   expected = {f"conv{s}": (2, *size) for s, size in enumerate(sizes, 1)}
   expected |= {f"pool{s}": (2, h // 2, w // 2, c) for s, (h, w, c) in enumerate(sizes[:4], 1)}
   chex.assert_trees_all_equal_shapes_and_dtypes(features, of_shapes(expected | {"pool5": (2, 4, 3, 512)}))
-  assert trunk.output_stride == 16
+  assert backbone.output_stride == 16
 
 
 def test_features_are_what_their_names_say():
@@ -144,7 +144,7 @@ def test_odd_sizes_stay_aligned():
 class HalfResolutionHead(LinearHead):
   """Gives a score for every second cell."""
 
-  def __call__(self, x, train=False, places=None):
+  def __call__(self, x, train=False, example_index=None):
     return super().__call__(x[:, ::2, ::2])
 
 
@@ -202,8 +202,8 @@ def test_bfloat16():
   model = models.build("vgg_mini", 3, pool="ppool", dtype=jnp.bfloat16)
   high, variables = mini("ppool")
   chex.assert_type(jax.tree.leaves(jax.eval_shape(model.init, KEY, IMAGE)), jnp.float32)
-  trunk = models.backbone("vgg16", dtype=jnp.bfloat16)
-  features = jax.eval_shape(lambda: trunk.init_with_output(KEY, jnp.zeros((1, 32, 32, 3)))[0])
+  backbone = models.backbone("vgg16", dtype=jnp.bfloat16)
+  features = jax.eval_shape(lambda: backbone.init_with_output(KEY, jnp.zeros((1, 32, 32, 3)))[0])
   chex.assert_type(jax.tree.leaves(features), jnp.bfloat16)
   low = run(model, variables)
   chex.assert_type(low, jnp.float32)
@@ -211,14 +211,14 @@ def test_bfloat16():
 
 
 def test_dropout_depends_on_the_key_and_the_place():
-  """Not on the batching: halves with their places are the whole. Without `train` there is none."""
+  """Not on the batching: halves with their example_index are the whole. Without `train` there is none."""
   model = tiny(head=FullyConvolutionalHead(3, features=8))
   variables = started(model)
 
   @jax.jit
-  def dropped(x, places, seed):
+  def dropped(x, example_index, seed):
     rngs = {"dropout": jax.random.key(seed)}
-    return model.apply(variables, x, train=True, places=places, rngs=rngs)
+    return model.apply(variables, x, train=True, example_index=example_index, rngs=rngs)
 
   whole = dropped(IMAGE, None, 1)
   for pair in ([0, 1], [2, 3]):

@@ -17,11 +17,11 @@ def test_parameters():
   """25,557,032 with ImageNet's classifier; pools add theirs alone."""
   found = abstract(models.backbone("resnet50", num_classes=1000), (1, 224, 224, 3))
   assert count(found["params"]) == 25_557_032
-  trunk = abstract(models.backbone("resnet50"))
-  assert count(trunk["params"]) == 25_557_032 - 2048 * 1000 - 1000
-  assert count(trunk["batch_stats"]) == 2 * 26_560
+  backbone = abstract(models.backbone("resnet50"))
+  assert count(backbone["params"]) == 25_557_032 - 2048 * 1000 - 1000
+  assert count(backbone["batch_stats"]) == 2 * 26_560
   pooled = flat(abstract(models.backbone("resnet50", "ppool"))["params"])
-  more = set(pooled) - set(flat(trunk["params"]))
+  more = set(pooled) - set(flat(backbone["params"]))
   assert {path.split("/")[0] for path in more} == {"pool0", "pool2", "pool3", "pool4"}
 
 
@@ -48,11 +48,11 @@ def test_shapes():
     (None, [n for n in POOLED if n not in ("pool0", "pool2", "pool3", "pool4")]),
     ("max", POOLED),
   ):
-    trunk = models.backbone("resnet50", pool)
-    features = jax.eval_shape(lambda x, t=trunk: t.init_with_output(jax.random.key(0), x)[0], images)
+    backbone = models.backbone("resnet50", pool)
+    features = jax.eval_shape(lambda x, m=backbone: m.init_with_output(jax.random.key(0), x)[0], images)
     assert set(features) == set(names)
     for name, feature in features.items():
-      stride = trunk.grids[name].stride
+      stride = backbone.grids[name].stride
       shape = (2, 64 // stride, 96 // stride, None)
       chex.assert_shape(feature, shape, custom_message=name)
     chex.assert_shape(features["res5"], (2, 2, 3, 2048))
@@ -70,15 +70,15 @@ def test_atrous_consistency(pool, options):
 @pytest.mark.parametrize("pool", [None, "avg"])
 def test_cells_lie_where_their_grid_says(pool):
   pool = pool and {"default": pool}
-  trunk = models.backbone("resnet50", pool, width=0.02)
-  check_offsets(trunk, 256, ["conv1", "pool1", "res2", "res3"])
+  backbone = models.backbone("resnet50", pool, width=0.02)
+  check_offsets(backbone, 256, ["conv1", "pool1", "res2", "res3"])
 
 
 def test_refusals():
   for pool in ("allconv", ("allconv", {}), {"pool3": "allconv", "default": "max"}):
     with pytest.raises(ValueError, match=r"^pool: 'allconv' at pool\d: .*strided network again"):
       abstract(models.backbone("resnet50", pool))
-  with pytest.raises(ValueError, match=r"^pool: expected stages among pool0, pool2, pool3, pool4.*'pool1'"):
+  with pytest.raises(ValueError, match=r"^pool: expected slots among pool0, pool2, pool3, pool4.*'pool1'"):
     abstract(models.backbone("resnet50", {"pool1": "ppool", "default": "max"}))
   with pytest.raises(ValueError, match=r"^output_stride: expected 8, 16 or 32, got 4"):
     abstract(models.backbone("resnet50", output_stride=4))
@@ -88,12 +88,12 @@ def test_batch_norm_modes():
   """Training statistics are the batch's, or, frozen, the running ones, which then stay."""
   images = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)
   for norm in ("sync", "local", "frozen"):
-    trunk = models.backbone("resnet50", width=0.0625, norm=norm)
-    variables = varied(trunk, images)
-    apply = jax.jit(lambda v, x, t=trunk: t.apply(v, x, train=True, mutable=["batch_stats"]))
+    backbone = models.backbone("resnet50", width=0.0625, norm=norm)
+    variables = varied(backbone, images)
+    apply = jax.jit(lambda v, x, m=backbone: m.apply(v, x, train=True, mutable=["batch_stats"]))
     features, changed = apply(variables, images)
     chex.assert_trees_all_equal_shapes_and_dtypes(changed["batch_stats"], variables["batch_stats"])
-    still = jax.jit(trunk.apply)(variables, images)
+    still = jax.jit(backbone.apply)(variables, images)
     assert (relative(features["res5"], still["res5"]) < 1e-6) == (norm == "frozen")
     moved = changed["batch_stats"]["norm1"]["mean"] != variables["batch_stats"]["norm1"]["mean"]
     assert bool(np.any(moved)) == (norm != "frozen")
@@ -105,7 +105,7 @@ def test_epsilon_is_used():
   images = np.ones((1, 32, 32, 3), np.float32)
   results = []
   for epsilon in (1e-5, 1e-1):
-    trunk = models.backbone("resnet50", width=0.0625, epsilon=epsilon)
-    results.append(jax.jit(trunk.apply)(varied(trunk, images), images)["res2"])
+    backbone = models.backbone("resnet50", width=0.0625, epsilon=epsilon)
+    results.append(jax.jit(backbone.apply)(varied(backbone, images), images)["res2"])
   assert relative(*results) > 1e-3
-  assert isinstance(trunk, nn.Module)
+  assert isinstance(backbone, nn.Module)

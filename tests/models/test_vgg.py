@@ -10,7 +10,7 @@ import pytest
 
 import ppool_jax as pp
 from ppool_jax import models
-from ppool_jax.models.classifier import classify
+from ppool_jax.models.network import classify_image
 from tests.helpers.networks import abstract, check_atrous, check_offsets, count, flat, relative, varied
 
 
@@ -25,12 +25,12 @@ def test_parameter_counts():
 def test_vgg16_by_output_stride():
   """pool5 is the last to stride; 32 with the classifier, as published."""
   for stride in (8, 16, 32):
-    trunk = models.backbone("vgg16", output_stride=stride)
+    backbone = models.backbone("vgg16", output_stride=stride)
     feature = jax.eval_shape(
-      lambda x, t=trunk: t.init_with_output(jax.random.key(0), x)[0], jnp.zeros((1, 64, 64, 3))
+      lambda x, m=backbone: m.init_with_output(jax.random.key(0), x)[0], jnp.zeros((1, 64, 64, 3))
     )
     chex.assert_shape(feature["pool5"], (1, 64 // stride, 64 // stride, 512))
-    assert trunk.grids["pool5"].stride == stride
+    assert backbone.grids["pool5"].stride == stride
   assert models.backbone("vgg16", num_classes=10).output_stride == 32
   with pytest.raises(ValueError, match=r"^output_stride: expected one of \[1, 2, 4, 8, 16, 32\], got 12"):
     abstract(models.backbone("vgg16", output_stride=12))
@@ -64,22 +64,22 @@ def test_strided_convolutions():
 @pytest.mark.parametrize("name", ["vgg16", "vgg16_20m"])
 def test_cells_lie_where_their_grid_says(name):
   """VGG-16's tile the image (its last pool moves them by half a cell); 3x3 pools stay on corners."""
-  trunk = models.backbone(name, "avg", width=0.02)
-  check_offsets(trunk, 320, ["pool1", "conv2", "pool4", "pool5"])
-  assert trunk.grids["pool4"].offset == (7.5 if name == "vgg16" else 0)
-  assert trunk.grids["pool5"].offset == (15.5 if name == "vgg16" else 0)
+  backbone = models.backbone(name, "avg", width=0.02)
+  check_offsets(backbone, 320, ["pool1", "conv2", "pool4", "pool5"])
+  assert backbone.grids["pool4"].offset == (7.5 if name == "vgg16" else 0)
+  assert backbone.grids["pool5"].offset == (15.5 if name == "vgg16" else 0)
 
 
 def test_largefov_geometry():
   """16s: conv5 and fc6 with rates 1 and 6; 8s as in the original: 2 and 12, so the same field of view."""
   for stride, rates in ((16, (1, 6)), (8, (2, 12))):
-    trunk = models.backbone("vgg16_20m", output_stride=stride, width=0.02)
+    backbone = models.backbone("vgg16_20m", output_stride=stride, width=0.02)
     images = jnp.zeros((1, 321, 321, 3))
-    jaxpr = jax.make_jaxpr(lambda x, t=trunk: t.init_with_output(jax.random.key(0), x)[0])(images)
+    jaxpr = jax.make_jaxpr(lambda x, m=backbone: m.init_with_output(jax.random.key(0), x)[0])(images)
     dilations = [e.params["rhs_dilation"][0] for e in _convolutions(jaxpr.jaxpr)]
     assert dilations == [1] * 10 + [rates[0]] * 3 + [rates[1], 1]
     cells = 320 // stride + 1
-    fc7 = trunk.init_with_output(jax.random.key(0), images)[0]["fc7"]
+    fc7 = backbone.init_with_output(jax.random.key(0), images)[0]["fc7"]
     chex.assert_shape(fc7, (1, cells, cells, 20))
 
 
@@ -121,7 +121,7 @@ def test_classifier_is_dense_on_larger_images():
   apply = jax.jit(functools.partial(model.apply, train=True))
   chex.assert_shape(jax.jit(model.apply)(variables, images), (1, 3))
   with pytest.raises(AssertionError, match=r"rank 3.*x: expected \[N, h, w, C\]"):
-    jax.eval_shape(lambda x: classify(x, 3), images[0])
+    jax.eval_shape(lambda x: classify_image(x, 3), images[0])
   dropped = [apply(variables, images, rngs={"dropout": jax.random.key(i)}) for i in (0, 1)]
   assert relative(*dropped) > 1e-3
 
@@ -157,8 +157,8 @@ def test_scores_are_put_where_their_cells_lie():
     model = models.build(name, 3, pool="max", width=0.02)
     variables = varied(model, images)
     logits = np.asarray(jax.jit(model.apply)(variables, images))
-    trunk = {kind: tree["backbone"] for kind, tree in variables.items()}
-    feature = jax.jit(model.backbone.apply)(trunk, images)[model.feature]
+    backbone = {kind: tree["backbone"] for kind, tree in variables.items()}
+    feature = jax.jit(model.backbone.apply)(backbone, images)[model.feature]
     kernel, bias = (variables["params"]["head"]["classifier"][part] for part in ("kernel", "bias"))
     scores = np.asarray(feature @ kernel[0, 0] + bias)
     if name == "vgg16":

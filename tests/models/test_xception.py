@@ -25,9 +25,9 @@ STAGES = ["conv1", "conv2", *BLOCKS, "conv3", "conv4"]
 BLOCK_POOLS = ("pool2", "pool3", "pool4", "pool5")
 
 
-def features_of(trunk, size):
+def features_of(backbone, size):
   image = jnp.zeros((2, *size, 3))
-  return jax.eval_shape(lambda x: trunk.init_with_output(jax.random.key(0), x)[0], image)
+  return jax.eval_shape(lambda x: backbone.init_with_output(jax.random.key(0), x)[0], image)
 
 
 def test_parameters():
@@ -35,10 +35,10 @@ def test_parameters():
   found = abstract(models.backbone("xception", num_classes=1000))
   assert count(found["params"]) == 22_855_952
   assert count(found) == 22_910_480
-  trunk = flat(abstract(models.backbone("xception"))["params"])
-  assert sum(map(np.prod, map(jnp.shape, trunk.values()))) == 22_855_952 - 2049 * 1000
+  backbone = flat(abstract(models.backbone("xception"))["params"])
+  assert sum(map(np.prod, map(jnp.shape, backbone.values()))) == 22_855_952 - 2049 * 1000
   pooled = flat(abstract(models.backbone("xception", "ppool"))["params"])
-  more = set(pooled) - set(trunk)
+  more = set(pooled) - set(backbone)
   assert {path.split("/")[0] for path in more} == {"pool1", *BLOCK_POOLS}
 
 
@@ -55,13 +55,13 @@ def test_published_features():
 @pytest.mark.parametrize("output_stride", [32, 16, 8])
 def test_grids_and_shapes(pool, output_stride):
   """pool1 in the place of conv1's stride; a grid for every feature, its cells from edge to edge."""
-  trunk = models.backbone("xception", pool, output_stride=output_stride)
-  features = features_of(trunk, (128, 160))
-  assert set(features) == set(trunk.grids) == {*STAGES, *(["pool1"] if pool else [])}
-  assert trunk.grids["conv1"].stride == (1 if pool else 2)
-  assert trunk.grids["conv4"].stride == trunk.multiple == output_stride
+  backbone = models.backbone("xception", pool, output_stride=output_stride)
+  features = features_of(backbone, (128, 160))
+  assert set(features) == set(backbone.grids) == {*STAGES, *(["pool1"] if pool else [])}
+  assert backbone.grids["conv1"].stride == (1 if pool else 2)
+  assert backbone.grids["conv4"].stride == backbone.size_divisor == output_stride
   for name, feature in features.items():
-    stride, offset, _ = trunk.grids[name]
+    stride, offset, _ = backbone.grids[name]
     assert offset in ((0, 1, 2) if pool else (1, 3))
     for cells, pixels in zip(feature.shape[1:3], (128, 160), strict=True):
       assert pixels - 3 - stride <= offset + stride * (cells - 1) <= pixels - 1, name
@@ -69,8 +69,8 @@ def test_grids_and_shapes(pool, output_stride):
 
 @pytest.mark.parametrize("pool", [None, "avg", "allconv"])
 def test_cells_lie_where_their_grid_says(pool):
-  trunk = models.backbone("xception", pool, width=0.02)
-  check_offsets(trunk, 96, ["pool1" if pool else "conv1", "conv2", "block2"])
+  backbone = models.backbone("xception", pool, width=0.02)
+  check_offsets(backbone, 96, ["pool1" if pool else "conv1", "conv2", "block2"])
 
 
 def test_strided_is_the_pooled_network_subsampled():
@@ -109,7 +109,7 @@ def test_output_stride_8_is_consistent_up_to_block11():
 @pytest.mark.parametrize(("multi_grid", "cells"), [((1, 1, 1), (1, 2, 2)), ((2, 4, 3), (2, 8, 6))])
 def test_dilations(multi_grid, cells):
   """Of block12, conv3 and conv4 at output stride 16, in cells of what they read."""
-  trunk = models.backbone("xception", output_stride=16, multi_grid=multi_grid, width=0.02)
+  backbone = models.backbone("xception", output_stride=16, multi_grid=multi_grid, width=0.02)
   seen = {}
 
   def watch(next_call, args, kwargs, context):
@@ -118,7 +118,7 @@ def test_dilations(multi_grid, cells):
     return next_call(*args, **kwargs)
 
   with nn.intercept_methods(watch):
-    abstract(trunk)
+    abstract(backbone)
   names = ("block12_sep1_depthwise", "conv3_depthwise", "conv4_depthwise")
   assert tuple(seen[name] for name in names) == cells
   assert seen["block12_sep2_depthwise"] == cells[0]
@@ -126,7 +126,7 @@ def test_dilations(multi_grid, cells):
 
 
 def test_refusals():
-  with pytest.raises(ValueError, match=r"^pool: expected stages among pool1, .*pool5 .*got 'pool6'"):
+  with pytest.raises(ValueError, match=r"^pool: expected slots among pool1, .*pool5 .*got 'pool6'"):
     abstract(models.backbone("xception", {"pool6": "ppool", "default": "max"}))
   with pytest.raises(ValueError, match=r"^output_stride: expected 8, 16 or 32, got 4"):
     abstract(models.backbone("xception", output_stride=4))

@@ -58,7 +58,7 @@ class Observer:
     with nn.intercept_methods(watch):
       preprocessed = self._experiment.preprocess(images)
       _, sown = model.apply(variables, preprocessed, mutable=["intermediates"])
-    maps, multiple = alpha_maps(sown, model.backbone, size), model.backbone.multiple
+    maps, multiple = alpha_maps(sown, model.backbone, size), model.backbone.size_divisor
     observed = {}
     for name, unit in self.units.items():
       x = crop(inputs[name], unit.inputs, size, multiple)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppool_jax.models.pool_slots import choice
+from ppool_jax.models.pool_slots import resolve_pool
 from train.analysis.observe import whole
 from train.analysis.units import Unit
 from train.experiment.experiment import Experiment
@@ -36,7 +36,7 @@ class ShiftSensitivity:
     }
 
   def __call__(self, variables, image: np.ndarray) -> dict[str, dict[str, float]]:
-    images = moved(image, self._experiment.model.backbone.multiple)
+    images = moved(image, self._experiment.model.backbone.size_divisor)
     return {
       pooling: {unit: float(change) for unit, change in jax.device_get(run(variables, images)).items()}
       for pooling, run in self._compiled.items()
@@ -52,7 +52,7 @@ class ShiftSensitivity:
 
   def _outputs(self, model, variables, image) -> dict[str, jax.Array]:
     """float32 `[1, h, w, C]` by unit."""
-    outputs, multiple = {}, model.backbone.multiple
+    outputs, multiple = {}, model.backbone.size_divisor
 
     def watch(next_call, args, kwargs, context):
       y = next_call(*args, **kwargs)
@@ -83,5 +83,5 @@ def replace(model, units: Mapping[str, Unit], pooling: str):
   if pooling == "ppool":
     return model
   backbone = model.backbone
-  pool = {s.name: pooling if s.name in units else choice(backbone.pool, s) for s in backbone.sites}
+  pool = {s.name: pooling if s.name in units else resolve_pool(backbone.pool, s) for s in backbone.pool_slots}
   return model.clone(backbone=backbone.clone(pool=pool))

@@ -51,7 +51,7 @@ def find_units(experiment: Experiment) -> dict[str, Unit]:
       ranges[module.path[-2]] = getattr(module, "range_map", None)
     return next_call(*args, **kwargs)
 
-  images = jax.ShapeDtypeStruct((1, backbone.multiple, backbone.multiple, 3), jnp.float32)
+  images = jax.ShapeDtypeStruct((1, backbone.size_divisor, backbone.size_divisor, 3), jnp.float32)
   with nn.intercept_methods(watch):
     jax.eval_shape(experiment.model.init, jax.random.key(0), images)
   return {name: _unit(backbone, *found, ranges.get(name)) for name, found in seen.items()}

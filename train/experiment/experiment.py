@@ -71,7 +71,7 @@ def _options(config) -> dict:
 def _read_weights(config) -> weights.Pretrained:
   if not config.model.weights:
     return weights.Pretrained({}, TORCHVISION, {})
-  return weights.pretrained(models.network(config.model.name).backbone, config.model.weights)
+  return weights.pretrained(models.network_spec(config.model.name).backbone, config.model.weights)
 
 
 def initial_variables(experiment: Experiment, seed: int) -> dict:

@@ -17,10 +17,8 @@ from ppool_jax.layers import (
   pool_keywords,
 )
 from ppool_jax.layers.spec import is_importable, literal
+from ppool_jax.models.pool_slots import PUBLISHED
 from ppool_jax.utils.lookup import did_you_mean
-
-PUBLISHED = "published"
-"""The name for a network's own poolings."""
 
 
 def resolve_pooling(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:

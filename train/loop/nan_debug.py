@@ -47,7 +47,7 @@ class Diagnosis:
   def _again(self, state, batch, step: int):
     images, labels = batch["image"], batch["label"]
     count = jnp.maximum(self._parallel.sum(jnp.sum(labels != IGNORE)), 1)
-    part = images, labels, self._parallel.places(images.shape[0])
+    part = images, labels, self._parallel.example_index(images.shape[0])
     grad = jax.value_and_grad(self._watched, has_aux=True)
     key = dropout_key(self._seed, step)
     (loss, (batch_stats, layers)), grads = grad(state.params, state.batch_stats, part, key, count)

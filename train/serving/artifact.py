@@ -69,7 +69,7 @@ def _array(aval) -> dict:
 def _sizes(run: Run, shape) -> str:
   if isinstance(shape[1], int):
     return f"{shape[1]}x{shape[2]}"
-  multiple = run.experiment.model.backbone.multiple
+  multiple = run.experiment.model.backbone.size_divisor
   return (
     f"any; a side that is no multiple of {multiple} is padded below and on the right with the mean colour, "
     "and the output cropped, inside the model"

@@ -32,7 +32,7 @@ def alpha_maps(sown, backbone=None, size: tuple[int, int] | None = None) -> dict
   if backbone is None:
     return maps
   return {
-    unit: crop(alpha, unit_grid(backbone, unit), size, backbone.multiple) for unit, alpha in maps.items()
+    unit: crop(alpha, unit_grid(backbone, unit), size, backbone.size_divisor) for unit, alpha in maps.items()
   }
 
 
@@ -73,11 +73,11 @@ def unit_grid(backbone, unit: str) -> Grid:
     return grids[_XCEPTION[unit]]
   # BN-Inception: pool_3c and pool_3c_3x3 are in block 3c, whose grid is that of its convolutions.
   grid = grids["inception_" + unit.split("_")[1]]
-  site = next(site for site in backbone.sites if site.name == unit)
-  if not site.ceil:
+  slot = next(slot for slot in backbone.pool_slots if slot.name == unit)
+  if not slot.ceil:
     return grid
   # Its windows begin on the cell that the convolutions' are centered on.
-  return grid._replace(offset=grid.offset + grid.stride / site.stride * (site.window - 1) / 2)
+  return grid._replace(offset=grid.offset + grid.stride / slot.stride * (slot.window - 1) / 2)
 
 
 def inside(grid: Grid, cells: int, side: int, multiple: int) -> int:

@@ -34,8 +34,8 @@ class Pmap:
     """Sum over all devices of all processes."""
     return jax.lax.psum(x, _AXIS)
 
-  def places(self, count: int) -> jax.Array:
-    """Places in the global batch of this device's `count` examples."""
+  def example_index(self, count: int) -> jax.Array:
+    """Indices in the global batch of this device's `count` examples."""
     return jax.lax.axis_index(_AXIS) * count + jnp.arange(count)
 
   def compile_step(self, step):
@@ -92,7 +92,7 @@ class Jit:
   def sum(self, x):
     return x
 
-  def places(self, count: int) -> jax.Array:
+  def example_index(self, count: int) -> jax.Array:
     return jnp.arange(count)
 
   def compile_step(self, step):

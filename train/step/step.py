@@ -90,7 +90,7 @@ def make_step(
       (loss, (hits, alpha, batch_stats)), grads = grad(state.params, batch_stats, part, key, count)
       return (loss, hits, grads), batch_stats, alpha
 
-    whole = images, labels, parallel.places(images.shape[0])
+    whole = images, labels, parallel.example_index(images.shape[0])
     (loss, hits, grads), batch_stats, alpha = accumulated(
       gradients, state.batch_stats, whole, grad_accum_steps, parallel.split
     )
@@ -119,7 +119,7 @@ def make_step(
 
 
 def make_loss(model, preprocess, parallel):
-  """A function `(params, batch_stats, (images, labels, places), key, count) -> (loss, aux)`.
+  """A function `(params, batch_stats, (images, labels, example_index), key, count) -> (loss, aux)`.
 
   The loss is the sum over these pixels, over `count`; aux is (hits, alpha, batch_stats): the pixels that
   are right, `alpha_statistics`, and the running statistics after.
@@ -131,15 +131,15 @@ def make_loss(model, preprocess, parallel):
     raise ValueError(
       'model.norm: "local" expects parallel="pmap": with "jit" a batch is one, whatever devices it lies on'
     )
-  model = models.synchronised(model, parallel.axis_name)
+  model = models.sync_batch_norm(model, parallel.axis_name)
 
   def loss_of(params, batch_stats, part, key, count):
-    images, labels, places = part
+    images, labels, example_index = part
     logits, sown = model.apply(
       {"params": params, "batch_stats": batch_stats},
       preprocess(images),
       train=True,
-      places=places,
+      example_index=example_index,
       rngs={"dropout": key},
       mutable=["intermediates", "alpha_range", "batch_stats"],
     )

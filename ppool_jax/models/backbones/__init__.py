@@ -1,1 +1,10 @@
-"""The networks below the segmentation heads, with slots for their pools; may import layers and ops."""
+"""Backbones: from images to features; may import the shared modules of `ppool_jax.models`, but no head."""
+
+from ppool_jax.models.backbones.backbone import Backbone
+from ppool_jax.models.backbones.inception import InceptionV2
+from ppool_jax.models.backbones.resnet import ResNet
+from ppool_jax.models.backbones.vgg import VGG
+from ppool_jax.models.backbones.vgg16_20m import VGG20M
+from ppool_jax.models.backbones.xception import Xception
+
+__all__ = ["VGG", "VGG20M", "Backbone", "InceptionV2", "ResNet", "Xception"]

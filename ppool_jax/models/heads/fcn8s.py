@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import chex
@@ -12,27 +12,27 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppool_jax.models.grid import Grid
-from ppool_jax.models.heads.classifiers import classify_pixels
+from ppool_jax.models.network import classify_pixels
 from ppool_jax.models.upsampling import upsample
 
-UPSAMPLING = ("bilinear", "learned")
+UPSAMPLING_MODES = ("bilinear", "learned")
 
 
 class FCN8s(nn.Module):
-  """Features at strides 8, 16 and 32 to scores at stride 8.
+  """Class scores at stride 8 from features at strides 8, 16 and 32.
 
-  A 1x1 classifier on each ("score8", "score16", "score32"); those at 32 are upsampled to the cells at
-  16 and added, the sum is upsampled to the cells at 8 and added. Cells are brought to where those of the
-  finer feature lie in the image, which need not be between them as a stretched feature's would be.
+  Each feature has a 1x1 classifier ("score8", "score16", "score32"). The scores at 32 are upsampled to the
+  grid at 16 and added to the scores there; the sum is upsampled to the grid at 8 and added to the scores
+  there. Upsampling respects the sampling grids of the features, whose offsets in the image differ.
 
-  The skips' classifiers start at zero, as in FCN, so that training begins as that of the coarse
-  network and is not disturbed by features of another scale ("at once" training).
+  The classifiers of the skip connections start at zero, as in FCN, so that training begins with the coarse
+  scores only ("at once" training).
 
   Attributes:
     num_classes: of the scores.
-    grids: the features' cells, at strides 8, 16 and 32.
-    upsampling: "bilinear", or "learned": transposed convolutions ("up32", "up16") that start as that.
-      The paper learns these two and leaves the last, to the pixels, bilinear.
+    grids: the features' sampling grids, at strides 8, 16 and 32.
+    upsampling: "bilinear", or "learned": transposed convolutions ("up32", "up16") that start as bilinear
+      interpolation. The paper learns these two; the last upsampling, to pixels, is bilinear.
     dtype: of the computation.
   """
 
@@ -42,22 +42,24 @@ class FCN8s(nn.Module):
   dtype: Any = None
 
   @nn.compact
-  def __call__(self, features, train: bool = False, places: jax.Array | None = None) -> jax.Array:
-    """Class scores.
+  def __call__(
+    self, features: Sequence[jax.Array], train: bool = False, example_index: jax.Array | None = None
+  ) -> jax.Array:
+    """Computes class scores.
 
     Args:
       features: `[N, h, w, C]` at stride 8, `[N, ~h/2, ~w/2, C]` at 16 and `[N, ~h/4, ~w/4, C]` at 32.
-      train, places: not used; as of every head.
+      train, example_index: unused; part of the interface of all heads.
 
     Returns:
       float32 `[N, h, w, num_classes]`.
 
     Raises:
-      ValueError: an unknown upsampling.
-      AssertionError: features of another rank, or of different numbers of examples.
+      ValueError: an unknown upsampling mode.
+      AssertionError: features of another rank, or with different numbers of examples.
     """
-    if self.upsampling not in UPSAMPLING:
-      raise ValueError(f"upsampling: expected one of {', '.join(UPSAMPLING)}, got {self.upsampling!r}")
+    if self.upsampling not in UPSAMPLING_MODES:
+      raise ValueError(f"upsampling: expected one of {', '.join(UPSAMPLING_MODES)}, got {self.upsampling!r}")
     chex.assert_rank(features, 4, custom_message="features: expected [N, h, w, C]")
     chex.assert_equal_shape_prefix(features, 1, custom_message="features: expected one number of examples")
     fine, middle, coarse = features
@@ -65,8 +67,8 @@ class FCN8s(nn.Module):
     scores = self._skip(scores, middle, self.grids[2], self.grids[1], 32)
     return self._skip(scores, fine, self.grids[1], self.grids[0], 16)
 
-  def _skip(self, scores, finer, source: Grid, target: Grid, stride: int):
-    """Scores brought to the cells of a finer feature, plus that feature's own."""
+  def _skip(self, scores, finer, source: Grid, target: Grid, stride: int) -> jax.Array:
+    """Upsamples scores to the grid of a finer feature and adds that feature's scores."""
     factor, size = source.stride // target.stride, finer.shape[1:3]
     offset = (source.offset - target.offset) / target.stride
     if self.upsampling == "learned":
@@ -78,12 +80,12 @@ class FCN8s(nn.Module):
 
 
 class TransposedConvolution(nn.Module):
-  """Upsampling by a learned kernel that starts as bilinear interpolation; zeros lie beyond the border.
+  """Upsampling with a learned kernel that starts as bilinear interpolation and zero padding.
 
   Attributes:
-    factor: outputs from one input cell to the next.
-    offset: the output that the first cell is centred on, as in `upsample`.
-    size: of the output.
+    factor: output positions from one input position to the next.
+    offset: the output position on which the first input is centered, as in `upsample`.
+    size: (height, width) of the output.
   """
 
   factor: int
@@ -92,22 +94,24 @@ class TransposedConvolution(nn.Module):
 
   @nn.compact
   def __call__(self, scores: jax.Array) -> jax.Array:
-    """Args: scores `[N, h, w, K]`. Returns `[N, *size, K]`."""
-    low = int(np.floor(self.offset)) - self.factor + 1  # the first output that cell 0 reaches
-    taps = 2 * self.factor
-    kernel = self.param("kernel", self._bilinear(low), (taps, taps, *scores.shape[-1:] * 2))
-    # Output p is the sum of kernel[p - low - factor * i] x_i over the cells i.
-    before = taps - 1 + low
+    """Upsamples scores `[N, h, w, K]` to `[N, *size, K]`."""
+    low = int(np.floor(self.offset)) - self.factor + 1  # the first output position that input 0 reaches
+    side = 2 * self.factor
+    kernel = self.param("kernel", self._bilinear(low), (side, side, *scores.shape[-1:] * 2))
+    # Output p is the sum of kernel[p - low - factor * i] x_i over the inputs i.
+    before = side - 1 + low
     padding = [
-      (before, size - 1 - low - self.factor * (cells - 1))
-      for cells, size in zip(scores.shape[1:3], self.size, strict=True)
+      (before, size - 1 - low - self.factor * (inputs - 1))
+      for inputs, size in zip(scores.shape[1:3], self.size, strict=True)
     ]
     return jax.lax.conv_general_dilated(
       scores, kernel[::-1, ::-1].astype(scores.dtype), (1, 1), padding,
       lhs_dilation=(self.factor,) * 2, dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )  # fmt: skip
 
-  def _bilinear(self, low: int):
+  def _bilinear(self, low: int) -> Callable[[jax.Array, tuple[int, ...]], jax.Array]:
+    """The initializer of bilinear interpolation from each class to itself."""
+
     def init(key, shape):
       del key
       distance = np.abs(np.arange(shape[0]) + low - self.offset) / self.factor

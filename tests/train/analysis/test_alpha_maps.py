@@ -13,7 +13,7 @@ import pytest
 from ppool_jax import PolynomialPool, models
 from ppool_jax.layers import SideBranch, Softplus
 from ppool_jax.models.grid import Grid
-from ppool_jax.models.pool_slots import dilated, merge_phases
+from ppool_jax.models.pool_slots import apply_dilated, merge_phases
 from tests.helpers.layers import Mine
 from tests.helpers.networks import constant_weights, varied
 from tests.helpers.training import OneDevice, tiny_config
@@ -78,7 +78,7 @@ def branch_by_hand(parameters, x, strides, padding, rate):
 @pytest.mark.parametrize(("name", "stride"), CASES)
 def test_maps_are_those_of_the_images(name, stride):
   model = models.build(name, 3, pool=POOL, width=0.1, output_stride=stride).backbone
-  images = images_of(2, 2 * model.multiple, model.multiple, 3)
+  images = images_of(2, 2 * model.size_divisor, model.size_divisor, 3)
   variables = varied(model, images)
   features, sown, pools = seen(model, variables, images)
   maps = alpha_maps(sown, model, images.shape[1:3])
@@ -102,7 +102,7 @@ def test_the_map_of_a_source_that_sows_values_of_its_own():
     @nn.compact
     def __call__(self, x):
       pool = PolynomialPool((2, 2), padding=((0, 1), (0, 1)), alpha=Mine, name="pool1")
-      return dilated(pool, dilated(pool, x, 2), 2)
+      return apply_dilated(pool, apply_dilated(pool, x, 2), 2)
 
   x = jnp.abs(images_of(1, 4, 6, 3))
   variables = Net().init(jax.random.key(0), x)
@@ -172,7 +172,7 @@ def test_cells_that_belong_to_the_image(grid, cells, side, multiple, expected):
 @pytest.mark.parametrize(("name", "stride"), [("resnet50", 32), ("vgg_mini", 1)])
 def test_padding_is_in_no_map_and_no_statistic(name, stride):
   model = models.build(name, 3, pool=POOL, width=0.1, output_stride=stride)
-  multiple = model.backbone.multiple
+  multiple = model.backbone.size_divisor
   size = (64 - max(1, multiple * 5 // 8), 64 - multiple // 4 - 1)
   images = images_of(2, *size, 3)
   below, right = (-side % multiple for side in size)
@@ -208,7 +208,7 @@ def test_statistics_of_the_ends_do_not_count_padding():
   pool = PolynomialPool((2, 2), (2, 2), alpha=ByContent, name="pool1")
 
   class Net(nn.Module):
-    multiple, grids = 8, {"pool1": Grid().window(2, 2)}
+    size_divisor, grids = 8, {"pool1": Grid().after_layer(2, 2)}
 
     @nn.compact
     def __call__(self, x):

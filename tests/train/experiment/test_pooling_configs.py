@@ -126,7 +126,7 @@ def test_keywords_of_alpha(arg, flags, fields):
     ("pool=ppool,alpha=side_branch(initial)", [], "expected key=value"),
     ("pool=ppool", ["--config.alpha.cap=1", "--config.alpha.least=2"], "expected 0 <= least <= cap"),
     ("pool_stages=pool1:ppool+pool1:avg", [], "expected each stage once"),
-    ("pool_stages=pool9:avg", [], "expected stages among pool1, pool2"),
+    ("pool_stages=pool9:avg", [], "expected slots among pool1, pool2"),
     ("pool=ppool,alpha=side_branch(normalise=no)", [], "normalise: expected bool, got 'no'"),
     ("pool=ppool,alpha=side_branch(initial=abc)", [], "initial: expected float, got 'abc'"),
     ("pool=ppool,alpha=True", [], "alpha: expected one of side_branch"),
@@ -158,8 +158,8 @@ def test_a_pool_for_each_stage():
 @pytest.mark.parametrize("network", NETWORKS)
 def test_stages_with_the_rest_as_published(network):
   """One stage with P-pooling; the others build what the published network has."""
-  sites = models.build(network, 2).backbone.sites
-  names = [site.name for site in sites]
+  slots = models.build(network, 2).backbone.pool_slots
+  names = [slot.name for slot in slots]
   found = paper(network, "paper", f"pool=ppool,pool_stages={names[-1]},pool_rest=published")
   found.model.width = 0.05
 

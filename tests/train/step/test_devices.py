@@ -24,7 +24,7 @@ SHARED = {
 }
 NETWORKS = {
   "vgg16": {"model.name": "vgg16", "model.width": 0.125},
-  # With dropout and synchronised batch norm.
+  # With dropout and synchronized batch norm.
   "vgg_mini": {"model.head": "fc"},
 }
 
