@@ -48,9 +48,8 @@ def cost(model: nn.Module, height: int, width: int) -> Cost:
   with nn.intercept_methods(count):
     images = jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), images)
-  sizes = {
-    path: math.prod(leaf.shape) for path, leaf in flax.traverse_util.flatten_dict(variables["params"]).items()
-  }
+  params: Any = flax.traverse_util.flatten_dict(variables["params"])
+  sizes = {path: math.prod(leaf.shape) for path, leaf in params.items()}
   backbone = getattr(model, "backbone", model)
   return Cost(
     sum(sizes.values()),

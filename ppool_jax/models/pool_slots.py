@@ -205,7 +205,7 @@ class CountIncludePadAvgPool(nn.Module):
 
   window_shape: Sequence[int]
   strides: Sequence[int] | None = None
-  padding: str | Sequence[tuple[int, int]] = "VALID"
+  padding: Any = "VALID"
 
   def __call__(self, x: jax.Array) -> jax.Array:
     """Pools x `[N, H, W, C]`."""

@@ -1,8 +1,8 @@
-"""Pre-trained weights of others: files of Keras, PyTorch, Caffe and safetensors as variables of the models.
+"""Pre-trained weights from files of Keras, PyTorch, Caffe and safetensors; may import models and utils.
 
-`load` and `pretrained` read a local file; nothing is downloaded. A file's names, whatever its format,
-decide how its arrays are laid out and what images its weights expect. `python -m ppool_jax.weights`
-fetches well-known files and converts any of them into one that needs no other library.
+`pretrained` and `load` read a local file and download nothing. The keys in a file, whatever its format,
+determine the layout of its arrays and the preprocessing of images. `python -m ppool_jax.weights` downloads
+public files and converts files to one that loads without other libraries.
 """
 
 from __future__ import annotations
@@ -13,106 +13,99 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from flax import traverse_util
 
 from ppool_jax.utils.lookup import lookup
-from ppool_jax.weights.converted import flat, is_converted, nested, read_converted
-from ppool_jax.weights.mappings import inception, resnet, vgg, xception
-from ppool_jax.weights.mappings.key_mapping import Naming, choose, fit
+from ppool_jax.weights.converted import flatten, is_converted, read_converted
+from ppool_jax.weights.mappings import KEY_MAPPINGS, convert, detect
+from ppool_jax.weights.mappings.key_mapping import plain_keys
 from ppool_jax.weights.preprocess import Preprocess
 from ppool_jax.weights.readers.files import read
 
 __all__ = ["Preprocess", "Pretrained", "load", "pretrained"]
 
-_NAMINGS = {
-  "vgg16": vgg.VGG16,
-  "vgg16_20m": vgg.VGG16_20M,
-  "resnet50": resnet.RESNET50,
-  "inceptionv2": inception.INCEPTIONV2,
-  "xception": xception.XCEPTION,
-}
-
 
 class Pretrained(NamedTuple):
-  """A network's weights, and all that is needed to use them.
+  """A network's weights and what is needed to use them.
 
   Attributes:
     variables: {"params": {"conv1_1": {"kernel": [3, 3, 3, 64], "bias": [64]}, ...}}, and "batch_stats"
-      where there are any: float32 NumPy arrays nested as in `ppool_jax.models.backbone(network).init`.
-    preprocess: uint8 RGB `[N, H, W, 3]` to these weights' input.
+      where the network has them: float32 NumPy arrays nested as in `ppool_jax.models.backbone(network).init`.
+    preprocess: from uint8 RGB `[N, H, W, 3]` to the input that these weights expect.
     options: keyword arguments that `backbone` needs for these weights, such as {"v1_5": True}.
   """
 
-  variables: dict
+  variables: dict[str, Any]
   preprocess: Preprocess
   options: dict[str, Any]
 
 
-def load(network: str, path: str | os.PathLike, classifier: bool = False) -> tuple[dict, Preprocess]:
-  """`pretrained` without the options: for networks that are built in the same way whatever the weights."""
+def load(
+  network: str, path: str | os.PathLike, classifier: bool = False
+) -> tuple[dict[str, Any], Preprocess]:
+  """Like `pretrained`, without the options: for networks that need none."""
   return pretrained(network, path, classifier)[:2]
 
 
 def pretrained(network: str, path: str | os.PathLike, classifier: bool | None = False) -> Pretrained:
-  """Pre-trained weights of a backbone, what they expect of an image, and of the backbone.
+  """Reads the pre-trained weights of a backbone.
 
-  The parameters of pools are in no such file: merge the variables into `init`'s.
+  Files have no parameters of pools: merge the variables into those of `init`.
 
   Args:
-    network: a name of `ppool_jax.models.backbone`, such as "vgg16".
-    path: `.h5` or `.hdf5` (Keras: legacy layout, whole models in it, and Keras 3's `.weights.h5`), `.pth`
+    network: a name of `ppool_jax.models.BACKBONES`, such as "vgg16".
+    path: `.h5` or `.hdf5` (Keras: the legacy layout, whole models in it, and Keras 3's `.weights.h5`), `.pth`
       or `.pt` (a PyTorch state dict; needs PyTorch), `.caffemodel` (needs protobuf) or `.safetensors`,
-      the last with the names of Keras, PyTorch or Caffe, or converted by `python -m ppool_jax.weights`.
-    classifier: whether to read the classifier, too; None reads it where the file has one.
+      with the keys of Keras, PyTorch or Caffe, or converted by `python -m ppool_jax.weights`.
+    classifier: whether to read the classifier, too; None: if the file has one.
 
   Raises:
-    FileNotFoundError: there is no such file.
-    ImportError: PyTorch or protobuf is needed and missing.
-    ValueError: an unknown network or suffix; a file that is not of its suffix's format, is damaged, or
-      of another network; names or shapes that do not match, with both sides; weights that are not
-      finite. The file is named.
+    FileNotFoundError: the file does not exist.
+    ImportError: PyTorch or protobuf is needed and not installed.
+    ValueError: an unknown network or suffix; a file that does not have the format of its suffix, is
+      damaged, or belongs to another network; keys or shapes that do not match, with those of both sides;
+      weights that are not finite. The message names the file.
   """
-  namings = lookup(network, _NAMINGS, "network")
+  mappings = lookup(network, KEY_MAPPINGS, "network")
   path = pathlib.Path(path)
   if is_converted(path):
-    return _converted(network, path, classifier)
+    return _from_converted(network, path, classifier)
   arrays = read(path)
   try:
-    naming = choose(namings, arrays)
-    classifier = _has_head(naming, arrays) if classifier is None else classifier
-    return Pretrained(fit(naming, arrays, classifier=classifier), naming.preprocess, dict(naming.options))
+    mapping = detect(mappings, arrays)
+    classifier = mapping.has_classifier(arrays) if classifier is None else classifier
+    variables = convert(mapping, arrays, classifier=classifier)
   except ValueError as error:
-    hint = _hint(network, arrays)
+    hint = _other_networks(network, arrays)
     raise ValueError(f"{path}, as weights of {network}: {hint}{error}") from None
+  return Pretrained(variables, mapping.preprocess, dict(mapping.options))
 
 
-def _hint(network: str, arrays: Mapping[str, np.ndarray]) -> str:
-  """The other networks that nearly all of a file's names belong to."""
-  names = {name.removesuffix(":0") for name in arrays}
-  most = 0.9 * len(names)
+def classifier_paths(network: str) -> set[str]:
+  """Paths of the arrays of a network's classifier: {"params/classifier/bias", ...}."""
+  mappings = KEY_MAPPINGS[network]
+  return {"/".join(param.path) for mapping in mappings for param in mapping.params if param.classifier}
+
+
+def _from_converted(network: str, path: pathlib.Path, classifier: bool | None) -> Pretrained:
+  converted = read_converted(path)
+  if converted.network != network:
+    raise ValueError(f"{path}: expected converted weights of {network}, got those of {converted.network}")
+  if classifier and not converted.classifier:
+    raise ValueError(f"{path}: expected weights with the classifier, which was not converted")
+  arrays = flatten(converted.variables)
+  if classifier is False:
+    arrays = {name: array for name, array in arrays.items() if name not in converted.classifier}
+  variables = traverse_util.unflatten_dict(arrays, sep="/")
+  return Pretrained(variables, converted.preprocess, converted.options)
+
+
+def _other_networks(network: str, arrays: Mapping[str, np.ndarray]) -> str:
+  """A hint that names the other networks to which more than 90% of a file's keys belong."""
+  keys = plain_keys(arrays)
   others = [
     other
-    for other, namings in _NAMINGS.items()
-    if other != network and any(len(names & naming.spellings().keys()) > most for naming in namings)
+    for other, mappings in KEY_MAPPINGS.items()
+    if other != network and any(len(keys & mapping.by_key().keys()) > 0.9 * len(keys) for mapping in mappings)
   ]
-  return f"its names are those of {' or '.join(others)}; " if others else ""
-
-
-def head_arrays(network: str) -> set[str]:
-  """Paths of the classifier's arrays: {"params/classifier/bias", ...}."""
-  return {"/".join(entry.path) for naming in _NAMINGS[network] for entry in naming.entries if entry.head}
-
-
-def _converted(network: str, path: pathlib.Path, classifier: bool | None) -> Pretrained:
-  held = read_converted(path)
-  if held.network != network:
-    raise ValueError(f"{path}: expected converted weights of {network}, got those of {held.network}")
-  if classifier and not held.head:
-    raise ValueError(f"{path}: expected weights with the classifier, which was not converted")
-  without = held.head if classifier is False else ()
-  return Pretrained(nested(flat(held.variables), without), held.preprocess, held.options)
-
-
-def _has_head(naming: Naming, arrays: Mapping[str, np.ndarray]) -> bool:
-  held = {name.removesuffix(":0") for name in arrays}
-  heads = [entry for entry in naming.entries if entry.head and not entry.optional]
-  return bool(heads) and all(not held.isdisjoint(entry.names) for entry in heads)
+  return f"its keys are those of {' or '.join(others)}; " if others else ""

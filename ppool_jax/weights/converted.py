@@ -1,7 +1,7 @@
-"""Converted weights: a network's variables in a safetensors file, with all that is needed to use them.
+"""Converted weights: a network's variables and their metadata in one safetensors file.
 
-Arrays are named by their paths, "params/conv1_1/kernel", and have our layout. The metadata says which
-network they are of, what they expect of an image, and which file they come from.
+The keys are the arrays' paths, such as "params/conv1_1/kernel", and the arrays have the network's layout. The
+metadata gives the network, the preprocessing, the options, and the file that was converted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import safetensors
+from flax import traverse_util
 
 from ppool_jax.utils.files import atomic_write, file_digest
 from ppool_jax.weights.preprocess import Preprocess
@@ -27,51 +28,51 @@ class Converted(NamedTuple):
   """The contents of a converted file.
 
   Attributes:
-    network: whose weights they are, "vgg16".
+    network: the network of the weights, such as "vgg16".
     variables: nested float32 arrays, {"params": {...}, "batch_stats": {...}}.
     preprocess: what the weights expect of an image.
     options: keyword arguments that `ppool_jax.models.backbone` needs for these weights.
-    head: paths of the classifier's arrays, "params/predictions/kernel"; empty if it is not held.
-    source: the name of the file that was converted.
-    source_sha256: its hash.
+    classifier: paths of the classifier's arrays, such as "params/classifier/kernel"; empty without one.
+    source: name of the file that was converted.
+    source_sha256: its SHA-256.
   """
 
   network: str
-  variables: dict
+  variables: dict[str, Any]
   preprocess: Preprocess
   options: dict[str, Any]
-  head: tuple[str, ...]
+  classifier: tuple[str, ...]
   source: str
   source_sha256: str
 
 
-def write(
+def write_converted(
   path: str | os.PathLike,
   network: str,
-  variables: Mapping,
+  variables: dict[str, Any],
   preprocess: Preprocess,
   options: Mapping[str, Any],
   source: str | os.PathLike,
-  head: Sequence[str] = (),
-):
-  """Writes a file beside `path` and renames it; the same contents give the same bytes.
+  classifier: Sequence[str] = (),
+) -> None:
+  """Writes a converted file atomically; the same contents give the same bytes.
 
   Args:
     path: the file to write, `.safetensors`.
-    network, variables, preprocess, options, head: as in `Converted`.
-    source: the file that was converted, which is read once more for its hash.
+    network, variables, preprocess, options, classifier: see `Converted`.
+    source: the file that was converted, which is read again for its SHA-256.
 
   Raises:
-    ValueError: an array is not float32, which no reader makes; nothing is written.
-    OSError: the file cannot be written; `path` is what it was.
+    ValueError: an array that is not float32, which no reader makes; nothing is written.
+    OSError: the file cannot be written; an existing one is unchanged.
   """
-  arrays = flat(variables)
+  arrays = flatten(variables)
   metadata = {
     "format": _FORMAT,
     "network": network,
     "preprocess": _json(preprocess.as_dict()),
     "options": _json(dict(options)),
-    "head": _json(sorted(head)),
+    "head": _json(sorted(classifier)),
     "source": pathlib.Path(source).name,
     "source_sha256": file_digest(source, "sha256"),
   }
@@ -82,8 +83,14 @@ def write(
       file.write(_bytes(arrays[name]))
 
 
+def flatten(variables: dict[str, Any]) -> dict[str, np.ndarray]:
+  """Arrays by path: {"params": {"fc": {"bias": b}}} to {"params/fc/bias": b}."""
+  arrays: Any = traverse_util.flatten_dict(variables, sep="/")
+  return arrays
+
+
 def is_converted(path: str | os.PathLike) -> bool:
-  """Whether a file is one of `write`'s; False for what is missing, broken or of another suffix."""
+  """Whether a file is a converted file; False for a missing or broken file and for another suffix."""
   if pathlib.Path(path).suffix.lower() != ".safetensors":
     return False
   try:
@@ -94,55 +101,35 @@ def is_converted(path: str | os.PathLike) -> bool:
 
 
 def read_converted(path: str | os.PathLike) -> Converted:
-  """What `write` wrote.
+  """Reads a file of `write_converted` and verifies its digest.
 
   Raises:
-    ValueError: the file is not one of `write`'s, or is damaged: its digest is not that of its contents.
-      The file is named.
+    ValueError: the file is not a converted file, or is damaged: its digest is not that of its contents.
+      The message names the file.
   """
   with safetensors.safe_open(path, framework="numpy") as file:
     metadata = file.metadata() or {}
     arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
   expected, found = metadata.pop("sha256", None), _digest(metadata, arrays)
   if metadata.get("format") != _FORMAT:
-    raise ValueError(f"{path}: expected converted weights, with format={_FORMAT!r} among the metadata")
+    raise ValueError(f"{path}: expected converted weights, with format={_FORMAT!r} in the metadata")
   if found != expected:
     raise ValueError(f"{path}: damaged: expected contents of SHA-256 {expected}, got {found}")
   return Converted(
     network=metadata["network"],
-    variables=nested(arrays),
+    variables=traverse_util.unflatten_dict(arrays, sep="/"),
     preprocess=Preprocess.from_dict(json.loads(metadata["preprocess"])),
     options=json.loads(metadata["options"]),
-    head=tuple(json.loads(metadata["head"])),
+    classifier=tuple(json.loads(metadata["head"])),
     source=metadata["source"],
     source_sha256=metadata["source_sha256"],
   )
 
 
-def flat(variables: Mapping, prefix: str = "") -> dict[str, np.ndarray]:
-  """{"params": {"fc": {"bias": b}}} to {"params/fc/bias": b}."""
-  arrays = {}
-  for key, value in variables.items():
-    arrays |= flat(value, f"{prefix}{key}/") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-  return arrays
-
-
-def nested(arrays: Mapping[str, np.ndarray], without: Sequence[str] = ()) -> dict:
-  """The inverse of `flat`, without some of the arrays."""
-  variables = {}
-  for name, array in arrays.items():
-    if name not in without:
-      *branches, leaf = name.split("/")
-      branch = variables
-      for key in branches:
-        branch = branch.setdefault(key, {})
-      branch[leaf] = array
-  return variables
-
-
 def _header(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-  """safetensors' own: its library writes the metadata in an order that changes from run to run."""
-  entries, start = {"__metadata__": metadata}, 0
+  """The header of a safetensors file, whose own library orders the metadata differently from run to run."""
+  entries: dict[str, Any] = {"__metadata__": metadata}
+  start = 0
   for name in sorted(arrays):
     array = arrays[name]
     if array.dtype != np.float32:
@@ -156,7 +143,7 @@ def _header(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> by
 
 
 def _digest(metadata: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> str:
-  """Over the metadata, then the arrays in the order of their names."""
+  """SHA-256 of the metadata and the arrays, in the order of their names."""
   digest = hashlib.sha256(_json(dict(metadata)).encode())
   for name in sorted(arrays):
     array = arrays[name]
@@ -166,8 +153,9 @@ def _digest(metadata: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> st
 
 
 def _bytes(array: np.ndarray) -> memoryview:
-  return memoryview(np.ascontiguousarray(array, array.dtype.newbyteorder("<"))).cast("B")
+  """The array's contents in row-major order and little-endian."""
+  return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data.cast("B")
 
 
-def _json(value) -> str:
+def _json(value: Any) -> str:
   return json.dumps(value, sort_keys=True, separators=(",", ":"))

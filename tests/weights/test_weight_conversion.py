@@ -10,22 +10,21 @@ import pytest
 import safetensors
 import safetensors.numpy
 
-from ppool_jax import weights
 from ppool_jax.weights import converted, load, pretrained
 from ppool_jax.weights.__main__ import main
-from ppool_jax.weights.catalog import KNOWN
-from ppool_jax.weights.mappings.key_mapping import Entry, Naming
+from ppool_jax.weights.catalog import CATALOG
+from ppool_jax.weights.mappings import KEY_MAPPINGS, KeyMapping, ParamSpec
 from ppool_jax.weights.preprocess import BN_INCEPTION, TF
 from tests.helpers.weights import write_hollow
 
 # A network of three arrays, of which the last is the classifier.
 TINY = (
-  Naming(
+  KeyMapping(
     "ours",
     (
-      Entry(("params", "conv", "kernel"), (4, 3, 1, 1), ("conv.weight",), (2, 3, 1, 0)),
-      Entry(("batch_stats", "norm", "mean"), (4,), ("norm.mean",), (0,)),
-      Entry(("params", "classifier", "kernel"), (None, 4), ("fc.weight",), (1, 0), head=True),
+      ParamSpec(("params", "conv", "kernel"), (4, 3, 1, 1), ("conv.weight",), (2, 3, 1, 0)),
+      ParamSpec(("batch_stats", "norm", "mean"), (4,), ("norm.mean",), (0,)),
+      ParamSpec(("params", "classifier", "kernel"), (None, 4), ("fc.weight",), (1, 0), classifier=True),
     ),
     r"",
     TF,
@@ -36,8 +35,8 @@ TINY = (
 
 @pytest.fixture(autouse=True)
 def networks(monkeypatch):
-  monkeypatch.setitem(weights._NAMINGS, "tiny", TINY)
-  monkeypatch.setitem(weights._NAMINGS, "other", TINY)
+  monkeypatch.setitem(KEY_MAPPINGS, "tiny", TINY)
+  monkeypatch.setitem(KEY_MAPPINGS, "other", TINY)
 
 
 @pytest.fixture
@@ -63,7 +62,7 @@ def path(tmp_path, source):
 
 
 def assert_same(found, expected):
-  found, expected = converted.flat(found), converted.flat(expected)
+  found, expected = converted.flatten(found), converted.flatten(expected)
   assert sorted(found) == sorted(expected)
   for name in expected:
     np.testing.assert_array_equal(found[name], expected[name])
@@ -92,8 +91,8 @@ def test_round_trip(source, path):
     assert ("classifier" in found.variables["params"]) == (classifier is not False)
     assert found[1:] == expected[1:] == (TF, {"v1_5": True, "epsilon": 1.001e-5})
   assert_same(load("tiny", path)[0], load("tiny", source)[0])
-  held = converted.read_converted(path)
-  assert (held.network, held.source, held.head) == (
+  found = converted.read_converted(path)
+  assert (found.network, found.source, found.classifier) == (
     "tiny",
     "source.safetensors",
     ("params/classifier/kernel",),
@@ -114,8 +113,10 @@ def test_the_same_contents_give_the_same_bytes(source, path, tmp_path):
   variables, preprocess, options = pretrained("tiny", source, classifier=True)
   turned = {key: dict(reversed(value.items())) for key, value in reversed(variables.items())}
   options = dict(reversed(options.items()))
-  head = ["params/classifier/kernel"]
-  converted.write(tmp_path / "again.safetensors", "tiny", turned, preprocess, options, source, head)
+  classifier = ["params/classifier/kernel"]
+  converted.write_converted(
+    tmp_path / "again.safetensors", "tiny", turned, preprocess, options, source, classifier
+  )
   assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 
 
@@ -174,10 +175,10 @@ def test_a_write_that_fails(source, path, monkeypatch):
   with monkeypatch.context() as patch:
     patch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-      converted.write(path, "tiny", variables, *rest, source)
+      converted.write_converted(path, "tiny", variables, *rest, source)
   variables["params"]["conv"]["kernel"] = np.zeros(3)
   with pytest.raises(ValueError, match="params/conv/kernel: expected float32, got float64"):
-    converted.write(path, "tiny", variables, *rest, source)
+    converted.write_converted(path, "tiny", variables, *rest, source)
   assert path.read_bytes() == content
   assert names(path.parent) == ["tiny.safetensors"]
 
@@ -202,16 +203,16 @@ print(len(variables["params"]), variables["params"]["conv5_3"]["bias"].sum(), pr
 def test_list(capsys):
   assert main(["list"]) == 0
   printed = capsys.readouterr().out
-  for file in KNOWN.values():
-    assert all(part in printed for part in (file.name, file.network, f"{file.kind} {file.hash}", file.url))
+  for file in CATALOG.values():
+    assert all(part in printed for part in (file.name, file.network, file.described_hash, file.url))
   assert "BGR, 0..255, minus 103.939 116.779 123.68" in printed
   assert "RGB, 0..1, minus 0.5 0.5 0.5, divided by 0.5 0.5 0.5" in printed
 
 
 def test_fetch(tmp_path, monkeypatch, capsys):
   """What is there is checked; a name that nobody knows is met with a near one."""
-  known = dataclasses.replace(KNOWN["vgg16-397923af.pth"], size=4, hash="9f86d081", name="vgg16-x.pth")
-  monkeypatch.setitem(KNOWN, known.name, known)
+  known = dataclasses.replace(CATALOG["vgg16-397923af.pth"], size=4, hash="9f86d081", name="vgg16-x.pth")
+  monkeypatch.setitem(CATALOG, known.name, known)
   (tmp_path / "vgg16-x.pth").write_bytes(b"test")
   assert main(["fetch", "vgg16-x.pth", "--out", str(tmp_path)]) == 0
   assert "4 bytes, sha256-prefix 9f86d081 as published" in capsys.readouterr().out
@@ -231,8 +232,8 @@ def test_verify(source, path, capsys):
   assert "3 arrays, 56 numbers, with the classifier" in printed
   assert main(["verify", str(source)]) == 0
   printed = capsys.readouterr().out
-  assert "fits tiny (ours names, RGB, 0..1" in printed
-  assert "other (ours names" in printed
+  assert "fits tiny (ours keys, RGB, 0..1" in printed
+  assert "other (ours keys" in printed
 
 
 def test_errors_leave_nothing_behind(tmp_path, arrays, capsys):
@@ -243,9 +244,9 @@ def test_errors_leave_nothing_behind(tmp_path, arrays, capsys):
   safetensors.numpy.save_file({"conv.weight": arrays["conv.weight"]}, missing)
   before = names(tmp_path)
   for file, model, message in [
-    (good, "vgg16", "no name is known"),
+    (good, "vgg16", "no key is known"),
     (good, "tiny2", "did you mean 'tiny'"),
-    (missing, "tiny", "wanted by the network: norm.mean [4]"),
+    (missing, "tiny", "expected by the network: norm.mean [4]"),
     (broken, "tiny", "expected a safetensors file"),
     (tmp_path / "gone.h5", "tiny", "no such file"),
     (tmp_path / "readme.txt", "tiny", "expected a suffix among .h5"),

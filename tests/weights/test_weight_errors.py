@@ -134,8 +134,8 @@ def test_no_name_is_known(tmp_path):
   message = refusal(path)
   assert str(path) in message
   assert "in the file: layer1.0.conv1.weight [64, 64, 1, 1]" in message
-  assert "(keras names): block1_conv1/kernel [3, 3, 3, 64]" in message
-  assert "(torchvision names): features.0.weight [64, 3, 3, 3]" in message
+  assert "(keras keys): block1_conv1/kernel [3, 3, 3, 64]" in message
+  assert "(torchvision keys): features.0.weight [64, 3, 3, 3]" in message
   many = {f"array{i}": np.ones(1, np.float32) for i in range(50)}
   safetensors.numpy.save_file(many, path)
   assert "and 10 more" in refusal(path)
@@ -143,9 +143,11 @@ def test_no_name_is_known(tmp_path):
 
 def test_missing_layer(tmp_path):
   path = write_hollow(tmp_path / "weights.h5", change=lambda layers: layers.pop("block5_conv3"))
-  wanted, held = refusal(path).split("\n")[1:]
-  assert wanted == ("  wanted by the network: block5_conv3/kernel [3, 3, 512, 512], block5_conv3/bias [512]")
-  assert held == "  in the file instead: nothing"
+  expected, found = refusal(path).split("\n")[1:]
+  assert expected == (
+    "  expected by the network: block5_conv3/kernel [3, 3, 512, 512], block5_conv3/bias [512]"
+  )
+  assert found == "  in the file instead: nothing"
 
 
 def test_layer_too_many(tmp_path):
@@ -154,16 +156,16 @@ def test_layer_too_many(tmp_path):
   path = write_hollow(tmp_path / "weights.h5", change=lambda layers: layers.update({"block3_conv4": extra}))
   message = refusal(path)
   assert str(path) in message
-  assert "wanted by the network: nothing" in message
+  assert "expected by the network: nothing" in message
   assert "in the file instead: block3_conv4_W_1:0 [3, 3, 256, 256]" in message
 
 
 def test_wrong_shape(tmp_path):
   """Both shapes, in the file's layout: here a kernel in Theano's order."""
   wrong = {**SHAPES, "conv1_1": {"kernel": (64, 3, 3, 3), "bias": (64,)}}
-  wanted, held = refusal(write_hollow(tmp_path / "weights.h5", wrong)).split("\n")[1:]
-  assert wanted == "  wanted by the network: block1_conv1/kernel [3, 3, 3, 64]"
-  assert held == "  in the file instead: block1_conv1_W_1:0 [64, 3, 3, 3]"
+  expected, found = refusal(write_hollow(tmp_path / "weights.h5", wrong)).split("\n")[1:]
+  assert expected == "  expected by the network: block1_conv1/kernel [3, 3, 3, 64]"
+  assert found == "  in the file instead: block1_conv1_W_1:0 [64, 3, 3, 3]"
 
 
 def test_the_same_array_twice(tmp_path):
@@ -180,7 +182,7 @@ def test_weights_that_are_not_finite(tmp_path, bad):
   path = write_hollow(tmp_path / "weights.h5", fill={"block2_conv1_b_1:0": bad})
   message = refusal(path)
   assert str(path) in message
-  assert "block2_conv1_b_1:0: holds NaN or infinity" in message
+  assert "block2_conv1_b_1:0: has NaN or infinity" in message
 
 
 @pytest.mark.parametrize(("dtype", "part"), [(np.int32, "got int32"), (np.float64, "NaN or infinity")])
@@ -194,6 +196,3 @@ def test_weights_that_are_not_float32(tmp_path, dtype, part):
   message = refusal(path)
   assert "block4_conv2_b_1:0" in message
   assert part in message
-
-
-# Preprocessing.

@@ -8,8 +8,8 @@ import threading
 import numpy as np
 import pytest
 
-from ppool_jax.weights.catalog import KNOWN, KnownFile
-from ppool_jax.weights.fetch import check, fetch
+from ppool_jax.weights.catalog import CATALOG, PublicFile
+from ppool_jax.weights.fetch import fetch, verify
 from ppool_jax.weights.preprocess import CAFFE
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -63,21 +63,21 @@ def server():
     thread.join()
 
 
-def known(server, kind="md5", size=300_000, **changes):
-  digest = hashlib.new(kind.removesuffix("-prefix"), CONTENT).hexdigest()
-  digest = digest[:8] if kind.endswith("-prefix") else digest
+def public_file(server, hash_type="md5", size=300_000, **changes):
+  digest = hashlib.new(hash_type.removesuffix("-prefix"), CONTENT).hexdigest()
+  digest = digest[:8] if hash_type.endswith("-prefix") else digest
   fields = {"hash": digest, "hash_source": "here", "preprocess": CAFFE, **changes}
-  return KnownFile("weights.bin", "vgg16", server.folder, size, kind, **fields)
+  return PublicFile("weights.bin", "vgg16", server.folder, size, hash_type, **fields)
 
 
 def names(folder):
   return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("kind", ["md5", "sha1", "sha256", "sha256-prefix"])
-def test_fetch(server, tmp_path, kind, capsys):
+@pytest.mark.parametrize("hash_type", ["md5", "sha1", "sha256", "sha256-prefix"])
+def test_fetch(server, tmp_path, hash_type, capsys):
   """In a folder that is made; no progress where stderr is no terminal."""
-  path = fetch(known(server, kind), tmp_path / "new" / "folder")
+  path = fetch(public_file(server, hash_type), tmp_path / "new" / "folder")
   assert path == tmp_path / "new" / "folder" / "weights.bin"
   assert path.read_bytes() == CONTENT
   assert names(path.parent) == ["weights.bin"]
@@ -89,12 +89,12 @@ def test_resume(server, tmp_path):
   """Twice broken off: each call asks for the rest only, and nothing has the final name before."""
   server.breaks_after = 100_000
   for done in (100_000, 200_000):
-    with pytest.raises(OSError, match=rf"weights.bin: .* after {done} of 300000 bytes; run again"):
-      fetch(known(server), tmp_path)
+    with pytest.raises(OSError, match=rf"weights.bin: .* after {done} of 300000 bytes; run again to resume"):
+      fetch(public_file(server), tmp_path)
     assert names(tmp_path) == ["weights.bin.part"]
     assert (tmp_path / "weights.bin.part").read_bytes() == CONTENT[:done]
   server.breaks_after = None
-  assert fetch(known(server), tmp_path).read_bytes() == CONTENT
+  assert fetch(public_file(server), tmp_path).read_bytes() == CONTENT
   assert server.ranges == [None, "bytes=100000-", "bytes=200000-"]
   assert names(tmp_path) == ["weights.bin"]
 
@@ -103,7 +103,7 @@ def test_a_server_that_ignores_ranges(server, tmp_path):
   """It sends everything once more, which replaces the part."""
   (tmp_path / "weights.bin.part").write_bytes(CONTENT[:1000])
   server.heeds_ranges = False
-  assert fetch(known(server), tmp_path).read_bytes() == CONTENT
+  assert fetch(public_file(server), tmp_path).read_bytes() == CONTENT
   assert server.ranges == ["bytes=1000-"]
 
 
@@ -113,7 +113,7 @@ def test_a_server_that_ignores_ranges(server, tmp_path):
 def test_a_part_with_no_rest(server, tmp_path, part, requests):
   """Complete, it is taken; too long or wrong, it is fetched anew."""
   (tmp_path / "weights.bin.part").write_bytes(part)
-  assert fetch(known(server), tmp_path).read_bytes() == CONTENT
+  assert fetch(public_file(server), tmp_path).read_bytes() == CONTENT
   assert server.ranges == [f"bytes={len(part)}-", None][:requests]
   assert names(tmp_path) == ["weights.bin"]
 
@@ -123,7 +123,7 @@ def test_a_wrong_hash(server, tmp_path):
   with pytest.raises(
     ValueError, match=r"expected md5 0123, got [0-9a-f]{32}; the download is deleted"
   ) as caught:
-    fetch(known(server, hash="0123"), tmp_path)
+    fetch(public_file(server, hash="0123"), tmp_path)
   assert "weights.bin" in str(caught.value)
   assert names(tmp_path) == []
 
@@ -132,34 +132,34 @@ def test_a_wrong_start(server, tmp_path):
   """A part of something else shows in the hash."""
   (tmp_path / "weights.bin.part").write_bytes(b"x" * 1000)
   with pytest.raises(ValueError, match="expected md5"):
-    fetch(known(server), tmp_path)
+    fetch(public_file(server), tmp_path)
   assert names(tmp_path) == []
-  assert fetch(known(server), tmp_path).read_bytes() == CONTENT
+  assert fetch(public_file(server), tmp_path).read_bytes() == CONTENT
 
 
 def test_a_wrong_size(server, tmp_path):
   """Known from the first answer, or, if the server does not say, from the download."""
   with pytest.raises(ValueError, match=r"expected 5 bytes, .*weights.bin has 300000"):
-    fetch(known(server, size=5), tmp_path)
+    fetch(public_file(server, size=5), tmp_path)
   assert names(tmp_path) == []
   server.says_length = False
   with pytest.raises(ValueError, match="expected 5 bytes, got 300000"):
-    fetch(known(server, size=5), tmp_path)
+    fetch(public_file(server, size=5), tmp_path)
   assert names(tmp_path) == []
-  assert fetch(known(server, size=None), tmp_path).read_bytes() == CONTENT
+  assert fetch(public_file(server, size=None), tmp_path).read_bytes() == CONTENT
 
 
 def test_a_file_that_is_there(server, tmp_path):
   """It is checked, without a request, and never touched."""
   path = tmp_path / "weights.bin"
   path.write_bytes(CONTENT)
-  assert fetch(known(server), tmp_path) == path
+  assert fetch(public_file(server), tmp_path) == path
   path.write_bytes(CONTENT[:-1])
   with pytest.raises(ValueError, match="expected 300000 bytes, got 299999"):
-    fetch(known(server), tmp_path)
+    fetch(public_file(server), tmp_path)
   path.write_bytes(CONTENT[:-1] + b"x")
   with pytest.raises(ValueError, match="expected md5") as caught:
-    check(known(server), path)
+    verify(public_file(server), path)
   assert str(path) in str(caught.value)
   assert server.ranges == []
   assert names(tmp_path) == ["weights.bin"]
@@ -169,21 +169,21 @@ def test_no_answer(server, tmp_path):
   """404, a port where nobody listens, another kind of URL: nothing is left, not even the folder."""
   folder = tmp_path / "new" / "folder"
   for url, message in [
-    (f"{server.folder}gone.bin", "answered 404"),
-    ("http://127.0.0.1:9/weights.bin", "no answer from .*refused"),
+    (f"{server.folder}gone.bin", "responded 404"),
+    ("http://127.0.0.1:9/weights.bin", "no response from .*refused"),
   ]:
     with pytest.raises(OSError, match=message):
-      fetch(known(server), folder, url)
+      fetch(public_file(server), folder, url)
   with pytest.raises(
     ValueError, match=r"expected a URL that begins with http:// .*, got 'file:///etc/hosts'"
   ):
-    fetch(known(server), folder, "file:///etc/hosts")
+    fetch(public_file(server), folder, "file:///etc/hosts")
   assert names(tmp_path) == []
 
 
 def test_two_at_once(server, tmp_path):
   """One downloads, the other waits and finds the file there."""
-  threads = [threading.Thread(target=fetch, args=(known(server), tmp_path)) for _ in range(3)]
+  threads = [threading.Thread(target=fetch, args=(public_file(server), tmp_path)) for _ in range(3)]
   for thread in threads:
     thread.start()
   for thread in threads:
@@ -196,10 +196,12 @@ def test_two_at_once(server, tmp_path):
 def test_the_table():
   """Every entry has a hash of its kind's length, the name that its URL ends in, and its source."""
   lengths = {"md5": 32, "sha1": 40, "sha256": 64}
-  for name, file in KNOWN.items():
+  for name, file in CATALOG.items():
     assert name == file.name == file.url.split("/")[-1]
     assert re.fullmatch(r"https?://.*/[\w.-]+\.(h5|pth|caffemodel)", file.url)
     assert re.fullmatch("[0-9a-f]+", file.hash)
-    assert file.hash in name if file.kind == "sha256-prefix" else len(file.hash) == lengths[file.kind]
+    assert (
+      file.hash in name if file.hash_type == "sha256-prefix" else len(file.hash) == lengths[file.hash_type]
+    )
     assert file.hash_source
     assert file.network in ("vgg16", "vgg16_20m", "resnet50", "inceptionv2", "xception")

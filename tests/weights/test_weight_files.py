@@ -115,6 +115,3 @@ def test_bfloat16_becomes_float32(new_file):
   assert_same(load("vgg16", new_file("weights.pt"))[0], expected)
   safetensors.torch.save_file(state, new_file("weights.safetensors"))
   assert_same(load("vgg16", new_file("weights.safetensors"))[0], expected)
-
-
-# The real weights and photographs.

@@ -129,6 +129,3 @@ def test_p_pooling_starts_near_max_pooling(photographs, features):
     distance = np.linalg.norm(ours - maximum) / np.linalg.norm(maximum)
     print(f"{name}: cosine {cosine:.6f}, relative L2 {distance:.4f}")
     assert cosine > 0.999, name
-
-
-# Errors: the file, what was expected and what there is.

@@ -89,7 +89,7 @@ class VGG(Backbone, kw_only=True):
     features = self._features(images, train)
     if self.num_classes is None:
       return features
-    return self._classify(features[self.last_feature], train, example_index)
+    return self._classify(features[self.last_feature], self.num_classes, train, example_index)
 
   def _features(self, images: jax.Array, train: bool) -> dict[str, jax.Array]:
     check_pool(self.pool, self.pool_slots)
@@ -120,12 +120,12 @@ class VGG(Backbone, kw_only=True):
     stride = self.grid_after(grid, slot).stride // grid.stride
     return apply_pool(self.pool, slot, x, stride, grid.dilation)
 
-  def _classify(self, x, train: bool, example_index: jax.Array | None) -> jax.Array:
+  def _classify(self, x, num_classes: int, train: bool, example_index: jax.Array | None) -> jax.Array:
     """fc6 and fc7 are convolutions, so that larger images are classified at every position."""
     rate = self.grids[self.last_feature].dilation
     x = self._dense(x, 4096, 7, "fc6", train, example_index, dilation=rate, padding=0)
     x = self._dense(x, 4096, 1, "fc7", train, example_index)
-    return classify_image(x, self.num_classes, self.dtype)
+    return classify_image(x, num_classes, self.dtype)
 
   def _dense(self, x, count: int, size: int, name: str, train: bool, example_index, **options) -> jax.Array:
     x = nn.relu(self.conv(x, self.channels(count), size, name, bias=True, **options))

@@ -1,27 +1,27 @@
-"""What files call the layers of BN-Inception.
+"""Key mappings of BN-Inception.
 
-Cadene: the port to PyTorch in pretrainedmodels, `bn_inception-52deb4733.pth`. Caffe: the model that it
-was ported from, whose convolutions are called `inception_3a/3x3_reduce`.
+Cadene: the port to PyTorch in pretrainedmodels, `bn_inception-52deb4733.pth`. Caffe: the model from which it
+was ported, whose convolutions have names such as `inception_3a/3x3_reduce`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ppool_jax.weights.mappings.key_mapping import Entry, Naming
+from ppool_jax.weights.mappings.key_mapping import KeyMapping, ParamSpec
 from ppool_jax.weights.mappings.layouts import (
   caffe_conv,
   caffe_dense,
   caffe_norm,
-  folded,
+  fold_bias,
   torch_conv,
   torch_dense,
   torch_norm,
 )
 from ppool_jax.weights.preprocess import BN_INCEPTION
 
-# Of each block the channels of its input and of 1x1, 3x3_reduce, 3x3, double_3x3_reduce, double_3x3_1,
-# double_3x3_2 and pool_proj; 0: there is none.
+# Channels of each block's input and of 1x1, 3x3_reduce, 3x3, double_3x3_reduce, double_3x3_1, double_3x3_2
+# and pool_proj; 0: the block does not have it.
 _BLOCKS = {
   "3a": (192, 64, 64, 64, 64, 96, 96, 32),
   "3b": (256, 64, 64, 96, 64, 96, 96, 64),
@@ -36,8 +36,8 @@ _BLOCKS = {
 }
 
 
-def _units() -> Iterator[tuple[str, str, tuple[int, int, int, int]]]:
-  """(block or "", layer, kernel HWIO) of every convolution."""
+def _convolutions() -> Iterator[tuple[str, str, tuple[int, int, int, int]]]:
+  """(block or "", layer, kernel shape HWIO) of every convolution."""
   yield "", "conv1_7x7_s2", (7, 7, 3, 64)
   yield "", "conv2_3x3_reduce", (1, 1, 64, 64)
   yield "", "conv2_3x3", (3, 3, 64, 192)
@@ -53,20 +53,20 @@ def _units() -> Iterator[tuple[str, str, tuple[int, int, int, int]]]:
     yield block, "double_3x3_2", (3, 3, first, second)
 
 
-def _entries(conv: Callable, norm: Callable, names: Callable) -> tuple[Entry, ...]:
-  """Every convolution, its bias folded, and every batch norm.
+def _params(conv: Callable, norm: Callable, names: Callable) -> tuple[ParamSpec, ...]:
+  """Every convolution, with its bias folded, and every batch norm.
 
   Args:
-    conv, norm: of `layouts`.
-    names: (block, layer) to what the file calls a convolution and its batch norm.
+    conv, norm: functions of `layouts`.
+    names: maps (block, layer) to the file's names of a convolution and its batch norm.
   """
-  entries = []
-  for block, layer, shape in _units():
-    ours = f"{block}_{layer}".removeprefix("_")
-    conv_name, norm_name = names(block, layer)
-    entries += folded(conv(ours, conv_name, shape), f"{ours}_norm")
-    entries += norm(f"{ours}_norm", norm_name, shape[-1])
-  return tuple(entries)
+  params = []
+  for block, layer, shape in _convolutions():
+    name = f"{block}_{layer}".removeprefix("_")
+    conv_layer, norm_layer = names(block, layer)
+    params += fold_bias(conv(name, conv_layer, shape), f"{name}_norm")
+    params += norm(f"{name}_norm", norm_layer, shape[-1])
+  return tuple(params)
 
 
 def _cadene_names(block: str, layer: str) -> tuple[str, str]:
@@ -75,21 +75,21 @@ def _cadene_names(block: str, layer: str) -> tuple[str, str]:
 
 
 def _caffe_names(block: str, layer: str) -> tuple[str, str]:
-  """`conv1/7x7_s2`, `inception_3a/3x3_reduce`; the reader calls a batch norm after its convolution."""
+  """`conv1/7x7_s2`, `inception_3a/3x3_reduce`; the reader names a batch norm after its convolution."""
   name = f"{block}/{layer}" if block else layer.replace("_", "/", 1)
   return name, name
 
 
 INCEPTIONV2 = (
-  Naming(
+  KeyMapping(
     "cadene",
-    (*_entries(torch_conv, torch_norm, _cadene_names), *torch_dense("last_linear", inputs=1024)),
+    (*_params(torch_conv, torch_norm, _cadene_names), *torch_dense("last_linear", inputs=1024)),
     r".*\.num_batches_tracked",
     BN_INCEPTION,
   ),
-  Naming(
+  KeyMapping(
     "caffe",
-    (*_entries(caffe_conv, caffe_norm, _caffe_names), *caffe_dense("fc", "fc1", inputs=1024)),
+    (*_params(caffe_conv, caffe_norm, _caffe_names), *caffe_dense("fc", "fc1", inputs=1024)),
     r"",
     BN_INCEPTION,
   ),

@@ -1,8 +1,8 @@
-"""From a file's names and layouts to a network's variables.
+"""Converts the arrays of a weight file to a network's variables by a mapping of their keys.
 
-A naming is one family of files: what it calls a network's arrays, how it lays them out and what
-images its weights expect. The file's format plays no part: a .safetensors file may have the names of
-either Keras or torchvision.
+A key mapping describes one family of files: the keys and layouts of a network's arrays, and the images that
+its weights expect. The file format does not matter: a .safetensors file may have the keys of Keras or of
+torchvision.
 """
 
 from __future__ import annotations
@@ -13,45 +13,46 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import flax
 import jax.numpy as jnp
 import numpy as np
 
 from ppool_jax.weights.preprocess import Preprocess
 
-_LISTED = 40
+_MAX_LISTED = 40
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class ParamSpec:
   """One array of a network.
 
   Attributes:
-    path: where it goes in the variables, such as ("params", "conv1_1", "kernel").
-    shape: its shape in the file.
-    names: what files call it, the usual spelling first.
-    axes: the order in which the file's axes are taken, such as (2, 3, 1, 0) from OIHW to HWIO.
-    view: the shape to read the file's array in before that: a dense layer on a flattened feature is a
-      convolution over the whole of it, and the file knows the order of its axes (Keras HWC, PyTorch
-      and Caffe CHW).
-    sign: arrays of the same path are added with their signs: batch norm subtracts its mean after the
-      convolution added its bias, so that (mean - bias) does without the bias.
+    path: its path in the variables, such as ("params", "conv1_1", "kernel").
+    shape: its shape in the file; None stands for any size.
+    keys: its keys in files of the family, the usual one first.
+    axes: the permutation of the file's axes, such as (2, 3, 1, 0) from OIHW to HWIO.
+    reshape: the shape to which the file's array is reshaped before the permutation. A dense layer on a
+      flattened feature map is a convolution over the whole map, and files flatten in the order of their
+      framework's axes (Keras HWC, PyTorch and Caffe CHW).
+    sign: arrays with the same path are added with their signs. Batch norm subtracts its mean after the
+      convolution adds its bias, so (mean - bias) replaces the bias.
     optional: whether files may lack it.
-    head: whether it belongs to the classifier, which a trunk does without.
+    classifier: whether it belongs to the classifier, which a backbone does not need.
   """
 
   path: tuple[str, ...]
   shape: tuple[int | None, ...]
-  names: tuple[str, ...]
+  keys: tuple[str, ...]
   axes: tuple[int, ...]
-  view: tuple[int, ...] | None = None
+  reshape: tuple[int, ...] | None = None
   sign: int = 1
   optional: bool = False
-  head: bool = False
+  classifier: bool = False
 
-  def fits(self, shape: tuple[int, ...]) -> bool:
-    """Whether an array of the file has the entry's shape; None in it stands for any size.
+  def matches(self, shape: tuple[int, ...]) -> bool:
+    """Whether an array of the file has the expected shape.
 
-    Vectors may have leading dimensions of 1, as Caffe's old files and their ports have them.
+    Vectors may have leading dimensions of 1, as in Caffe's old files and their ports.
     """
     if len(self.shape) == 1:
       shape = shape[-1:] if math.prod(shape[:-1]) == 1 else shape
@@ -60,115 +61,116 @@ class Entry:
 
 
 @dataclasses.dataclass(frozen=True)
-class Naming:
-  """How one family of files stores one network.
+class KeyMapping:
+  """The keys and layouts of one network's arrays in one family of files.
 
   Attributes:
-    name: for messages: "keras", "torchvision".
-    entries: every array of the network.
-    ignored: a regular expression of the names that the network has no use for, matched in full.
+    name: of the family, for messages: "keras", "torchvision".
+    params: every array of the network.
+    ignored_keys: a regular expression of keys that the network does not use, matched in full.
     preprocess: what weights of this family expect of an image.
-    options: what the network must be built with for them: {"v1_5": True, "epsilon": 1e-5}.
+    options: the options with which the network must be built: {"v1_5": True, "epsilon": 1e-5}.
   """
 
   name: str
-  entries: tuple[Entry, ...]
-  ignored: str
+  params: tuple[ParamSpec, ...]
+  ignored_keys: str
   preprocess: Preprocess
   options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-  def spellings(self) -> dict[str, Entry]:
-    return {name: entry for entry in self.entries for name in entry.names}
+  def by_key(self) -> dict[str, ParamSpec]:
+    """Every key of every array."""
+    return {key: param for param in self.params for key in param.keys}
+
+  def has_classifier(self, arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether a file has every array of the classifier."""
+    keys = plain_keys(arrays)
+    classifier = [param for param in self.params if param.classifier and not param.optional]
+    return bool(classifier) and all(not keys.isdisjoint(param.keys) for param in classifier)
 
 
-def choose(namings: Sequence[Naming], arrays: Mapping[str, np.ndarray]) -> Naming:
-  """The naming that most of the file's names belong to.
+def detect(mappings: Sequence[KeyMapping], arrays: Mapping[str, np.ndarray]) -> KeyMapping:
+  """The key mapping that knows most of a file's keys.
 
   Raises:
-    ValueError: no name belongs to any, with the file's names and those of each naming.
+    ValueError: no mapping knows any key, with the file's keys and those of each mapping.
   """
-  counts = [len(naming.spellings().keys() & set(map(_plain, arrays))) for naming in namings]
+  keys = plain_keys(arrays)
+  counts = [len(mapping.by_key().keys() & keys) for mapping in mappings]
   if max(counts):
-    return namings[counts.index(max(counts))]
-  wanted = [f"wanted by the network ({n.name} names): {_listed(_wanted(n.entries))}" for n in namings]
-  raise ValueError("\n  ".join(["no name is known", *wanted, f"in the file: {_listed(_held(arrays))}"]))
+    return mappings[counts.index(max(counts))]
+  expected = [f"expected by the network ({m.name} keys): {_list(_expected(m.params))}" for m in mappings]
+  raise ValueError("\n  ".join(["no key is known", *expected, f"in the file: {_list(_found(arrays))}"]))
 
 
-def fit(naming: Naming, arrays: Mapping[str, np.ndarray], classifier: bool = False) -> dict:
+def convert(mapping: KeyMapping, arrays: Mapping[str, np.ndarray], classifier: bool = False) -> dict:
   """The network's variables.
 
   Args:
-    naming: the file's, as of `choose`.
-    arrays: the file's.
-    classifier: whether the classifier is wanted; if not, it may be in the file or not.
+    mapping: of the file's family; see `detect`.
+    arrays: the file's arrays by key.
+    classifier: whether to convert the classifier; otherwise it is ignored where the file has one.
 
   Returns:
     A nested dict of float32 arrays, {"params": {"conv1_1": {"kernel": ..., "bias": ...}, ...}}.
 
   Raises:
-    ValueError: names or shapes that have no counterpart, with both sides; an array that is not
-      floating, or holds NaN or infinity.
+    ValueError: keys or shapes that do not match, with those of both sides; an array that is not floating
+      or not finite.
   """
-  spellings, found, left_over = naming.spellings(), {}, {}
-  for name, array in arrays.items():
-    entry = spellings.get(_plain(name))
-    if entry and entry.head and not classifier:
+  by_key, found, unmatched = mapping.by_key(), {}, {}
+  for key, array in arrays.items():
+    param = by_key.get(_plain(key))
+    if param and param.classifier and not classifier:
       continue
-    if entry and entry not in found and entry.fits(array.shape):
-      found[entry] = name
-    elif entry or not re.fullmatch(naming.ignored, _plain(name)):
-      left_over[name] = array
-  wanted = [entry for entry in naming.entries if not entry.optional and (classifier or not entry.head)]
-  missing = [entry for entry in wanted if entry not in found]
-  if missing or left_over:
+    if param and param not in found and param.matches(array.shape):
+      found[param] = key
+    elif param or not re.fullmatch(mapping.ignored_keys, _plain(key)):
+      unmatched[key] = array
+  required = [p for p in mapping.params if not p.optional and (classifier or not p.classifier)]
+  missing = [param for param in required if param not in found]
+  if missing or unmatched:
     raise ValueError(
-      f"names or shapes that do not match ({naming.name} names)"
-      f"\n  wanted by the network: {_listed(_wanted(missing))}"
-      f"\n  in the file instead: {_listed(_held(left_over))}"
+      f"keys or shapes that do not match ({mapping.name} keys)"
+      f"\n  expected by the network: {_list(_expected(missing))}"
+      f"\n  in the file instead: {_list(_found(unmatched))}"
     )
   flat = {}
-  for entry, name in found.items():
-    flat[entry.path] = flat.get(entry.path, np.float32(0)) + entry.sign * _converted(
-      name, arrays[name], entry
-    )
-  return _nested(flat)
+  for param, key in found.items():
+    flat[param.path] = flat.get(param.path, np.float32(0)) + param.sign * _convert(key, arrays[key], param)
+  return flax.traverse_util.unflatten_dict(flat)
 
 
-def _converted(name: str, array: np.ndarray, entry: Entry) -> np.ndarray:
+def plain_keys(arrays: Mapping[str, np.ndarray]) -> set[str]:
+  """The keys of a file without TensorFlow's suffixes."""
+  return set(map(_plain, arrays))
+
+
+def _plain(key: str) -> str:
+  """TensorFlow appends ":0" to the name of a variable's first output."""
+  return key.removesuffix(":0")
+
+
+def _convert(key: str, array: np.ndarray, param: ParamSpec) -> np.ndarray:
   if not jnp.issubdtype(array.dtype, jnp.floating):
-    raise ValueError(f"{name}: expected floating-point weights, got {array.dtype}")
-  with np.errstate(over="ignore"):  # float64 beyond float32 is infinite, which is refused below.
-    array = array.reshape(-1) if len(entry.shape) == 1 else array
-    viewed = array if entry.view is None else array.reshape(entry.view)
-    result = np.array(viewed.transpose(entry.axes), np.float32, order="C")
+    raise ValueError(f"{key}: expected floating-point weights, got {array.dtype}")
+  with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite, which is refused below.
+    array = array.reshape(-1) if len(param.shape) == 1 else array
+    array = array if param.reshape is None else array.reshape(param.reshape)
+    result = np.array(array.transpose(param.axes), np.float32, order="C")
   if not np.isfinite(result).all():
-    raise ValueError(f"{name}: holds NaN or infinity")
+    raise ValueError(f"{key}: has NaN or infinity")
   return result
 
 
-def _nested(flat: Mapping[tuple[str, ...], np.ndarray]) -> dict:
-  tree = {}
-  for path, array in flat.items():
-    branch = tree
-    for key in path[:-1]:
-      branch = branch.setdefault(key, {})
-    branch[path[-1]] = array
-  return tree
+def _expected(params: Sequence[ParamSpec]) -> list[str]:
+  return [f"{param.keys[0]} {list(param.shape)}" for param in params]
 
 
-def _plain(name: str) -> str:
-  """TensorFlow ends the name of a variable's first output in ":0"."""
-  return name.removesuffix(":0")
+def _found(arrays: Mapping[str, np.ndarray]) -> list[str]:
+  return [f"{key} {list(array.shape)}" for key, array in arrays.items()]
 
 
-def _wanted(entries: Sequence[Entry]) -> list[str]:
-  return [f"{entry.names[0]} {list(entry.shape)}" for entry in entries]
-
-
-def _held(arrays: Mapping[str, np.ndarray]) -> list[str]:
-  return [f"{name} {list(array.shape)}" for name, array in arrays.items()]
-
-
-def _listed(items: Sequence[str]) -> str:
-  more = f" and {len(items) - _LISTED} more" if len(items) > _LISTED else ""
-  return (", ".join(items[:_LISTED]) or "nothing") + more
+def _list(items: Sequence[str]) -> str:
+  more = f" and {len(items) - _MAX_LISTED} more" if len(items) > _MAX_LISTED else ""
+  return (", ".join(items[:_MAX_LISTED]) or "nothing") + more

@@ -1,20 +1,20 @@
-"""What files call the layers of ResNet-50.
+"""Key mappings of ResNet-50.
 
 Keras: `resnet50_weights_tf_dim_ordering_tf_kernels[_notop].h5` of keras.applications; Caffe: the
-authors' `ResNet-50-model.caffemodel`: both with strides on the first 1x1 convolutions (v1). torchvision
-and timm: strides on the 3x3 ones (v1.5).
+authors' `ResNet-50-model.caffemodel`; both have the strides in the first 1x1 convolutions (v1). torchvision
+and timm have them in the 3x3 convolutions (v1.5).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ppool_jax.weights.mappings.key_mapping import Entry, Naming
+from ppool_jax.weights.mappings.key_mapping import KeyMapping, ParamSpec
 from ppool_jax.weights.mappings.layouts import (
   caffe_conv,
   caffe_dense,
   caffe_norm,
-  folded,
+  fold_bias,
   keras_conv,
   keras_dense,
   keras_norm,
@@ -27,8 +27,8 @@ from ppool_jax.weights.preprocess import CAFFE, TORCHVISION
 _DEPTHS = {2: 3, 3: 4, 4: 6, 5: 3}
 
 
-def _units() -> Iterator[tuple[int, int, str, tuple[int, int, int, int]]]:
-  """(stage, block from 0, branch, kernel HWIO) of every convolution but conv1."""
+def _convolutions() -> Iterator[tuple[int, int, str, tuple[int, int, int, int]]]:
+  """(stage, block from 0, branch, kernel shape HWIO) of every convolution but conv1."""
   inputs = 64
   for stage, depth in _DEPTHS.items():
     narrow, wide = 64 * 2 ** (stage - 2), 256 * 2 ** (stage - 2)
@@ -41,21 +41,21 @@ def _units() -> Iterator[tuple[int, int, str, tuple[int, int, int, int]]]:
       inputs = wide
 
 
-def _entries(conv: Callable, norm: Callable, first: tuple[str, str], names: Callable) -> tuple[Entry, ...]:
-  """Every convolution, its bias folded, and every batch norm.
+def _params(conv: Callable, norm: Callable, first: tuple[str, str], names: Callable) -> tuple[ParamSpec, ...]:
+  """Every convolution, with its bias folded, and every batch norm.
 
   Args:
-    conv, norm: of `layouts`.
-    first: what the file calls conv1 and its batch norm.
-    names: (stage, block, branch) to what the file calls a convolution and its batch norm.
+    conv, norm: functions of `layouts`.
+    first: the file's names of conv1 and its batch norm.
+    names: maps (stage, block, branch) to the file's names of a convolution and its batch norm.
   """
-  entries = [*folded(conv("conv1", first[0], (7, 7, 3, 64)), "norm1"), *norm("norm1", first[1], 64)]
-  for stage, block, branch, shape in _units():
-    ours = f"{stage}{'abcdef'[block]}_branch{branch}"
-    conv_name, norm_name = names(stage, block, branch)
-    entries += folded(conv(f"res{ours}", conv_name, shape), f"norm{ours}")
-    entries += norm(f"norm{ours}", norm_name, shape[-1])
-  return tuple(entries)
+  params = [*fold_bias(conv("conv1", first[0], (7, 7, 3, 64)), "norm1"), *norm("norm1", first[1], 64)]
+  for stage, block, branch, shape in _convolutions():
+    name = f"{stage}{'abcdef'[block]}_branch{branch}"
+    conv_layer, norm_layer = names(stage, block, branch)
+    params += fold_bias(conv(f"res{name}", conv_layer, shape), f"norm{name}")
+    params += norm(f"norm{name}", norm_layer, shape[-1])
+  return tuple(params)
 
 
 def _keras_names(stage: int, block: int, branch: str) -> tuple[str, str]:
@@ -78,27 +78,27 @@ def _caffe_names(stage: int, block: int, branch: str) -> tuple[str, str]:
 
 
 RESNET50 = (
-  Naming(
+  KeyMapping(
     "keras",
     (
-      *_entries(keras_conv, keras_norm, ("conv1_conv", "conv1_bn"), _keras_names),
+      *_params(keras_conv, keras_norm, ("conv1_conv", "conv1_bn"), _keras_names),
       *keras_dense("predictions", 2048),
     ),
     r"",
     CAFFE,
     {"epsilon": 1.001e-5},
   ),
-  Naming(
+  KeyMapping(
     "torchvision",
-    (*_entries(torch_conv, torch_norm, ("conv1", "bn1"), _torch_names), *torch_dense("fc", inputs=2048)),
+    (*_params(torch_conv, torch_norm, ("conv1", "bn1"), _torch_names), *torch_dense("fc", inputs=2048)),
     r".*\.num_batches_tracked",
     TORCHVISION,
     {"v1_5": True},
   ),
-  Naming(
+  KeyMapping(
     "caffe",
     (
-      *_entries(caffe_conv, caffe_norm, ("conv1", "conv1"), _caffe_names),
+      *_params(caffe_conv, caffe_norm, ("conv1", "conv1"), _caffe_names),
       *caffe_dense("fc1000", inputs=2048),
     ),
     r"",

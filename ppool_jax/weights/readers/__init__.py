@@ -1,1 +1,1 @@
-"""Readers of Keras, PyTorch, Caffe and safetensors files: a path to named arrays."""
+"""Readers of weight files: from a path to arrays by key; may import nothing else of the library."""

@@ -1,8 +1,9 @@
-"""Caffe's .caffemodel files, old and new; batch norms are named after the convolutions they follow.
+"""Reads Caffe's .caffemodel files, old and new; batch norms are named after their convolutions.
 
-Authors name BatchNorm and Scale layers as they like ("bn2a_branch1", "conv1/bn"), so the graph decides:
-the four arrays of a normalised convolution "X" are "X/bn/mean", "X/bn/variance", "X/bn/scale" and
-"X/bn/bias". Every other array is "<layer>/<index of its blob>", in Caffe's layout (kernels OIHW).
+The names of BatchNorm and Scale layers follow no convention ("bn2a_branch1", "conv1/bn"), so the reader uses
+the graph: the four arrays of the batch norm after a convolution "X" are "X/bn/mean", "X/bn/variance",
+"X/bn/scale" and "X/bn/bias". The key of every other array is "<layer>/<index of its blob>", in Caffe's layout
+(kernels OIHW).
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import numpy as np
 
 from ppool_jax.weights.readers import caffe_proto
 
-# Of the types of old files (V1LayerParameter.LayerType), those that matter here.
+# The layer types of old files (V1LayerParameter.LayerType) that the reader distinguishes.
 _OLD_TYPES = {4: "Convolution", 14: "InnerProduct", 22: "Split"}
-# The dimensions of a layer's first blob.
+# The number of dimensions of a layer's first blob.
 _DIMENSIONS = {"Convolution": 4, "Deconvolution": 4, "InnerProduct": 2}
 
 
@@ -30,26 +31,27 @@ class _Layer(NamedTuple):
 
 
 class _Origin(NamedTuple):
-  """What a blob of activations is: a convolution's output, normalised or not yet."""
+  """A blob of activations that is the output of a convolution, with or without its batch norm."""
 
   convolution: str
-  normalised: bool
+  normalized: bool
 
 
 def read(path: pathlib.Path) -> dict[str, np.ndarray]:
-  """Every array of a model, batch norms under their convolutions' names.
+  """Every array of a model by its key.
 
-  Blobs of old files have four dimensions, the leading ones of which are left out where a layer has
-  fewer today: a bias is [n], an InnerProduct's weights are [outputs, inputs]. Arrays of batch norms are
-  [n]; mean and variance are divided by the scale factor that BatchNorm keeps beside them.
+  Blobs of old files have four dimensions; leading dimensions are removed where the layer has fewer today: a
+  bias is [n], the weights of an InnerProduct are [outputs, inputs]. Arrays of batch norms are [n]; mean and
+  variance are divided by the scale factor that BatchNorm stores with them.
 
   Raises:
-    ValueError: no weights; a blob whose numbers do not fill its shape; two arrays of one name.
-    google.protobuf.message.DecodeError: the bytes are no protobuf message, or end within one.
+    ValueError: no weights; a blob whose numbers do not fill its shape; two arrays with one key.
+    google.protobuf.message.DecodeError: the bytes are not a protobuf message, or are truncated.
   """
-  arrays, origins = {}, {}
+  arrays: dict[str, np.ndarray] = {}
+  origins: dict[str, _Origin | None] = {}
   for layer in _layers(path.read_bytes()):
-    for name, array in _named(layer, origins).items():
+    for name, array in _keyed(layer, origins).items():
       if name in arrays:
         raise ValueError(f"two arrays have the name {name!r}")
       arrays[name] = array
@@ -84,38 +86,38 @@ def _array(name: str, blob, dimensions: int) -> np.ndarray:
   return data.reshape(shape)
 
 
-def _named(layer: _Layer, origins: dict[str, _Origin]) -> dict[str, np.ndarray]:
-  """A layer's arrays by name; `origins`, of the blobs so far, is brought past this layer.
+def _keyed(layer: _Layer, origins: dict[str, _Origin | None]) -> dict[str, np.ndarray]:
+  """A layer's arrays by key; updates `origins`, which describes the blobs that the layers so far wrote.
 
-  Layers often work in place, under one blob's name: the order of the layers tells what it holds.
+  Layers often work in place, on a blob of one name, so the contents of a blob change from layer to layer.
   """
   before = origins.get(layer.bottom[0]) if layer.bottom else None
   norm = _batch_norm(layer, before)
   after = None
-  if norm and layer.type == "BatchNorm":
-    after = _Origin(before.convolution, normalised=True)
-  elif layer.type == "Split":  # Caffe adds these where a blob has several readers.
+  if before and norm and layer.type == "BatchNorm":
+    after = _Origin(before.convolution, normalized=True)
+  elif layer.type == "Split":  # Caffe inserts these where several layers read a blob.
     after = before
   elif layer.type == "Convolution":
-    after = _Origin(layer.name, normalised=False)
+    after = _Origin(layer.name, normalized=False)
   for top in layer.top:
     origins[top] = after
   return norm or {f"{layer.name}/{index}": blob for index, blob in enumerate(layer.blobs)}
 
 
 def _batch_norm(layer: _Layer, before: _Origin | None) -> dict[str, np.ndarray]:
-  """The layer's arrays under the name of the convolution that it normalises; none if it does not."""
+  """The arrays of a layer that is part of a convolution's batch norm, by key; empty for other layers."""
   if not before:
     return {}
   blobs, kinds = [blob.reshape(-1) for blob in layer.blobs], ()
-  if layer.type == "BatchNorm" and len(blobs) == 3 and not before.normalised:
-    # Sums, with the sum of their own weights: Caffe divides when it runs.
+  if layer.type == "BatchNorm" and len(blobs) == 3 and not before.normalized:
+    # Weighted sums, followed by the sum of their weights, by which Caffe divides at run time.
     factor = blobs[2][0]
     blobs = [blob / factor if factor else np.zeros_like(blob) for blob in blobs[:2]]
     kinds = ("mean", "variance")
-  elif layer.type == "Scale" and before.normalised:
+  elif layer.type == "Scale" and before.normalized:
     kinds = ("scale", "bias")
-  elif layer.type == "BN" and len(blobs) == 4 and not before.normalised:  # Of yjxiong's Caffe.
+  elif layer.type == "BN" and len(blobs) == 4 and not before.normalized:  # Of yjxiong's Caffe.
     kinds = ("scale", "bias", "mean", "variance")
-  # A Scale may have no bias, and with two bottoms has no blobs.
+  # A Scale may lack the bias, and has no blobs if it has two bottoms.
   return {f"{before.convolution}/bn/{kind}": blob for kind, blob in zip(kinds, blobs, strict=False)}

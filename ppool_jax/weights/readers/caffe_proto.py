@@ -1,14 +1,16 @@
-"""The part of Caffe's protobuf messages that holds weights, described at run time.
+"""The protobuf messages of Caffe that contain weights, declared at run time.
 
-The numbers are those of BVLC Caffe's src/caffe/proto/caffe.proto. protobuf skips every other field of a
-file, and nothing in these messages is code.
+The field numbers are those of BVLC Caffe's src/caffe/proto/caffe.proto. protobuf skips all other fields of a
+file. Parsing executes no code from the file.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-# A field's number and type; "[]" is repeated, a capital is one of these messages.
+# Number and type of each field; "[]" marks a repeated field, a capital letter one of these messages.
 _MESSAGES = {
   "BlobShape": {"dim": (1, "int64[]")},
   "BlobProto": {
@@ -27,7 +29,7 @@ _MESSAGES = {
     "top": (4, "string[]"),
     "blobs": (7, "BlobProto[]"),
   },
-  # Of Caffe until 2014, as in VGG_ILSVRC_16_layers.caffemodel: an enumeration says a layer's type.
+  # Caffe until 2014, as in VGG_ILSVRC_16_layers.caffemodel; the type of a layer is an enumeration.
   "V1LayerParameter": {
     "bottom": (2, "string[]"),
     "top": (3, "string[]"),
@@ -44,27 +46,30 @@ _MESSAGES = {
 _FIELD = descriptor_pb2.FieldDescriptorProto
 
 
-def parse(content: bytes):
-  """A NetParameter.
+def parse(content: bytes) -> Any:
+  """Parses a NetParameter.
 
   Raises:
-    google.protobuf.message.DecodeError: the bytes are no protobuf message, or end within one.
+    google.protobuf.message.DecodeError: the bytes are not a protobuf message, or are truncated.
   """
   return _NET.FromString(content)
 
 
-def _net():
+def _net() -> Any:
+  """The message class NetParameter."""
   file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package="caffe", syntax="proto2")
   for message, fields in _MESSAGES.items():
-    described = file.message_type.add(name=message)
+    descriptor = file.message_type.add(name=message)
     for name, (number, kind) in fields.items():
-      _describe(described.field.add(name=name, number=number), kind)
-  pool = descriptor_pool.DescriptorPool()  # Not the process's own, where Caffe's module may be, too.
+      _declare(descriptor.field.add(name=name, number=number), kind)
+  pool = (
+    descriptor_pool.DescriptorPool()
+  )  # Not the default pool, to which Caffe's own module would add the same names.
   pool.Add(file)
   return message_factory.GetMessageClass(pool.FindMessageTypeByName("caffe.NetParameter"))
 
 
-def _describe(field, kind: str):
+def _declare(field: Any, kind: str) -> None:
   plain = kind.removesuffix("[]")
   field.label = _FIELD.LABEL_REPEATED if kind.endswith("[]") else _FIELD.LABEL_OPTIONAL
   if plain in _MESSAGES:

@@ -1,7 +1,7 @@
-"""Readers of weight files: a path to a flat dict of arrays by the names that the file gives them.
+"""Reads a weight file of any format to a flat dict of its arrays by key.
 
-No reader executes code from a file. What a format needs (h5py, PyTorch, protobuf) is imported when a
-file of that format is read, so that converted weights load without any of it.
+No reader executes code from a file. The libraries of a format (h5py, PyTorch, protobuf) are imported when a
+file of that format is read, so that converted weights load without them.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import safetensors.numpy
 
 
 def read(path: pathlib.Path) -> dict[str, np.ndarray]:
-  """Every array of a file, in the format that its suffix says.
+  """Every array of a file, whose suffix determines the format.
 
   Raises:
-    FileNotFoundError: there is no such file.
-    ValueError: the suffix is of no known format, or the file is not of the format that it says.
-    ImportError: a .pth file, and PyTorch is not installed; a .caffemodel, and protobuf is not.
+    FileNotFoundError: the file does not exist.
+    ValueError: an unknown suffix, or a file that does not have the format of its suffix.
+    ImportError: a .pth file without PyTorch, or a .caffemodel without protobuf.
   """
   if path.suffix.lower() not in _READERS:
     raise ValueError(f"{path}: expected a suffix among {', '.join(_READERS)}, got {path.suffix!r}")
   if not path.is_file():
-    raise FileNotFoundError(f"{path}: no such file of weights")
+    raise FileNotFoundError(f"{path}: no such file")
   reader, expected = _READERS[path.suffix.lower()]
   with path.open("rb") as file:
     start = file.read(16)
@@ -32,7 +32,7 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
     return reader(path)
   except ImportError:
     raise
-  # The libraries answer broken bytes with errors of a dozen types, some of them their own.
+  # On broken bytes the libraries raise errors of a dozen types, some of them their own.
   except Exception as error:
     raise ValueError(f"{path}: expected {expected}; the file begins with {start!r}: {error}") from error
 
@@ -61,7 +61,7 @@ def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
   return safetensors.numpy.load_file(path)
 
 
-def _require(package: str, path: pathlib.Path, remedy: str):
+def _require(package: str, path: pathlib.Path, remedy: str) -> None:
   try:
     importlib.import_module(package)
   except ImportError as error:

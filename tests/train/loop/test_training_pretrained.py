@@ -73,11 +73,11 @@ def test_local_batch_norm_needs_pmap():
 @pytest.fixture(scope="module")
 def resnet_file(tmp_path_factory):
   """A trunk with torchvision's names."""
-  naming, rng = RESNET50[1], np.random.default_rng(0)
+  mapping, rng = RESNET50[1], np.random.default_rng(0)
   arrays = {
-    entry.names[0]: rng.random(entry.shape, np.float32)
-    for entry in naming.entries
-    if not entry.head and not entry.optional
+    param.keys[0]: rng.random(param.shape, np.float32)
+    for param in mapping.params
+    if not param.classifier and not param.optional
   }
   path = tmp_path_factory.mktemp("weights") / "resnet50.safetensors"
   safetensors.numpy.save_file(arrays, path)
