@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 
-from train.utils.json_files import check_out
+from train.utils.json_files import check_output_file
 
 
 def parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -52,7 +52,7 @@ def out_file(text: str) -> pathlib.Path:
   """A file that can be written; its folder is there."""
   path = pathlib.Path(text)
   try:
-    check_out(path)
+    check_output_file(path)
   except ValueError as error:
     raise argparse.ArgumentTypeError(str(error)) from None
   return path

@@ -25,7 +25,7 @@ from benchmarks.steps import Case
 from ppool_jax.models import NETWORKS
 from train.checkpointing.async_checkpointer import Saver
 from train.checkpointing.checkpoint import Checkpoints
-from train.experiment.run import initial_state
+from train.experiment.run import create_train_state
 from train.planning.machine import machine
 from train.step.parallel import Pmap
 from train.utils.errors import report_errors
@@ -55,7 +55,7 @@ def main() -> None:
 def measure(network: str, folder: pathlib.Path, rounds: int) -> dict[str, float]:
   """Medians in seconds, and the size of the state of a training of `network` with P-pooling."""
   case = Case(network, "ppool", "float32", (64, 64), batch=1)
-  template, _, _ = initial_state(case.experiment(), case.config())
+  template, _, _ = create_train_state(case.experiment(), case.config())
   parallel, checkpoints = Pmap(), Checkpoints(folder, keep=1)
   state = jax.block_until_ready(parallel.place_state(template))
   times: dict[str, list[float]] = {name: [] for name in _COLUMNS}

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from configs.common import base, parameter_groups
-from train.experiment.experiment import Experiment, initial_variables, make_experiment
-from train.experiment.run import initial_state, step_of
+from configs.common import default_config, parameter_groups
+from train.experiment.experiment import Experiment, init_variables, make_experiment
+from train.experiment.run import build_train_step, create_train_state
 from train.planning.compiled import Measures, measures
 from train.step.parallel import Jit, Pmap
 
@@ -48,7 +48,7 @@ class Case(NamedTuple):
   def config(self) -> ml_collections.ConfigDict:
     """Of a training with CamVid's classes."""
     pool, _, alpha = self.pool.partition(":")
-    config = base()
+    config = default_config()
     config.data.name, config.data.crop = "camvid", self.size
     config.model.name, config.dtype, config.batch_size = self.network, self.dtype, self.batch
     config.pool = "max" if pool == "flax max" else pool
@@ -79,11 +79,11 @@ class Step:
   def __init__(self, case: Case):
     config, experiment = case.config(), case.experiment()
     parallel = Pmap(jax.local_devices()[:1])
-    state, tx, schedule = initial_state(experiment, config)
+    state, tx, schedule = create_train_state(experiment, config)
     labels = np.random.default_rng(1).integers(0, 11, (case.batch, *case.size), np.uint8)
     self._batch = parallel.place_batch({"image": case.images(), "label": labels})
     self._state = parallel.place_state(state)
-    step = parallel.compile_step(step_of(experiment, config, tx, schedule, parallel))
+    step = parallel.compile_step(build_train_step(experiment, config, tx, schedule, parallel))
     started = time.perf_counter()
     self._compiled = step.lower(self._state, self._batch).compile()
     self.seconds = time.perf_counter() - started
@@ -101,9 +101,9 @@ def operations(case: Case) -> float:
   in no lowered program for a GPU or a TPU (`Lowered.cost_analysis` is None there).
   """
   config, experiment, parallel = case.config(), case.experiment(), Jit(jax.devices("cpu")[:1])
-  state, tx, schedule = initial_state(experiment, config)
+  state, tx, schedule = create_train_state(experiment, config)
   batch = {"image": case.images(), "label": np.zeros((case.batch, *case.size), np.uint8)}
-  step = parallel.compile_step(step_of(experiment, config, tx, schedule, parallel))
+  step = parallel.compile_step(build_train_step(experiment, config, tx, schedule, parallel))
   return step.lower(*parallel.shapes(state, batch)).cost_analysis()["flops"]
 
 
@@ -111,7 +111,7 @@ def stage_programs(case: Case) -> dict:
   """Forward and backward pass of the backbone from the images to each of its features, in their order."""
   experiment = case.experiment()
   backbone = experiment.model.backbone
-  variables = {name: tree.get("backbone", {}) for name, tree in initial_variables(experiment, 0).items()}
+  variables = {name: tree.get("backbone", {}) for name, tree in init_variables(experiment, 0).items()}
   params = variables.pop("params")
   images = jnp.asarray(experiment.preprocess(case.images()))
   names = []

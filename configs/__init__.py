@@ -1,1 +1,1 @@
-"""Config files: what a researcher edits; they import `train` and the library."""
+"""Config files, which a researcher edits; they import `train` and `ppool_jax`."""

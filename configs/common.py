@@ -1,4 +1,4 @@
-"""What all configs share: every field there is, with its default and what it means."""
+"""Defines every config field with its default and its meaning, and the arguments that configs share."""
 
 from __future__ import annotations
 
@@ -7,53 +7,53 @@ import ml_collections
 from ppool_jax.layers.spec import parse_spec
 
 
-def base() -> ml_collections.ConfigDict:
-  """Defaults of every field."""
+def default_config() -> ml_collections.ConfigDict:
+  """The defaults of all fields."""
   config = ml_collections.ConfigDict()
-  config.seed = 0  # of initial parameters, order, augmentation and dropout
+  config.seed = 0  # of initial parameters, data order, augmentation and dropout
   config.steps = 1000
-  config.batch_size = 16  # over all devices of all processes
+  config.batch_size = 16  # summed over all devices of all processes
   config.parallel = "pmap"  # or "jit"
-  config.dtype = "float32"  # of the computation; or "bfloat16"
-  config.grad_accum_steps = 1  # parts of a device's share of the batch, one after another
-  # How processes find each other: of train.distributed.initialize.CLUSTERS, or "HOST:PORT,COUNT,INDEX".
+  config.dtype = "float32"  # dtype of the computation; or "bfloat16"
+  config.grad_accum_steps = 1  # microbatches that a device's share of the batch is split into
+  # Cluster environment: a name of train.distributed.initialize.CLUSTERS, or "HOST:PORT,COUNT,INDEX".
   config.cluster = "auto"
-  config.cluster_timeout = 300  # seconds for all of them to come
-  config.compilation_cache = ".jax_cache"  # folder for compiled programs, unless JAX has one; none: ""
-  config.deterministic = False  # on a GPU: the same bits in every run
+  config.cluster_timeout = 300  # seconds to wait for all processes to connect
+  config.compilation_cache = ".jax_cache"  # folder of the compilation cache unless JAX has one; "": none
+  config.deterministic = False  # on a GPU: bitwise reproducible runs, which are slower
 
-  config.pool = "max"  # a name of ppool_jax.POOLS, "module:Class", or "published": the network's own poolings
-  config.pool_kwargs = ml_collections.ConfigDict({})  # keywords of the pool
-  config.pool_stages = ()  # pools to replace, such as ("pool3", "pool4:gated(per=channel)"); none: all
-  config.pool_rest = "max"  # the other stages' pool where `pool_stages` has entries, such as "published"
-  # Of P-pooling: a name of ppool_jax.ALPHAS or "module:Class", and the source's keywords; `range` is a name
-  # of ppool_jax.RANGES, which has keywords of its own (cap).
+  config.pool = "max"  # a name of ppool_jax.POOLS, "module:Class", or "published": the network's pools
+  config.pool_kwargs = ml_collections.ConfigDict({})  # keyword arguments of the pool
+  config.pool_stages = ()  # stages with `pool`, such as ("pool3", "pool4:gated(per=channel)"); (): all
+  config.pool_rest = "max"  # pool of the other stages if `pool_stages` has entries
+  # P-pooling's alpha source: a name of ppool_jax.ALPHAS or "module:Class", and its keyword arguments. `range`
+  # is a name of ppool_jax.RANGES, whose keyword arguments (cap) are set here, too.
   config.alpha = ml_collections.ConfigDict({"name": "side_branch"})
   config.model = ml_collections.ConfigDict(
     {
-      "name": "vgg16",  # of ppool_jax.models.NETWORKS
-      "head": "",  # of ppool_jax.models.HEADS; none: the network's own
-      "weights": "",  # a file for ppool_jax.weights; none: from scratch
-      "norm": "sync",  # batch norm's statistics: of the global batch; or "local", "frozen"
-      "output_stride": 0,  # 0: the network's own
+      "name": "vgg16",  # a name of ppool_jax.models.NETWORKS
+      "head": "",  # a name of ppool_jax.models.HEADS; "": the network's default head
+      "weights": "",  # a pretrained weights file for ppool_jax.weights; "": train from scratch
+      "norm": "sync",  # batch norm: "sync" (statistics of the global batch), "local" or "frozen"
+      "output_stride": 0,  # 0: the network's default
       "width": 1.0,  # multiplies the channels of every layer
-      "options": {},  # further ones of ppool_jax.models.build, such as multi_grid
+      "options": {},  # further keyword arguments of ppool_jax.models.build, such as multi_grid
     }
   )
 
   config.data = ml_collections.ConfigDict(
     {
       "name": "scenes",
-      "options": {},  # of train.data.registry.open_*
+      "options": {},  # keyword arguments of the data set in train.data.registry
       "split": "train",
       "eval_split": "val",
       "scale": (0.5, 2.0),
       "crop": (96, 128),  # height, width
       "flip": True,
-      "photometric": 1.0,  # strength; 0: none
-      "workers": 0,  # processes; 0: load in threads of this one
-      "threads": 2,  # in each process
-      "on_corrupt": "stop",  # at a damaged training example; or "skip": the next one in its place, counted
+      "photometric": 1.0,  # strength of photometric augmentation; 0: none
+      "workers": 0,  # worker processes; 0: load in threads of this process
+      "threads": 2,  # threads in each process
+      "on_corrupt": "stop",  # at a corrupt training example; or "skip": use the next example, and count it
     }
   )
   config.loss = ml_collections.ConfigDict({"normalize": "pixel"})  # or "image"
@@ -61,10 +61,10 @@ def base() -> ml_collections.ConfigDict:
     {
       "kind": "poly",  # or "step", "constant"
       "learning_rate": 1e-3,
-      "steps": 0,  # where poly ends; 0: at config.steps
+      "steps": 0,  # last step of "poly"; 0: config.steps
       "power": 0.9,
       "boundaries": (),
-      "factor": 0.1,  # of "step"
+      "factor": 0.1,  # multiplies the rate at each boundary of "step"
       "warmup": 0,
     }
   )
@@ -74,43 +74,52 @@ def base() -> ml_collections.ConfigDict:
   config.eval = ml_collections.ConfigDict(
     {
       "every": 0,
-      "batch_size": 4,  # images of one size at once; fewer where a size is rare
-      "pad_multiple": 0,  # pad images to multiples of this: fewer sizes to compile, other edges; 0: none
-      "scales": (1.0,),  # probabilities are averaged over these
-      "flip": False,  # and over mirrored images
-      "window": (0, 0),  # height, width of a sliding window; 0: whole images
-      "stride": (0, 0),  # of the window
+      "batch_size": 4,  # images of the same size in one batch
+      "pad_multiple": 0,  # pads images to multiples of this, to compile fewer sizes; 0: off
+      "scales": (1.0,),  # test-time augmentation: probabilities are averaged over these scales
+      "flip": False,  # test-time augmentation: also averages over mirrored images
+      "window": (0, 0),  # height and width of a sliding window; 0: whole images
+      "stride": (0, 0),  # stride of the sliding window
     }
   )
   config.checkpoint = ml_collections.ConfigDict({"every": 0, "seconds": 60.0, "max_to_keep": 3})
   config.guard = ml_collections.ConfigDict(
     {
-      "action": "stop",  # on a loss, gradient or update that is not finite, or a spike; or "skip", "rollback"
-      "loss_spike_factor": 0.0,  # a loss of more than this times the median is a spike; 0: none is
-      "gradient_spike_factor": 0.0,  # likewise of the norm of the gradient
-      "window": 64,  # steps that the medians are over
-      "rollback_steps": 100,  # steps that a rollback goes back before the one that was held
-      "max_rejected": 10,  # skips and rollbacks of a run; one more stops it
+      "action": "stop",  # at a non-finite loss, gradient or update, or a spike; or "skip", "rollback"
+      "loss_spike_factor": 0.0,  # a spike is a loss above this times the median; 0: off
+      "gradient_spike_factor": 0.0,  # likewise for the gradient norm
+      "window": 64,  # steps that the medians are computed over
+      "rollback_steps": 100,  # steps that a rollback goes back from the rejected step
+      "max_rejected": 10,  # skips and rollbacks before the run stops
     }
   )
   config.log = ml_collections.ConfigDict({"every": 10})
   return config
 
 
-POOLING = {"pool": "max", "alpha": "side_branch", "pool_stages": (), "pool_rest": "max"}
-"""Arguments that every config takes, with their defaults; see `set_pooling`."""
+POOLING_ARGS = {"pool": "max", "alpha": "side_branch", "pool_stages": (), "pool_rest": "max"}
+"""The arguments on pooling that every config takes, with their defaults; see `set_pooling`."""
 
 
 def set_pooling(config: ml_collections.ConfigDict, args: ml_collections.ConfigDict) -> str:
-  """Sets the fields of pooling from a config's arguments `POOLING`; returns the name of the alpha source.
+  """Sets the config's pooling fields from the arguments `POOLING_ARGS`.
 
-  pool: a name of ppool_jax.POOLS with or without keywords, such as "gated(per=channel)"; "published", the
-    network's own poolings; or "module:Class", your own.
-  alpha: of P-pooling: a name of ppool_jax.ALPHAS, such as "side_branch(initial=40,cap=90)", a number, or
-    "module:Class", your own.
-  pool_stages: the stages that have the pool, "pool1+pool3", or one of their own, "pool1:ppool+pool3:avg";
-    none: all.
-  pool_rest: the pool of the other stages, where `pool_stages` names some.
+  Args:
+    config: the config to change.
+    args: parsed arguments with these keys:
+      pool: a name of ppool_jax.POOLS with optional keywords, such as "gated(per=channel)"; "published" for
+        the network's own pools; or "module:Class" for a custom pool.
+      alpha: P-pooling's alpha source: a name of ppool_jax.ALPHAS with optional keywords, such as
+        "side_branch(initial=40,cap=90)"; a number; or "module:Class" for a custom source.
+      pool_stages: the stages with the pool, "pool1+pool3", or with pools of their own,
+        "pool1:ppool+pool3:avg"; empty: all stages.
+      pool_rest: the pool of the other stages if `pool_stages` names some.
+
+  Returns:
+    The name of the alpha source.
+
+  Raises:
+    ValueError: `pool` has the keyword alpha.
   """
   if "alpha" in parse_spec(args.pool, "pool")[1]:
     raise ValueError(f"config argument pool: expected alpha by the argument alpha=, got {args.pool!r}")
@@ -120,14 +129,14 @@ def set_pooling(config: ml_collections.ConfigDict, args: ml_collections.ConfigDi
 
 
 def parameter_groups(alpha: str | None = None, norm: str = "sync") -> ml_collections.ConfigDict:
-  """The recipes' groups: biases twice the rate and no decay, the classifier ten times the rate.
+  """The recipes' parameter groups: biases at twice the rate without decay, the head at ten times the rate.
 
   Args:
-    alpha: name of the alpha source. The paper's side branch has three times the rate. Of the authors' last
-      code the kernels have the base rate and decay, slopes 100 and biases 180 times the rate. All others,
-      your own among them, are trained by Adam at 0.01 where the base rate is 0.001: the gradient of log
-      alpha is around 1e-4, and SGD does not move it.
-    norm: `config.model.norm`; frozen batch norm's scales and biases stay what they are, too.
+    alpha: name of the alpha source. The paper's side branch is trained at three times the base rate. The
+      source of the authors' code has the base rate and decay for kernels, 100 times the rate for slopes and
+      180 times for biases. All other sources, custom ones included, are trained by Adam at ten times the base
+      rate, because the gradient of log alpha is around 1e-4 and SGD would not move it.
+    norm: `config.model.norm`; "frozen" also freezes the scales and biases of batch norm.
   """
 
   def group(pattern: str, lr: float, decay: float, optimizer: str = "sgd") -> dict:

@@ -1,7 +1,8 @@
-"""How each network is trained on each data set: as in the paper, and as one would today.
+"""Training recipes of each network: the paper's settings and modern settings.
 
-Where the paper refers to the networks' own papers, their settings are taken: DeepLab (Chen et al., 2018,
-table 1), FCN at once (Long et al., 2015), DeepLabV3 (Chen et al., 2017). Batches are global.
+Where the paper refers to the networks' own papers, the recipes use the settings of those: DeepLab (Chen et
+al., 2018, table 1), FCN trained at once (Long et al., 2015), DeepLabV3 (Chen et al., 2017). Batch sizes are
+global.
 """
 
 from __future__ import annotations
@@ -13,23 +14,24 @@ from configs.common import parameter_groups
 RECIPES = ("paper", "modern")
 
 
-def apply(config: ml_collections.ConfigDict, recipe: str, network: str, alpha: str) -> None:
-  """Sets schedule, optimiser, loss, augmentation and batch of `config`.
+def apply_recipe(config: ml_collections.ConfigDict, recipe: str, network: str, alpha: str) -> None:
+  """Sets the schedule, optimizer, loss, augmentation and batch size of `config`.
 
   Args:
+    config: the config to change.
     recipe: "paper" or "modern".
     network: a name of `ppool_jax.models.NETWORKS`.
     alpha: name of P-pooling's alpha source.
 
   Raises:
-    ValueError: an unknown recipe, or a network that it is not for.
+    ValueError: the recipe is unknown, or there is no recipe for the network.
   """
   if recipe not in RECIPES:
     raise ValueError(f"config argument recipe: expected one of {', '.join(RECIPES)}, got {recipe!r}")
   if network not in _PAPER:
     raise ValueError(f"config argument network: expected one of {', '.join(_PAPER)}, got {network!r}")
-  chosen = _PAPER[network] if recipe == "paper" else {**_MODERN, **_MODERN_WITHOUT_NORM.get(network, {})}
-  config.update_from_flattened_dict(chosen)
+  settings = _PAPER[network] if recipe == "paper" else {**_MODERN, **_MODERN_WITHOUT_NORM.get(network, {})}
+  config.update_from_flattened_dict(settings)
   config.model.name = network
   config.optimizer.groups = parameter_groups(alpha, config.model.norm)
   if recipe == "paper":
@@ -37,8 +39,9 @@ def apply(config: ml_collections.ConfigDict, recipe: str, network: str, alpha: s
       group.optimizer = "caffe_sgd" if group.optimizer == "sgd" else group.optimizer
 
 
-# Section 4.1. The rate is for a loss summed over an image's pixels; the factor of the step and the batch
-# are not given: Caffe's usual 0.1, and the batch and crop of the authors' own code.
+# Section 4.1 of the paper. The learning rate is for a loss summed over an image's pixels. The paper does not
+# give the factor of the step, the batch size and the crop. The factor is Caffe's usual 0.1; batch size and
+# crop are those of the authors' code.
 _TABLE_1 = {
   "steps": 10_000,
   "batch_size": 20,
@@ -56,7 +59,7 @@ _TABLE_1 = {
 _PAPER = {
   "vgg16": _TABLE_1,
   "resnet50": _TABLE_1,
-  # 20,000 steps of 10: 65.88 mIoU on VOC val without CRF, the best of its table.
+  # 20,000 steps with batch size 10: 65.88 mIoU on VOC val without CRF, the best row of its table.
   "vgg16_largefov": {
     **_TABLE_1,
     "steps": 20_000,
@@ -66,8 +69,9 @@ _PAPER = {
     "schedule.learning_rate": 1e-3,
     "schedule.power": 0.9,
   },
-  # Whole images one by one, a fixed rate for the sum over pixels. Batch norm of one image's statistics
-  # would be another network in training than in evaluation: those of the weights file are kept.
+  # Single whole images and a constant rate for the loss summed over pixels. Batch norm is frozen at the
+  # statistics of the weights file, because the statistics of a single image would differ between training
+  # and evaluation.
   "inceptionv2_fcn8s": {
     **_TABLE_1,
     "steps": 300_000,
@@ -91,7 +95,7 @@ _PAPER = {
     "data.scale": (0.5, 2.0),
   },
 }
-# The common ground of today's toolboxes (mmsegmentation, torchvision).
+# Settings that current toolboxes (mmsegmentation, torchvision) have in common.
 _MODERN = {
   "steps": 40_000,
   "batch_size": 16,
@@ -106,5 +110,5 @@ _MODERN = {
   "data.scale": (0.5, 2.0),
   "data.photometric": 1.0,
 }
-# Without batch norm a rate of 0.01 diverges.
+# Networks without batch norm diverge at a rate of 0.01.
 _MODERN_WITHOUT_NORM = {name: {"schedule.learning_rate": 1e-3} for name in ("vgg16", "vgg16_largefov")}

@@ -19,9 +19,9 @@ def main(command: list[str]) -> None:
   arguments, rest = _parser().parse_known_args(command)
   from train.checkpointing import workdir as workdirs
   from train.distributed import initialize, multihost
-  from train.experiment.overrides import only_config_of
+  from train.experiment.overrides import parse_config_only
 
-  config = only_config_of(rest)
+  config = parse_config_only(rest)
   logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
   if config.deterministic:
     initialize.set_deterministic()

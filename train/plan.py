@@ -13,7 +13,7 @@ import argparse
 import pathlib
 import sys
 
-from train.experiment.overrides import only_config_of
+from train.experiment.overrides import parse_config_only
 from train.planning.chips import chip_of
 from train.planning.programs import Programs, check
 from train.planning.slices import plan_slice, prepare_jax, share_of
@@ -22,7 +22,7 @@ from train.utils.errors import report_errors
 
 def main(command: list[str]) -> None:
   arguments, rest = _parser().parse_known_args(command)
-  config = only_config_of(rest)
+  config = parse_config_only(rest)
   for topology in arguments.topology:
     chip_of(topology)
   if arguments.batch_per_chip is not None and arguments.batch_per_chip < 1:

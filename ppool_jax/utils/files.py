@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import uuid
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -15,13 +16,14 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
   """Opens a temporary file in the directory of `path` and renames it to `path` at the end of the block.
 
   The temporary file is synced to disk before it is renamed, so `path` never names an incomplete file.
-  After an error in the block the temporary file is deleted and `path` is unchanged.
+  After an error in the block the temporary file is deleted and `path` is unchanged. Several threads and
+  processes may write the same path at the same time: each has a temporary file of its own.
 
   Raises:
     OSError: the file cannot be written.
   """
   path = pathlib.Path(path)
-  temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+  temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")
   try:
     with temporary.open("xb") as file:
       yield file

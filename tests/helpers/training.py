@@ -13,10 +13,10 @@ import numpy as np
 from train.data.loader import training_batches
 from train.data.transforms.geometric import augmentation
 from train.experiment.experiment import make_experiment, open_split
-from train.experiment.run import initial_state
+from train.experiment.run import create_train_state
 from train.step.parallel import Pmap
 from train.step.step import make_step
-from train.utils.config import load
+from train.utils.config import load_config
 
 ROOT = pathlib.Path(__file__).parents[2]
 OVERRIDES = {
@@ -35,7 +35,7 @@ OVERRIDES = {
 
 def tiny_config(arg: str = "runlocal", **overrides):
   """configs/quickstart.py, made tiny; overrides as "data__crop" for data.crop."""
-  config = load(f"{ROOT / 'configs/quickstart.py'}:{arg}")
+  config = load_config(f"{ROOT / 'configs/quickstart.py'}:{arg}")
   changes = {**OVERRIDES, **{key.replace("__", "."): value for key, value in overrides.items()}}
   config.update_from_flattened_dict(changes)
   return config
@@ -86,7 +86,7 @@ class OneDevice(Pmap):
 def parameters_after(parallel, config, steps, perturbation=0.0, grad_accum_steps=1):
   """Parameters and the last metrics after some steps, from initial parameters off by `perturbation`."""
   experiment = make_experiment(config)
-  state, tx, schedule = initial_state(experiment, config)
+  state, tx, schedule = create_train_state(experiment, config)
   signs = np.random.default_rng(0)
   off = jax.tree.map(lambda x: x * (1 + perturbation * signs.choice([-1, 1], x.shape)), state.params)
   state = state.replace(params=off)

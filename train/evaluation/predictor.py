@@ -17,7 +17,7 @@ from train.evaluation.batching import batches_by_size, pad_image, padded_size
 from train.evaluation.tta import make_classify_fn
 from train.experiment.experiment import Experiment
 from train.step.parallel import backend
-from train.utils.progress import Meter
+from train.utils.progress import ProgressMeter
 
 INFERENCE_FIELDS = ("pad_multiple", "scales", "flip", "window", "stride")
 """Fields of config.eval that change the predictions."""
@@ -93,7 +93,7 @@ def predict_dataset_jointly(networks, source, config) -> Iterator[tuple[dict, li
     networks: (predictor, variables) of each.
     config: with the eval fields of all networks.
   """
-  meter = Meter(len(source), "evaluation", "images")
+  meter = ProgressMeter(len(source), "evaluation", "images")
   try:
     for examples in batches_by_size(source, config.eval.batch_size, config.eval.pad_multiple):
       images = [example["image"] for example in examples]

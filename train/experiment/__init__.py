@@ -1,1 +1,1 @@
-"""What a config describes, and reading a run back from its workdir; below the loop and evaluation."""
+"""Builds what a config describes and restores finished runs; used by the loop and by evaluation."""

@@ -1,4 +1,4 @@
-"""What a config describes: data, network, preprocessing. Shared by training, evaluation, prediction."""
+"""Builds the classes, the network and the preprocessing that a config describes."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ppool_jax import models, weights
 from ppool_jax.weights.preprocess import TORCHVISION
 from train.data.classes import ClassTable
 from train.data.registry import dataset
-from train.experiment.pooling_config import pool_of
+from train.experiment.pooling_config import build_pool_spec
 
 DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
 
 
 class Experiment(NamedTuple):
-  """A config brought to life.
+  """The objects that a config describes.
 
   Attributes:
     table: classes of the data set.
     model: the segmenter.
-    weights: of the file that training starts from: its variables (empty when training from scratch or
-      evaluating), uint8 RGB images to the model's input, and what the backbone is built with for it.
+    weights: the pretrained weights that training starts from: variables (empty when training from scratch
+      and when a run is restored), preprocessing and backbone options.
   """
 
   table: ClassTable
@@ -33,52 +33,55 @@ class Experiment(NamedTuple):
 
   @property
   def preprocess(self) -> weights.Preprocess:
+    """Maps uint8 RGB images `[N, H, W, 3]` to the model's input."""
     return self.weights.preprocess
 
 
 def make_experiment(config, pretrained: weights.Pretrained | None = None) -> Experiment:
-  """Builds what `config` describes.
+  """Builds the experiment that `config` describes.
 
   Args:
-    pretrained: of an earlier run, with or without variables; the weights file is not read then.
+    config: the config, with or without resolved pooling.
+    pretrained: pretrained weights in place of those in `config.model.weights`, which is then not read.
 
   Raises:
-    ValueError, FileNotFoundError: an unknown name, or a weights file that does not fit.
+    ValueError: a name is unknown, or the weights file does not fit the network.
+    FileNotFoundError: the weights file does not exist.
   """
   table = dataset(config.data.name).table_of(**config.data.options)
   if config.dtype not in DTYPES:
     raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, got {config.dtype!r}")
-  pretrained = pretrained or _read_weights(config)
+  pretrained = pretrained or _load_pretrained(config)
   model = models.build(
     config.model.name,
     table.num_classes,
-    pool=pool_of(config),
+    pool=build_pool_spec(config),
     head=config.model.head or None,
     dtype=DTYPES[config.dtype],
     norm=config.model.norm,
     width=config.model.width,
-    **{**pretrained.options, **_options(config)},
+    **{**pretrained.options, **_network_options(config)},
   )
   return Experiment(table, model, pretrained)
 
 
-def _options(config) -> dict:
-  """What the config says of the network beyond what every one has."""
+def _network_options(config) -> dict:
+  """The config's keyword arguments of `models.build` that only some networks have."""
   stride = config.model.output_stride
   return {**({"output_stride": stride} if stride else {}), **config.model.options}
 
 
-def _read_weights(config) -> weights.Pretrained:
+def _load_pretrained(config) -> weights.Pretrained:
   if not config.model.weights:
     return weights.Pretrained({}, TORCHVISION, {})
   return weights.pretrained(models.network_spec(config.model.name).backbone, config.model.weights)
 
 
-def initial_variables(experiment: Experiment, seed: int) -> dict:
-  """Variables at step 0, {"params", "batch_stats"}: random from `seed`, or of the weights file.
+def init_variables(experiment: Experiment, seed: int) -> dict:
+  """Initializes {"params", "batch_stats"}: random values, and the pretrained backbone if there is one.
 
-  A parameter's random numbers depend on the seed and its path alone, so that networks with different
-  pools begin with the same head.
+  A parameter's random numbers depend on the seed and the parameter's path only, so networks with different
+  pools start from the same head.
   """
   key = jax.random.key(seed, impl="threefry2x32")
   variables = {"batch_stats": {}, **jax.jit(experiment.model.init)(key, jnp.zeros((1, 32, 32, 3)))}
@@ -91,10 +94,11 @@ def initial_variables(experiment: Experiment, seed: int) -> dict:
 
 
 def open_split(config, split: str):
-  """Random access to a split of the config's data set.
+  """Opens a split of the config's data set for random access.
 
   Raises:
-    FileNotFoundError, ValueError: not prepared, no such split, or an empty one.
+    FileNotFoundError: the data set has not been prepared.
+    ValueError: the split does not exist or is empty.
   """
   source = dataset(config.data.name).open(split, **config.data.options)
   if len(source) == 0:

@@ -1,4 +1,4 @@
-"""--config=FILE.py:arguments and --config.FIELD=VALUE on a command line."""
+"""Parses --config=FILE.py:arguments and --config.FIELD=VALUE from a command line."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ from typing import Any
 import ml_collections
 
 from ppool_jax.layers.spec import literal, split
-from train.experiment.pooling_config import alpha_fields, resolve_pooling
-from train.utils.config import load, unknown
+from train.experiment.pooling_config import parse_alpha, resolve_pooling
+from train.utils.config import load_config, unknown_name_message
 
-_OPEN = ("pool_kwargs", "alpha", "model.options", "data.options", "optimizer.groups")
+_EXTENSIBLE = ("pool_kwargs", "alpha", "model.options", "data.options", "optimizer.groups")
 _SPECS = ("pool", "alpha", "pool_stages")
 _NEW_GROUP = {"lr": 1.0, "decay": 1.0, "optimizer": "sgd", "precedence": 1}
 _INDEXED = re.compile(r"(\w+)\[(\d+)\]")
 
 
-def config_of(arguments: list[str]) -> tuple[ml_collections.ConfigDict, list[str]]:
-  """The config that the arguments ask for, with the defaults of its pooling, and the other arguments.
+def parse_config(arguments: list[str]) -> tuple[ml_collections.ConfigDict, list[str]]:
+  """Parses the config flags of a command line.
+
+  Returns:
+    (the config with resolved pooling, the arguments that are no config flags).
 
   Raises:
-    FileNotFoundError: no such config file.
-    ValueError, TypeError, ImportError: no --config; a field that the config does not have, with the nearest
-      one's name; a value of another type.
+    FileNotFoundError: the config file does not exist.
+    ImportError: importing the config file, a pool or an alpha source raises an error.
+    ValueError: there is no --config, or the config has no such field (the message suggests the closest).
+    TypeError: a value has another type than its field.
   """
   words, rest, path, fields = list(arguments), [], "", {}
   while words:
@@ -42,32 +46,36 @@ def config_of(arguments: list[str]) -> tuple[ml_collections.ConfigDict, list[str
       fields[name.removeprefix("config.")] = literal(value)
   if not path:
     raise ValueError("expected --config=FILE.py:key=value,... ; --help has the rest")
-  return resolve_pooling(set_fields(load(path), fields)), rest
+  return resolve_pooling(override_fields(load_config(path), fields)), rest
 
 
-def only_config_of(arguments: list[str]) -> ml_collections.ConfigDict:
-  """The config that the arguments ask for, where they may not say anything else.
+def parse_config_only(arguments: list[str]) -> ml_collections.ConfigDict:
+  """Parses a command line that consists of config flags only.
 
   Raises:
-    FileNotFoundError, ValueError, TypeError, ImportError: as `config_of`, or a further argument.
+    ValueError: there is another argument.
+    FileNotFoundError, ValueError, TypeError, ImportError: as `parse_config`.
   """
-  config, rest = config_of(arguments)
+  config, rest = parse_config(arguments)
   if rest:
-    what = "unknown flag" if rest[0].startswith("-") else "expected flags only, got"
-    raise ValueError(f"{what} {rest[0]!r}; --help has them all")
+    problem = "unknown flag" if rest[0].startswith("-") else "expected flags only, got"
+    raise ValueError(f"{problem} {rest[0]!r}; --help has them all")
   return config
 
 
-def set_fields(config: ml_collections.ConfigDict, fields: dict[str, Any]) -> ml_collections.ConfigDict:
-  """A copy of the config with fields set, "schedule.learning_rate" or "data.crop[0]".
+def override_fields(config: ml_collections.ConfigDict, fields: dict[str, Any]) -> ml_collections.ConfigDict:
+  """A copy of the config with new values of fields, such as "schedule.learning_rate" or "data.crop[0]".
 
-  The keywords of pools, alpha sources, networks and data sets need not be in the config; a wrong keyword is
-  refused when the network or data set is built. A parameter group that is not there is added, and takes its
-  parameters from the other groups.
+  Keywords of pools, alpha sources, networks and data sets need not exist in the config; building the network
+  or the data set refuses wrong ones. A parameter group that does not exist is added and takes its parameters
+  from the other groups.
+
+  Args:
+    fields: values by the dotted name of their field.
 
   Raises:
-    ValueError: any other field that the config does not have.
-    TypeError: a value of another type than the field's.
+    ValueError: any other field does not exist in the config.
+    TypeError: a value has another type than its field.
   """
   config = ml_collections.ConfigDict(config.to_dict())
   for name, value in fields.items():
@@ -75,34 +83,38 @@ def set_fields(config: ml_collections.ConfigDict, fields: dict[str, Any]) -> ml_
     node = config
     for depth, key in enumerate(path):
       at = ".".join(path[: depth + 1])
-      if key not in node and _is_open(at):
+      if key not in node and _is_extensible(at):
         node[key] = ml_collections.ConfigDict(_NEW_GROUP if at.startswith("optimizer.groups.") else {})
-      node = _child(node, key, at)
-    _set(node, last, value, name)
+      node = _get_field(node, key, at)
+    _set_field(node, last, value, name)
   for name, group in config.optimizer.groups.items():
     if "pattern" not in group:
       known = [key for key in config.optimizer.groups if key != name]
-      hint = unknown(name, known, "group").removeprefix("unknown group ")
+      hint = unknown_name_message(name, known, "group").removeprefix("unknown group ")
       raise ValueError(f"--config.optimizer.groups.{name}: a new group expects a pattern; {hint}")
   return config
 
 
-def _is_open(name: str) -> bool:
-  return any(name.startswith(f"{group}.") for group in _OPEN)
+def _is_extensible(name: str) -> bool:
+  return any(name.startswith(f"{group}.") for group in _EXTENSIBLE)
 
 
-def _child(node: ml_collections.ConfigDict, key: str, name: str) -> Any:
-  """A field of a node; refused with the nearest name where there is none."""
+def _get_field(node: ml_collections.ConfigDict, key: str, name: str) -> Any:
+  """The field `key` of a node.
+
+  Raises:
+    ValueError: there is no such field; the message suggests the closest.
+  """
   if not isinstance(node, ml_collections.ConfigDict) or key not in node:
     known = node.keys() if isinstance(node, ml_collections.ConfigDict) else ()
-    raise ValueError(f"--config.{name}: {unknown(key, known)}")
+    raise ValueError(f"--config.{name}: {unknown_name_message(key, known)}")
   return node[key]
 
 
-def _set(node: ml_collections.ConfigDict, key: str, value: Any, name: str) -> None:
+def _set_field(node: ml_collections.ConfigDict, key: str, value: Any, name: str) -> None:
   if name in _SPECS:
     if name == "alpha":
-      value = ml_collections.ConfigDict(alpha_fields(value))
+      value = ml_collections.ConfigDict(parse_alpha(value))
     elif name == "pool_stages" and isinstance(value, str):
       value = tuple(split(value, "+"))
     del node[key]  # the new value may have another type
@@ -110,22 +122,26 @@ def _set(node: ml_collections.ConfigDict, key: str, value: Any, name: str) -> No
     return
   if indexed := _INDEXED.fullmatch(key):
     key, index = indexed[1], int(indexed[2])
-    elements = list(_child(node, key, name))
+    elements = list(_get_field(node, key, name))
     if index >= len(elements):
       raise ValueError(f"--config.{name}: expected an index below {len(elements)}, got {index}")
-    elements[index] = _of_type(elements[index], value, name)
+    elements[index] = _cast_like(elements[index], value, name)
     value = tuple(elements)
-  if _is_open(name) and isinstance(node, ml_collections.ConfigDict) and key not in node:
+  if _is_extensible(name) and isinstance(node, ml_collections.ConfigDict) and key not in node:
     node[key] = value
     return
-  old = _child(node, key, name)
+  old = _get_field(node, key, name)
   if isinstance(old, ml_collections.ConfigDict):
     raise ValueError(f"--config.{name}: expected one of its fields, {', '.join(old) or 'such as x'}=VALUE")
-  node[key] = _of_type(old, value, name)
+  node[key] = _cast_like(old, value, name)
 
 
-def _of_type(old: Any, value: Any, name: str) -> Any:
-  """The value as the type of the one before, where it is one."""
+def _cast_like(old: Any, value: Any, name: str) -> Any:
+  """Casts the value to the type of the old value.
+
+  Raises:
+    TypeError: the value cannot be cast without loss.
+  """
   if isinstance(old, str) and isinstance(value, int | float):
     value = str(value)
   kinds = {int: int, float: (int, float), str: str, bool: bool, tuple: (tuple, list)}

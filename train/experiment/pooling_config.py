@@ -1,4 +1,4 @@
-"""What a config says of pooling: the fields pool, pool_kwargs, pool_stages, pool_rest and alpha."""
+"""Resolves the pooling fields of a config: pool, pool_kwargs, pool_stages, pool_rest and alpha."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ from ppool_jax.utils.lookup import did_you_mean
 
 
 def resolve_pooling(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-  """A copy of the config with all keywords of its pool and its alpha source, so that config.json has them.
+  """A copy of the config with all keywords of its pool and alpha source, defaults included.
 
-  `pool` and `alpha` may be specs such as "gated(per=channel)" or 2.5. After this `pool` is a name,
-  `pool_kwargs` its keywords, and `alpha` has "name" and the source's keywords, or is empty where no pool is
-  P-pooling. (P-pooling's `shift` is written only where it is set: a network may have its own default.)
+  `pool` and `alpha` may be specs such as "gated(per=channel)" or 2.5. In the result `pool` is a name,
+  `pool_kwargs` holds its keywords, and `alpha` holds "name" and the keywords of the source. `alpha` is empty
+  if no pool is P-pooling. P-pooling's `shift` is included only if it is set, because a network may have its
+  own default.
 
   Raises:
-    ValueError, TypeError, ImportError: a name or keyword that does not exist, with the ones that do.
+    ValueError: a name does not exist; the message lists the existing ones.
+    TypeError: a keyword does not exist; the message lists the existing ones.
+    ImportError: a "module:Class" cannot be imported.
   """
   config = ml_collections.ConfigDict(config.to_dict())
   name, more = name_and_keywords(config.pool, "pool")
@@ -46,26 +49,30 @@ def resolve_pooling(config: ml_collections.ConfigDict) -> ml_collections.ConfigD
     defaults = pool_keywords(name)
     if name == "ppool":
       del defaults["alpha"], defaults["shift"]
-    keywords = _complete(keywords, defaults)
+    keywords = _fill_defaults(keywords, defaults)
   config.pool, config.pool_kwargs = name, ml_collections.ConfigDict(keywords)
   config.pool_stages = tuple(config.pool_stages)
   del config["alpha"]
-  alpha = _resolve_alpha(alpha)  # a wrong one is refused also where no pool takes it
-  config.alpha = ml_collections.ConfigDict(alpha if _takes_alpha(config) else {})
-  _check_pool(config.pool_rest, "pool_rest")
+  alpha = _resolve_alpha(alpha)  # also validates a source that no pool uses
+  config.alpha = ml_collections.ConfigDict(alpha if _uses_ppool(config) else {})
+  _validate_pool(config.pool_rest, "pool_rest")
   return config
 
 
-def pool_of(config):
-  """What `ppool_jax.models.build` takes as its pool, of a config with or without its defaults written out.
+def build_pool_spec(config):
+  """Builds the argument `pool` of `ppool_jax.models.build` from a config, resolved or not.
 
-  Every stage has `config.pool`; where `config.pool_stages` has entries, "pool1" or
-  "pool1:gated(per=channel)", only these stages have it, or the pool that the entry names, and the others
-  have `config.pool_rest`.
+  Without entries in `config.pool_stages` every stage has `config.pool`. With entries, a stage "pool1" has
+  `config.pool`, a stage "pool1:gated(per=channel)" has the named pool, and all other stages have
+  `config.pool_rest`.
+
+  Raises:
+    ValueError: an entry names a stage twice or has an empty pool.
+    ValueError, TypeError, ImportError: as `resolve_pooling`.
   """
   config = resolve_pooling(config)
   if not config.pool_stages:
-    return _with_keywords(config, config.pool)
+    return _resolve_stage_pool(config, config.pool)
   stages = {}
   for entry in config.pool_stages:
     stage, colon, pool = entry.partition(":")
@@ -74,12 +81,12 @@ def pool_of(config):
       raise ValueError(
         f"pool_stages: expected each stage once, as STAGE or STAGE:POOL, got {stage!r} {problem}"
       )
-    stages[stage] = _with_keywords(config, pool or config.pool)
-  return {"default": _with_keywords(config, config.pool_rest), **stages}
+    stages[stage] = _resolve_stage_pool(config, pool or config.pool)
+  return {"default": _resolve_stage_pool(config, config.pool_rest), **stages}
 
 
-def _with_keywords(config, spec: str):
-  """A name or (name, keywords): those of the config for its own pool, its alpha for every P-pooling."""
+def _resolve_stage_pool(config, spec: str):
+  """Resolves one stage's pool: `config.pool` has `config.pool_kwargs`, each P-pooling has `config.alpha`."""
   name, keywords = name_and_keywords(spec, "pool_stages")
   if name == PUBLISHED:
     return PUBLISHED
@@ -92,28 +99,32 @@ def _with_keywords(config, spec: str):
   return name, keywords
 
 
-def _check_pool(spec: str, what: str) -> None:
+def _validate_pool(spec: str, what: str) -> None:
   name, keywords = name_and_keywords(spec, what)
   if name != PUBLISHED:
     pool_factory((name, keywords))
 
 
-def _takes_alpha(config) -> bool:
+def _uses_ppool(config) -> bool:
+  """Whether any stage has P-pooling."""
   entries = [entry.partition(":")[2] or config.pool for entry in config.pool_stages] or [config.pool]
   rest = [config.pool_rest] if config.pool_stages else []
   return "ppool" in [name_and_keywords(spec, "pool_stages")[0] for spec in (*entries, *rest)]
 
 
-def alpha_fields(alpha) -> dict[str, Any]:
-  """{"name": ..., and the keywords given} of a number, a spec, (name, keywords) or such fields.
+def parse_alpha(alpha) -> dict[str, Any]:
+  """Parses an alpha source into {"name": ..., and its given keywords}.
+
+  Args:
+    alpha: a number, a spec such as "side_branch(initial=40)", (name, keywords) or a result of this function.
 
   Raises:
-    ValueError, TypeError: it has another form.
+    ValueError, TypeError: `alpha` has another form.
   """
   if isinstance(alpha, Mapping | ml_collections.ConfigDict):
     keywords = dict(alpha)
     if "name" not in keywords:
-      keywords["name"] = "side_branch"  # of a config that was written out without P-pooling
+      keywords["name"] = "side_branch"  # `resolve_pooling` empties alpha without P-pooling
     alpha = (keywords.pop("name"), keywords)
   spec, given = (alpha, {}) if isinstance(alpha, str | int | float) else (*alpha, {})[:2]
   number = literal(spec) if isinstance(spec, str) else spec
@@ -124,24 +135,24 @@ def alpha_fields(alpha) -> dict[str, Any]:
 
 
 def _resolve_alpha(alpha) -> dict[str, Any]:
-  """`alpha_fields`, and the defaults of all other keywords."""
-  keywords = alpha_fields(alpha)
+  """Parses an alpha source, validates it and fills in the defaults of its keywords."""
+  keywords = parse_alpha(alpha)
   name = keywords.pop("name")
   alpha_factory((name, keywords))
-  return {"name": name, **_complete(keywords, alpha_keywords(name, keywords))}
+  return {"name": name, **_fill_defaults(keywords, alpha_keywords(name, keywords))}
 
 
-def _complete(keywords: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-  """Keywords and, of the other defaults, those that JSON can hold; an integer for a float becomes one."""
+def _fill_defaults(keywords: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+  """Adds the defaults that JSON can store; an integer becomes a float where the default is one."""
 
-  def is_plain(value) -> bool:
+  def is_serializable(value) -> bool:
     try:
       json.dumps(value)
     except TypeError:
       return False
     return True
 
-  complete = {**{key: value for key, value in defaults.items() if is_plain(value)}, **keywords}
+  complete = {**{key: value for key, value in defaults.items() if is_serializable(value)}, **keywords}
   floats = {key for key, value in defaults.items() if isinstance(value, float)}
   return {
     key: float(value) if key in floats and type(value) is int else value for key, value in complete.items()

@@ -1,4 +1,4 @@
-"""What a run is made of, and reading one back from its workdir."""
+"""Creates the training state and step of an experiment, and restores a run from its workdir."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import ml_collections
 from ppool_jax import weights
 from train.checkpointing.checkpoint import Checkpoints, restore_first
 from train.checkpointing.workdir import read_config
-from train.experiment.experiment import Experiment, initial_variables, make_experiment
+from train.experiment.experiment import Experiment, init_variables, make_experiment
 from train.step.optimizer import make_optimizer, make_schedule
 from train.step.step import TrainState, make_step
 from train.step.update_guard import make_guard
@@ -19,7 +19,14 @@ from train.utils.json_files import read_json
 
 
 class Run(NamedTuple):
-  """A run that was read back: its config, what the config describes, and a checkpoint's variables."""
+  """A run restored from a checkpoint.
+
+  Attributes:
+    config: the config that was trained.
+    experiment: the experiment that the config describes.
+    step: step of the checkpoint.
+    variables: {"params", "batch_stats"} of the checkpoint.
+  """
 
   config: ml_collections.ConfigDict
   experiment: Experiment
@@ -28,7 +35,11 @@ class Run(NamedTuple):
 
 
 def open_run(workdir: pathlib.Path, step: int | None = None) -> Run:
-  """The run in `workdir` at its newest good checkpoint, or at that of `step`.
+  """Restores the run in `workdir`.
+
+  Args:
+    workdir: the workdir of `python -m train`.
+    step: step of the checkpoint to restore; None: the newest checkpoint that is not damaged.
 
   Raises:
     FileNotFoundError: there is no run or no checkpoint.
@@ -41,28 +52,28 @@ def open_run(workdir: pathlib.Path, step: int | None = None) -> Run:
   stored = read_json(workdir / "weights.json")
   preprocess = weights.Preprocess.from_dict(stored["preprocess"])
   experiment = make_experiment(config, weights.Pretrained({}, preprocess, stored["options"]))
-  template = jax.eval_shape(lambda: initial_state(experiment, config)[0])
-  folders = folders_of(workdir, config)
-  restored = restore_first(folders, template, step)
-  for folder in folders:
-    folder.close()
+  template = jax.eval_shape(lambda: create_train_state(experiment, config)[0])
+  directories = checkpoint_dirs(workdir, config)
+  restored = restore_first(directories, template, step)
+  for directory in directories:
+    directory.close()
   if restored is None:
     raise FileNotFoundError(f"{workdir}: no checkpoint there yet")
   state = restored[0]
-  return Run(config, experiment, int(state.step), variables_of(state))
+  return Run(config, experiment, int(state.step), model_variables(state))
 
 
-def folders_of(workdir: pathlib.Path, config) -> list[Checkpoints]:
-  """A run's last checkpoints, and that of its best evaluation."""
+def checkpoint_dirs(workdir: pathlib.Path, config) -> list[Checkpoints]:
+  """The checkpoint directories of a run: the last checkpoints, and the one with the best evaluation."""
   return [
     Checkpoints(workdir / "checkpoints", config.checkpoint.max_to_keep),
     Checkpoints(workdir / "best", keep=1),
   ]
 
 
-def initial_state(experiment: Experiment, config) -> tuple:
-  """(state at step 0, optimiser, schedule)."""
-  variables = initial_variables(experiment, config.seed)
+def create_train_state(experiment: Experiment, config) -> tuple:
+  """Creates (the state at step 0, the optimizer, the learning rate schedule)."""
+  variables = init_variables(experiment, config.seed)
   params = variables["params"]
   schedule = make_schedule(config.schedule, config.steps)
   tx = make_optimizer(config.optimizer, schedule, params)
@@ -71,8 +82,12 @@ def initial_state(experiment: Experiment, config) -> tuple:
   return TrainState(step, params, variables["batch_stats"], tx.init(params), guard), tx, schedule
 
 
-def step_of(experiment: Experiment, config, tx, schedule, parallel):
-  """The step that `config` describes, for `parallel.compile_step`; `tx, schedule` of `initial_state`."""
+def build_train_step(experiment: Experiment, config, tx, schedule, parallel):
+  """Builds the training step that `config` describes, for `parallel.compile_step`.
+
+  Args:
+    tx, schedule: the optimizer and the schedule from `create_train_state`.
+  """
   return make_step(
     experiment.model,
     experiment.preprocess,
@@ -86,6 +101,6 @@ def step_of(experiment: Experiment, config, tx, schedule, parallel):
   )
 
 
-def variables_of(state: TrainState) -> dict:
-  """What the model is applied with."""
+def model_variables(state: TrainState) -> dict:
+  """The variables {"params", "batch_stats"} that the model is applied with."""
   return {"params": state.params, "batch_stats": state.batch_stats}

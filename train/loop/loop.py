@@ -21,7 +21,7 @@ from train.evaluation.evaluator import summarize_confusion
 from train.evaluation.predictor import Predictor
 from train.evaluation.result_table import print_results
 from train.experiment.pooling_config import resolve_pooling
-from train.experiment.run import folders_of, initial_state, step_of, variables_of
+from train.experiment.run import build_train_step, checkpoint_dirs, create_train_state, model_variables
 from train.loop.control import Wishes
 from train.loop.divergence import Alarm
 from train.loop.metric_writer import read_metrics
@@ -75,10 +75,10 @@ def _train(
   parallel, experiment, training, validation = described
 
   # 1. The state: the newest good checkpoint, or pre-trained and random parameters.
-  state, tx, schedule = initial_state(experiment, config)
+  state, tx, schedule = create_train_state(experiment, config)
   check_inputs(state, training)
   changed = multihost.on_first(workdirs.changes, workdir, config, change)
-  checkpoints, best = folders = folders_of(workdir, config)
+  checkpoints, best = folders = checkpoint_dirs(workdir, config)
   rollbacks = Rollbacks(workdir)
   rollbacks.finish(folders)
   state, earlier = restored(workdir, folders, state, rollbacks)
@@ -87,7 +87,7 @@ def _train(
   state = parallel.place_state(state)
 
   # 2. The step and the batches: both are functions of (seed, step), so the step places them.
-  train_step = parallel.compile_step(step_of(experiment, config, tx, schedule, parallel))
+  train_step = parallel.compile_step(build_train_step(experiment, config, tx, schedule, parallel))
   load = functools.partial(
     training_batches,
     training,
@@ -119,7 +119,7 @@ def _train(
       lost = recorder.is_best(step) and kept != step
       due = evaluation_due(config, step) and (lost or not recorder.evaluated(step))
       if step == config.steps or (due and "stop" not in recorder.granted):
-        variables = parallel.local(variables_of(state))
+        variables = parallel.local(model_variables(state))
         confusion = evaluate(experiment, variables, validation, config, predictor)
         results = summarize_confusion(confusion, experiment.table)
         recorder.evaluation(step, results)

@@ -16,7 +16,7 @@ from train.distributed import multihost
 from train.loop.divergence import Held
 from train.loop.metric_writer import MetricLog, read_metrics
 from train.step.update_guard import HELD
-from train.utils.progress import Meter
+from train.utils.progress import ProgressMeter
 
 _LOG = logging.getLogger("train")
 _CURVE = 200  # steps that evidence shows
@@ -47,7 +47,7 @@ class Recorder:
     self._log = self._meter = None
     if multihost.first():
       self._log = MetricLog(workdir, step)
-      self._meter = Meter(
+      self._meter = ProgressMeter(
         config.steps * config.batch_size, "training", "images", done=step * config.batch_size
       )
     self.totals = dict(multihost.on_first(lambda: _totals(workdir, step)))

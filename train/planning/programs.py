@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from train.experiment.experiment import make_experiment
-from train.experiment.run import initial_state, step_of
+from train.experiment.run import build_train_step, create_train_state
 from train.loop.control import Wishes
 from train.loop.preemption import Interruption
 from train.planning.compiled import Collective, Measures, measures
@@ -20,7 +20,7 @@ from train.planning.machine import machine
 from train.planning.topology import devices_of
 from train.step.optimizer import make_optimizer, make_schedule
 from train.step.parallel import Jit
-from train.utils.json_files import check_out, read_json, write_json
+from train.utils.json_files import check_output_file, read_json, write_json
 
 
 def lowered_step(config, devices, batch: int) -> jax.stages.Lowered:
@@ -45,10 +45,10 @@ def lowered_step(config, devices, batch: int) -> jax.stages.Lowered:
 def _step_and_state(config, parallel: Jit):
   """The step, and the shapes of its state."""
   experiment = make_experiment(config)
-  state = jax.eval_shape(lambda: initial_state(experiment, config)[0])
+  state = jax.eval_shape(lambda: create_train_state(experiment, config)[0])
   schedule = make_schedule(config.schedule, config.steps)
   tx = make_optimizer(config.optimizer, schedule, state.params)
-  return step_of(experiment, config, tx, schedule, parallel), state
+  return build_train_step(experiment, config, tx, schedule, parallel), state
 
 
 def check(config) -> None:
@@ -111,7 +111,7 @@ class Programs:
 
 def _kept(path: pathlib.Path) -> tuple[dict, dict]:
   """(plans, programs) of the file at `path`; none where there is no file."""
-  check_out(path)
+  check_output_file(path)
   if not path.exists():
     return {}, {}
   content = read_json(path)

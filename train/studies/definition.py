@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
-from train.experiment.overrides import set_fields
+from train.experiment.overrides import override_fields
 from train.experiment.pooling_config import resolve_pooling
-from train.utils.config import load_module, unknown
+from train.utils.config import load_module, unknown_name_message
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -65,7 +65,7 @@ class Study(NamedTuple):
       ValueError, TypeError, ImportError: a field, pool or alpha that does not exist; the variant is named.
     """
     try:
-      config = set_fields(variant.config, dict(variant.overrides))
+      config = override_fields(variant.config, dict(variant.overrides))
       config.seed = seed
       return resolve_pooling(config)
     except (ValueError, TypeError, ImportError) as error:
@@ -117,7 +117,7 @@ def choose(study: Study, names: Sequence[str] | None) -> list[Variant]:
   known = [variant.name for variant in study.variants]
   for name in names or ():
     if name not in known:
-      raise ValueError(f"--only: {unknown(name, known, 'variant')}")
+      raise ValueError(f"--only: {unknown_name_message(name, known, 'variant')}")
   return [variant for variant in study.variants if not names or variant.name in names]
 
 
@@ -146,7 +146,7 @@ def _check(study: Study, file: str) -> None:
       raise ValueError(f"{file}: variant {name!r}: expected no override of seed, the study sets it")
   for name in [study.baseline, *filter(None, (variant.baseline for variant in study.variants))]:
     if name not in names:
-      raise ValueError(f"{file}: baseline: {unknown(name, names, 'variant')}")
+      raise ValueError(f"{file}: baseline: {unknown_name_message(name, names, 'variant')}")
   seeds = _once(study.seeds, f"{file}: seeds")
   for variant in study.variants:
     study.config(variant, seeds[0])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from train.studies.definition import Study
 from train.studies.folder import check_results
 from train.studies.result import Result, read_results, result_of, result_path, write_result
-from train.utils.config import unknown
+from train.utils.config import unknown_name_message
 from train.utils.json_files import read_json, write_json
 
 _FIELDS = {"study", "configs", "results"}
@@ -65,5 +65,5 @@ def _read(path: pathlib.Path, study: Study) -> list[Result]:
   names = [variant.name for variant in study.variants]
   for result in results:
     if result.variant not in names:
-      raise ValueError(f"--merge: {path}: {unknown(result.variant, names, 'variant')}")
+      raise ValueError(f"--merge: {path}: {unknown_name_message(result.variant, names, 'variant')}")
   return results

@@ -50,7 +50,7 @@ def check_folder(folder: pathlib.Path, study: Study, runs: Sequence[Run]) -> Non
     name = read_json(path).get("study")
     if name != study.name:
       raise ValueError(f"{folder} belongs to the study {name!r}, not to {study.name!r}")
-  elif folder.exists() and any(file.name not in _OWN and file.suffix != ".tmp" for file in folder.iterdir()):
+  elif folder.exists() and any(file.name not in _OWN and file.suffix != ".part" for file in folder.iterdir()):
     raise ValueError(f"{folder}: expected a new folder or a study's workdir, but it has other files")
   check_results(study, read_results(folder))
   for run in runs:

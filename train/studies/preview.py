@@ -13,7 +13,7 @@ from rich.table import Table
 from ppool_jax import models
 from train.data.registry import dataset
 from train.experiment.experiment import DTYPES, open_split
-from train.experiment.pooling_config import pool_of
+from train.experiment.pooling_config import build_pool_spec
 from train.step.optimizer import make_optimizer, make_schedule
 from train.studies.definition import Study, Variant
 from train.studies.result import read_result
@@ -84,7 +84,7 @@ def _count(config) -> tuple[int, int]:
   stride = config.model.output_stride
   options = {**({"output_stride": stride} if stride else {}), **config.model.options}
   model = models.build(
-    config.model.name, table.num_classes, pool=pool_of(config), head=config.model.head or None,
+    config.model.name, table.num_classes, pool=build_pool_spec(config), head=config.model.head or None,
     dtype=DTYPES[config.dtype], norm=config.model.norm, width=config.model.width, **options,
   )  # fmt: skip
   shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))["params"]

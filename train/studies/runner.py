@@ -19,7 +19,7 @@ from train.studies.provenance import details
 from train.studies.result import Result, write_result
 from train.studies.runs import Run, try_lock
 from train.utils.json_files import read_json
-from train.utils.progress import duration
+from train.utils.progress import format_duration
 
 _LOG = logging.getLogger("train")
 
@@ -71,7 +71,7 @@ def train_runs(study: Study, runs: Sequence[Run]) -> Outcome:
 def _announce(study: Study, runs: Sequence[Run], seconds: float | None) -> None:
   """Logs the progress of the whole; `seconds` is what a run takes."""
   left = sum(not run.done for run in runs)
-  eta = f", ETA {duration(seconds * left)}" if seconds else ""
+  eta = f", ETA {format_duration(seconds * left)}" if seconds else ""
   _LOG.info("STUDY %s: %d of %d runs done%s", study.name, len(runs) - left, len(runs), eta)
 
 

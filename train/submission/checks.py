@@ -11,7 +11,7 @@ from train.data.server_formats import Format
 from train.submission.archives import LARGEST_MEMBER, Entry, entries
 from train.submission.png import GREY, PALETTE, read_header, read_values
 from train.utils.problems import Report
-from train.utils.progress import Meter
+from train.utils.progress import ProgressMeter
 
 Sizes = Mapping[str, tuple[int, int] | None]
 """(height, width) by the image's id; None where it is not known."""
@@ -41,7 +41,7 @@ def check(archive: pathlib.Path, form: Format, images: Sizes | None) -> Report:
 
 def _check_entries(report: Report, archive: pathlib.Path, form: Format, images: Sizes | None) -> None:
   total = len(images or ()) or sum(1 for _ in entries(archive, form.archive))
-  meter = Meter(total, "checking", "files")
+  meter = ProgressMeter(total, "checking", "files")
   try:
     for entry in entries(archive, form.archive):
       if entry.kind != "folder":

@@ -1,1 +1,1 @@
-"""Files, errors, progress and config parsing; imports nothing else of `train`."""
+"""JSON files, error reporting, progress and config parsing; imports nothing else from `train`."""

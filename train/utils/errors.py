@@ -1,4 +1,4 @@
-"""How the program ends on a user's error: one line that names it, not a stack of calls."""
+"""Reports expected errors in one line instead of a traceback."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def report_errors() -> Iterator[None]:
-  """Prints an expected error and exits with 1; `PPOOL_TRACEBACK=1` shows where it came from."""
+  """Prints an expected error and exits with status 1; `PPOOL_TRACEBACK=1` raises it with its traceback."""
   try:
     yield
   except KeyboardInterrupt:

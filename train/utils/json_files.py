@@ -1,52 +1,44 @@
-"""JSON files: written whole, and named where they cannot be read or written."""
+"""Reads and writes JSON files; writes are atomic and errors name the file."""
 
 from __future__ import annotations
 
 import json
 import os
 import pathlib
-import uuid
 
 import numpy as np
 
+from ppool_jax.utils.files import atomic_write
+
 
 def write_json(path: pathlib.Path, content: dict | list) -> None:
-  """Written beside, flushed to the disk and renamed: a reader never sees half a file.
-
-  Several processes may write one path at the same time, as each has a draft of its own.
-  """
-  draft = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
-  try:
-    with draft.open("w") as file:
-      file.write(json.dumps(content, indent=2, default=_plain) + "\n")
-      file.flush()
-      os.fsync(file.fileno())
-    draft.replace(path)
-  finally:
-    draft.unlink(missing_ok=True)
+  """Writes a JSON file atomically; several processes may write the same path at the same time."""
+  text = json.dumps(content, indent=2, default=_to_python) + "\n"
+  with atomic_write(path) as file:
+    file.write(text.encode())
 
 
 def read_json(path: pathlib.Path, kind: type = dict):
-  """The content of a file, a `kind`.
+  """Reads a JSON file whose content is a `kind`.
 
   Raises:
-    ValueError: it is not JSON, or something else; the file is named.
-    OSError: it cannot be read.
+    ValueError: the file is not JSON or its content is not a `kind`; the message names the file.
+    OSError: the file cannot be read.
   """
   try:
     content = json.loads(path.read_bytes())
-  except ValueError as error:  # of the text's encoding, too
+  except ValueError as error:  # json.JSONDecodeError or UnicodeDecodeError
     raise ValueError(f"{path}: expected JSON, but it is not: {error}") from None
   if not isinstance(content, kind):
     raise ValueError(f"{path}: expected a {kind.__name__} in JSON, got {type(content).__name__}")
   return content
 
 
-def check_out(path: pathlib.Path) -> None:
-  """Refuses a path that no file can be written to, before the work that it is for; nothing is made.
+def check_output_file(path: pathlib.Path) -> None:
+  """Checks that a file can be written to `path`, before the work that produces it; writes nothing.
 
   Raises:
-    ValueError: a folder or a device, or in a folder that is missing or not writable.
+    ValueError: the path is a folder or a device, or its folder is missing or not writable.
   """
   if path.exists() and not path.is_file():
     raise ValueError(f"{path}: expected a file, but it is {'a folder' if path.is_dir() else 'no plain file'}")
@@ -57,7 +49,7 @@ def check_out(path: pathlib.Path) -> None:
     raise ValueError(f"{path}: expected a file that can be written, but the folder {folder} is not writable")
 
 
-def _plain(value):
+def _to_python(value):
   if isinstance(value, np.generic):
     return value.item()
   raise TypeError(f"{value!r} is not JSON")

@@ -1,4 +1,4 @@
-"""Progress with a rate and an ETA: a bar on a terminal, a line now and then in a log."""
+"""Progress with a rate and an ETA: a bar on a terminal, a line every ten seconds in a log."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 SECONDS_BETWEEN_LINES = 10.0
 
 
-class Meter:
-  """Counts `total` units of work and shows them.
+class ProgressMeter:
+  """Counts finished units of work and displays the progress.
 
   Args:
-    total: units in all.
-    name: what is done.
-    unit: the rate's unit, "images" for images/s.
-    done: units that an earlier run did.
+    total: number of units.
+    name: name of the task, which is displayed.
+    unit: unit of the rate, such as "images" for images/s.
+    done: number of units that an earlier process has finished.
   """
 
   def __init__(self, total: int, name: str, unit: str = "it", done: int = 0):
@@ -33,18 +33,18 @@ class Meter:
 
   @property
   def rate(self) -> float:
-    """Units a second since the start."""
+    """Units per second since this object was created."""
     return (self._done - self._first) / max(time.monotonic() - self._start, 1e-9)
 
   def advance(self, units: int = 1, note: str = "") -> None:
     self._done += units
-    shown = f"{self.rate:.1f} {self._unit}/s  {note}"
+    text = f"{self.rate:.1f} {self._unit}/s  {note}"
     if self._bar:
-      self._bar.update(self._task, completed=self._done, note=shown)
+      self._bar.update(self._task, completed=self._done, note=text)
     elif time.monotonic() - self._line > SECONDS_BETWEEN_LINES:
       self._line = time.monotonic()
       left = (self._total - self._done) / max(self.rate, 1e-9)
-      print(f"{self._name} {self._done}/{self._total}  {shown}  ETA {duration(left)}", flush=True)
+      print(f"{self._name} {self._done}/{self._total}  {text}  ETA {format_duration(left)}", flush=True)
 
   def close(self) -> None:
     if self._bar:
@@ -52,8 +52,8 @@ class Meter:
 
 
 def track(items: Sequence, name: str, unit: str = "files") -> Iterator:
-  """The items, with progress."""
-  meter = Meter(len(items), name, unit)
+  """Yields the items and displays the progress."""
+  meter = ProgressMeter(len(items), name, unit)
   try:
     for item in items:
       yield item
@@ -62,7 +62,7 @@ def track(items: Sequence, name: str, unit: str = "files") -> Iterator:
     meter.close()
 
 
-def duration(seconds: float) -> str:
-  """h:mm:ss."""
+def format_duration(seconds: float) -> str:
+  """Formats a duration as h:mm:ss."""
   minutes, seconds = divmod(round(seconds), 60)
   return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

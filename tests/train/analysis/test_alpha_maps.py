@@ -18,7 +18,7 @@ from tests.helpers.layers import Mine
 from tests.helpers.networks import constant_weights, varied
 from tests.helpers.training import OneDevice, tiny_config
 from train.experiment.experiment import make_experiment
-from train.experiment.run import initial_state
+from train.experiment.run import create_train_state
 from train.step.alpha_stats import alpha_maps, alpha_statistics, inside, unit_grid
 from train.step.step import make_loss
 
@@ -225,7 +225,7 @@ def test_a_training_step_logs_the_alphas_of_the_image():
   """Crops of 29x44 are padded to 32x44."""
   config = tiny_config("runlocal,pool=ppool", data__crop=(29, 44), batch_size=2)
   experiment = make_experiment(config)
-  state, *_ = initial_state(experiment, config)
+  state, *_ = create_train_state(experiment, config)
   draw = np.random.default_rng(0)
   params = jax.tree.map(lambda x: x + 0.1 * draw.standard_normal(x.shape).astype(np.float32), state.params)
   images = draw.integers(0, 256, (2, 29, 44, 3)).astype(np.uint8)

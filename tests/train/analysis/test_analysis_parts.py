@@ -19,7 +19,7 @@ from train.analysis.scale import AlphaScale, make_scale
 from train.analysis.shifts import moved
 from train.analysis.statistics import UnitStatistics, correlation
 from train.analysis.units import Unit, find_units
-from train.experiment.experiment import initial_variables, make_experiment, open_split
+from train.experiment.experiment import init_variables, make_experiment, open_split
 
 
 def unit_of(**changes):
@@ -116,7 +116,7 @@ def test_the_initial_alpha_is_that_of_step_0():
   experiment = make_experiment(config)
   backbone = experiment.model.backbone.clone(pool=("ppool", {"alpha": source}))
   experiment = experiment._replace(model=experiment.model.clone(backbone=backbone))
-  start, image = initial_variables(experiment, 3), open_split(config, "val")[0]["image"]
+  start, image = init_variables(experiment, 3), open_split(config, "val")[0]["image"]
   expected = {
     unit: found.alpha.mean((0, 1)) for unit, found in Observer(experiment)(start, image).items()
   }  # fmt: skip

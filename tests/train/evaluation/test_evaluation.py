@@ -16,7 +16,7 @@ from train.evaluation.best_worst import BestWorstImages
 from train.evaluation.evaluate import evaluate
 from train.evaluation.evaluator import SegmentationEvaluator
 from train.evaluation.predictor import Predictor, enable_compilation_cache, predict_dataset
-from train.experiment.experiment import initial_variables, make_experiment
+from train.experiment.experiment import init_variables, make_experiment
 from train.step.parallel import BACKENDS
 
 SIZES = [(33, 47), (40, 50), (33, 47), (32, 48), (40, 50), (33, 47), (33, 47), (33, 47)]
@@ -41,7 +41,7 @@ def test_the_counts_are_those_of_images_one_by_one(parallel, monkeypatch):
   """vgg_mini at sizes that do not divide, in groups that fill neither batch nor devices."""
   config = tiny_config(eval__batch_size=2)
   experiment = make_experiment(config)
-  variables = initial_variables(experiment, 0)
+  variables = init_variables(experiment, 0)
   source = examples(SIZES, classes=9)
   monkeypatch.setitem(BACKENDS, "one", OneDevice)
   config.parallel = parallel

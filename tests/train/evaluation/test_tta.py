@@ -14,7 +14,7 @@ from train.evaluation.batching import padded_size
 from train.evaluation.predictor import Predictor
 from train.evaluation.sliding_window import sliding_window, window_origins
 from train.evaluation.tta import apply_tta, flip_average, make_classify_fn, multiscale_average
-from train.experiment.experiment import initial_variables, make_experiment
+from train.experiment.experiment import init_variables, make_experiment
 
 COLOR = (10, 20, 30)
 
@@ -23,7 +23,7 @@ COLOR = (10, 20, 30)
 def network():
   """vgg_mini with random parameters: experiment, variables, `classes by pixel`, and some images."""
   experiment = make_experiment(tiny_config())
-  variables = initial_variables(experiment, 0)
+  variables = init_variables(experiment, 0)
   images = np.stack([example["image"] for example in examples([(40, 56)] * 3)])
 
   def probabilities(variables, images):

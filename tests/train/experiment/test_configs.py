@@ -9,15 +9,15 @@ import jax
 import ml_collections
 import pytest
 
-from configs.common import base, parameter_groups
+from configs.common import default_config, parameter_groups
 from ppool_jax import models
 from tests.helpers.training import ROOT, run
 from train.data.registry import dataset
 from train.experiment.experiment import make_experiment
-from train.experiment.overrides import config_of
-from train.experiment.pooling_config import pool_of
+from train.experiment.overrides import parse_config
+from train.experiment.pooling_config import build_pool_spec
 from train.step.optimizer import group_labels, make_optimizer, make_schedule
-from train.utils.config import load, parse_arg
+from train.utils.config import load_config, parse_arg
 
 FILES = sorted(
   path for path in (ROOT / "configs").glob("*.py") if path.stem not in ("__init__", "common", "recipes")
@@ -30,7 +30,7 @@ def test_every_config_builds(file, pool):
   shipped = {path.stem for path in (ROOT / "configs").glob("*.py")}
   assert {path.stem for path in FILES} == shipped - {"__init__", "common", "recipes"}
   for more in ("", ",runlocal", ",seed=3"):
-    config = load(f"{file}:pool={pool}{more}")
+    config = load_config(f"{file}:pool={pool}{more}")
     assert config.pool == pool
     experiment = make_experiment(config)
     shapes = jax.eval_shape(experiment.model.init, jax.random.key(0), jax.numpy.zeros((1, 32, 32, 3)))
@@ -45,7 +45,7 @@ def test_every_config_builds(file, pool):
 def test_the_papers_tables(data, network):
   """Each data set with each network, by the paper's recipe and by today's; every parameter in a group."""
   for recipe in ("paper", "modern"):
-    config = load(f"{ROOT}/configs/paper.py:data={data},network={network},recipe={recipe},pool=ppool")
+    config = load_config(f"{ROOT}/configs/paper.py:data={data},network={network},recipe={recipe},pool=ppool")
     config.model.width = 0.1
     experiment = make_experiment(config)
     assert experiment.table.num_classes == {"voc": 21, "cityscapes": 19, "ade20k": 150}[data]
@@ -57,7 +57,7 @@ def test_the_papers_tables(data, network):
 
 def test_the_papers_table_1():
   """Section 4.1: 2e-7 for the sum over pixels, 10,000 steps, one step of the rate at 6,000."""
-  config = load(f"{ROOT}/configs/paper.py:data=voc,network=resnet50,pool=ppool")
+  config = load_config(f"{ROOT}/configs/paper.py:data=voc,network=resnet50,pool=ppool")
   schedule = make_schedule(config.schedule, config.steps)
   assert [float(schedule(step)) for step in (0, 5999, 6001)] == pytest.approx([2e-7, 2e-7, 2e-8])
   assert (config.steps, config.data.split, config.optimizer.groups.alpha.lr) == (10_000, "trainaug", 3.0)
@@ -68,7 +68,7 @@ def test_the_papers_table_1():
     ("network=vgg", "network: expected one of vgg16"),
   ):
     with pytest.raises(ValueError, match=message):
-      load(f"{ROOT}/configs/paper.py:{arg}")
+      load_config(f"{ROOT}/configs/paper.py:{arg}")
 
 
 @pytest.mark.parametrize("name", models.NETWORKS)
@@ -107,13 +107,13 @@ OPEN = ("pool_kwargs", "alpha", "model.options", "data.options", "optimizer.grou
 def test_every_field_is_read():
   """A field that no line of the program reads is dead."""
   source = "\n".join(path.read_text() for path in pathlib.Path(ROOT, "train").rglob("*.py"))
-  for name in flat(base()):
+  for name in flat(default_config()):
     assert re.search(rf"(config|data)(\.\w+)*\.{name.split('.')[-1]}\b", source), name
 
 
 def test_stages():
-  config = load(f"{ROOT}/configs/camvid_vgg16.py:pool=ppool,pool_stages=pool1+pool3")
-  pools = pool_of(config)
+  config = load_config(f"{ROOT}/configs/camvid_vgg16.py:pool=ppool,pool_stages=pool1+pool3")
+  pools = build_pool_spec(config)
   assert {stage: pool[0] for stage, pool in pools.items()} == {
     "default": "max", "pool1": "ppool", "pool3": "ppool"
   }  # fmt: skip
@@ -146,8 +146,8 @@ def test_arguments():
 def test_unknown_overrides(flag, message):
   config = f"--config={ROOT}/configs/quickstart.py"
   with pytest.raises(ValueError, match=message):
-    config_of([config, flag])
-  read, rest = config_of(
+    parse_config([config, flag])
+  read, rest = parse_config(
     [config, "--config.schedule.learning_rate=1", "--config.optimizer.groups.alpha.lr=2", "--workdir=x"]
   )
   assert (read.schedule.learning_rate, read.optimizer.groups.alpha.lr, rest) == (1.0, 2.0, ["--workdir=x"])

@@ -15,10 +15,10 @@ from ppool_jax import ALPHAS, POOLS, models
 from tests.helpers.training import ROOT
 from train.checkpointing.workdir import plain
 from train.experiment.experiment import make_experiment
-from train.experiment.overrides import config_of
-from train.experiment.pooling_config import pool_of, resolve_pooling
+from train.experiment.overrides import parse_config
+from train.experiment.pooling_config import build_pool_spec, resolve_pooling
 from train.step.optimizer import make_optimizer, make_schedule
-from train.utils.config import load
+from train.utils.config import load_config
 
 NETWORKS = [name for name in models.NETWORKS if name != "vgg_mini"]
 QUICKSTART = f"--config={ROOT}/configs/quickstart.py"
@@ -30,7 +30,7 @@ def parameter_shapes(config):
 
 
 def paper(network, recipe, pooling):
-  return load(f"{ROOT}/configs/paper.py:network={network},recipe={recipe},{pooling}")
+  return load_config(f"{ROOT}/configs/paper.py:network={network},recipe={recipe},{pooling}")
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -54,14 +54,14 @@ def test_every_name_in_every_network_and_recipe(network, pooling):
     again = json.loads(json.dumps(plain(config)))
     if recipe == "paper":
       shapes = parameter_shapes(config)
-      chex.assert_equal(str(pool_of(type(config)(again))), str(pool_of(config)))
+      chex.assert_equal(str(build_pool_spec(type(config)(again))), str(build_pool_spec(config)))
     make_optimizer(config.optimizer, make_schedule(config.schedule, config.steps), shapes)
   paths = ["/".join(path) for path in flax.traverse_util.flatten_dict(shapes)]
   assert any("/alpha/" in path for path in paths) == ("ppool" in pooling and config.alpha.name != "constant")
 
 
 def config(*flags, arg=""):
-  return config_of([QUICKSTART + arg, *flags])[0]
+  return parse_config([QUICKSTART + arg, *flags])[0]
 
 
 @pytest.mark.parametrize(
@@ -148,11 +148,13 @@ def test_what_does_not_exist_is_refused(arg, flags, message):
 
 def test_a_pool_for_each_stage():
   found = config(arg=":pool_stages=pool1:ppool+pool2:gated(per=channel),pool_rest=published,alpha=authors")
-  pools = pool_of(found)
+  pools = build_pool_spec(found)
   assert (pools["default"], pools["pool2"]) == ("published", ("gated", {"per": "channel"}))
   assert pools["pool1"][1]["alpha"][0] == "authors"
   found = config("--config.pool_stages=pool2", "--config.pool_rest=avg", arg=":pool=lp(p=2)")
-  chex.assert_equal(pool_of(found), {"default": ("avg", {}), "pool2": ("lp", {"p": 2.0, "per": None})})
+  chex.assert_equal(
+    build_pool_spec(found), {"default": ("avg", {}), "pool2": ("lp", {"p": 2.0, "per": None})}
+  )
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.training import parameters_after, tiny_config
 from train.checkpointing.checkpoint import params_sha256
 from train.experiment.experiment import make_experiment, open_split
-from train.experiment.run import initial_state, open_run
+from train.experiment.run import create_train_state, open_run
 from train.loop.loop import train
 from train.loop.metric_writer import read_metrics
 from train.step.parallel import Jit, Pmap, backend
@@ -26,7 +26,7 @@ def test_one_compilation(backend_of):
   """Steps after the first compile nothing; what would is refused."""
   config = tiny_config()
   experiment = make_experiment(config)
-  state, tx, schedule = initial_state(experiment, config)
+  state, tx, schedule = create_train_state(experiment, config)
   parallel = backend_of()
   step = make_step(experiment.model, experiment.preprocess, tx, schedule, parallel, normalise="image", seed=0)
   chex.clear_trace_counter()
@@ -58,7 +58,7 @@ def test_a_batch_of_other_shapes_is_refused(images, labels, message):
   """While the step is traced: labels of shape [N, H, W, 1] would be broadcast, for one."""
   config = tiny_config()
   experiment = make_experiment(config)
-  state, tx, schedule = initial_state(experiment, config)
+  state, tx, schedule = create_train_state(experiment, config)
   step = make_step(experiment.model, experiment.preprocess, tx, schedule, Jit(), normalise="pixel", seed=0)
   batch = {"image": np.zeros(images, np.uint8), "label": np.zeros(labels, np.uint8)}
   with pytest.raises(AssertionError, match=message):
@@ -69,7 +69,7 @@ def test_a_state_of_other_dtypes_is_refused():
   """A state that changes with a step would compile every step twice."""
   config = tiny_config()
   experiment = make_experiment(config)
-  state, tx, schedule = initial_state(experiment, config)
+  state, tx, schedule = create_train_state(experiment, config)
   step = make_step(experiment.model, experiment.preprocess, tx, schedule, Jit(), normalise="pixel", seed=0)
   batch = {"image": np.zeros((8, 32, 48, 3), np.uint8), "label": np.zeros((8, 32, 48), np.uint8)}
   state = state.replace(opt_state=jax.tree.map(lambda x: x.astype(jnp.bfloat16), state.opt_state))
@@ -86,7 +86,7 @@ def test_normalisations_differ_by_the_pixels_of_an_image():
   batch = parallel.place_batch({"image": np.zeros((8, 32, 48, 3), np.uint8), "label": labels})
   losses = []
   for normalise in ("pixel", "image"):
-    state, tx, schedule = initial_state(experiment, config)
+    state, tx, schedule = create_train_state(experiment, config)
     step = make_step(
       experiment.model, experiment.preprocess, tx, schedule, parallel, normalise=normalise, seed=0
     )
@@ -137,7 +137,7 @@ def test_resumed_run_ends_in_the_same_bits(finished, tmp_path):
 def test_seed_and_pool_change_the_result(finished):
   _, config, _ = finished
   heads = [
-    initial_state(make_experiment(c), c)[0].params["head"]["classifier"]["kernel"]
+    create_train_state(make_experiment(c), c)[0].params["head"]["classifier"]["kernel"]
     for c in (config, tiny_config("runlocal,pool=max"), tiny_config("runlocal,seed=1"))
   ]
   chex.assert_trees_all_equal(heads[0], heads[1], strict=True)

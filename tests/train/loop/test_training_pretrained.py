@@ -14,8 +14,8 @@ from tests.helpers.training import tiny_config
 from train.checkpointing.workdir import claim
 from train.data.loader import training_batches
 from train.data.transforms.geometric import augmentation
-from train.experiment.experiment import initial_variables, make_experiment, open_split
-from train.experiment.run import initial_state
+from train.experiment.experiment import init_variables, make_experiment, open_split
+from train.experiment.run import create_train_state
 from train.step.parallel import Jit, Pmap
 from train.step.step import make_step
 
@@ -28,7 +28,7 @@ def after_two_steps(norm, parallel=None):
   config = tiny_config("runlocal", model__norm=norm, schedule__learning_rate=0.1, schedule__warmup=0)
   config.optimizer.groups = parameter_groups(norm=norm)
   parallel, experiment = parallel or Pmap(), make_experiment(config)
-  start, tx, schedule = initial_state(experiment, config)
+  start, tx, schedule = create_train_state(experiment, config)
   step = make_step(experiment.model, experiment.preprocess, tx, schedule, parallel, normalise="pixel", seed=0)
   compiled, state = parallel.compile_step(step), parallel.place_state(jax.device_get(start))
   augment = augmentation(config.data, experiment.preprocess.mean_rgb)
@@ -90,7 +90,7 @@ def test_options_and_statistics_of_a_file(resnet_file, tmp_path):
   config = tiny_config("runlocal", model__name="resnet50", model__weights=str(path))
   experiment = make_experiment(config)
   assert experiment.model.backbone.v1_5
-  variables = initial_variables(experiment, 0)
+  variables = init_variables(experiment, 0)
   stats = variables["batch_stats"]["backbone"]["norm1"]["var"]
   np.testing.assert_array_equal(stats, arrays["bn1.running_var"])
   kernel = variables["params"]["backbone"]["res5c_branch2c"]["kernel"]

@@ -19,7 +19,7 @@ from train.planning.compiled import measures
 from train.planning.programs import Programs, check, lowered_step
 from train.planning.slices import plan_slice, share_of
 from train.planning.topology import devices_of
-from train.utils.config import load
+from train.utils.config import load_config
 
 needs_libtpu = pytest.mark.skipif(
   importlib.util.find_spec("libtpu") is None, reason="libtpu is not installed: make env EXTRAS=plan"
@@ -136,7 +136,7 @@ def test_a_plan(tmp_path):
   (plan,), (program,) = kept["plans"].values(), kept["programs"].values()
   assert program["libtpu"] == plan["libtpu"] == importlib.metadata.version("libtpu")
   assert program["machine"].keys() == {"device", "platform", "cores", "python", "jax"}
-  config = resolve_pooling(load(f"{ROOT}/configs/quickstart.py"))
+  config = resolve_pooling(load_config(f"{ROOT}/configs/quickstart.py"))
   config.update_from_flattened_dict({"model.width": 0.25, "data.crop": (32, 32), "batch_size": 12})
   here = measures(lowered_step(config, jax.devices(), 8).compile())
   assert plan["collectives"]["all-reduce"]["bytes"] == pytest.approx(

@@ -7,7 +7,7 @@ import pytest
 from tests.helpers.processes import command, finish, launch
 from tests.helpers.training import OneDevice, furthest, parameters_after, tiny_config
 from train.experiment.experiment import make_experiment
-from train.experiment.run import initial_state, open_run
+from train.experiment.run import create_train_state, open_run
 from train.step.parallel import Jit, Pmap, backend
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
@@ -44,7 +44,7 @@ def one(request):
   config = tiny_config("runlocal,pool=ppool", **changes)
   params, metrics = parameters_after(OneDevice(), config, STEPS)
   rounding = furthest(params, parameters_after(OneDevice(), config, STEPS, perturbation=2e-7)[0])
-  moved = furthest(params, initial_state(make_experiment(config), config)[0].params)
+  moved = furthest(params, create_train_state(make_experiment(config), config)[0].params)
   assert rounding < 5e-3 * moved
   print(f"{request.param}: moved {moved:.2g}, a rounding becomes {rounding:.2g}")
   return changes, config, params, metrics, 2 * rounding

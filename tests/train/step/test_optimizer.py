@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from configs import quickstart
-from configs.common import base, parameter_groups
+from configs.common import default_config, parameter_groups
 from ppool_jax import models
 from train.step.optimizer import group_labels, make_optimizer, make_schedule
 from train.step.step import pixel_losses
@@ -21,7 +21,7 @@ ONE = {"all": {"pattern": ".*", "lr": 1.0, "decay": 0.0, "optimizer": "sgd"}}
 
 def schedule(**fields):
   """The schedule of configs.common with other fields; where poly ends is the config's `steps`."""
-  config = base()
+  config = default_config()
   config.steps = fields.pop("steps", 100)
   config.schedule.update({"learning_rate": 0.1, **fields})
   return make_schedule(config.schedule, config.steps)

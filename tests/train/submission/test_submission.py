@@ -15,7 +15,7 @@ from tests.helpers.training import tiny_config
 from train.data import server_formats as formats
 from train.data.server_formats import FORMATS
 from train.evaluation.predictor import Predictor
-from train.experiment.experiment import initial_variables, make_experiment
+from train.experiment.experiment import init_variables, make_experiment
 from train.experiment.run import Run, open_run
 from train.loop.loop import train
 from train.predict import parse
@@ -49,7 +49,7 @@ def untrained(monkeypatch):
   def put(name):
     config = config_of(name, "nowhere")
     experiment = make_experiment(config)
-    run = Run(config, experiment, 0, initial_variables(experiment, 0))
+    run = Run(config, experiment, 0, init_variables(experiment, 0))
     monkeypatch.setattr(write, "open_run", lambda workdir, step: run)
     return run
 

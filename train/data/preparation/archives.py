@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from train.utils.progress import Meter
+from train.utils.progress import ProgressMeter
 
 
 class Member(NamedTuple):
@@ -96,7 +96,7 @@ def refuse_escape(archive: pathlib.Path, name: str) -> None:
 
 def _members(archive: pathlib.Path, opened: tarfile.TarFile, raw: BinaryIO) -> Iterator[tarfile.TarInfo]:
   """The members, with progress: a compressed archive takes its time."""
-  meter, done = Meter(archive.stat().st_size >> 20, f"reading {archive.name}", "MB"), 0
+  meter, done = ProgressMeter(archive.stat().st_size >> 20, f"reading {archive.name}", "MB"), 0
   try:
     for info in opened:
       refuse_escape(archive, info.name)
