@@ -1,6 +1,6 @@
 """Draws Figures 2 and 3 of Wei et al., CVPR 2019, and the figure of docs/THEORY.md.
 
-`python -m ppool_jax.figures --out DIR`
+Usage: `python -m ppool_jax.figures --out DIR`.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def save(figure: Figure, path: pathlib.Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-  """Command line; returns the exit status."""
+  """Draws all figures; returns the exit status: 2 if a file cannot be written."""
   parser = argparse.ArgumentParser(prog="python -m ppool_jax.figures", description=__doc__)
   parser.add_argument(
-    "--out", type=pathlib.Path, required=True, metavar="DIR", help="folder for the PNG files"
+    "--out", type=pathlib.Path, required=True, metavar="DIR", help="directory for the PNG files"
   )
   out = parser.parse_args(arguments).out
   for number, (name, draw) in enumerate(FIGURES.items(), start=1):

@@ -1,7 +1,7 @@
-"""Gradients of Lp pooling against p beside those of P-pooling against alpha, on the same window.
+"""Gradients of Lp pooling by p and of P-pooling by alpha on the same window.
 
-For docs/THEORY.md, section 7. Lp pooling, y = (sum_i x_i^p)^(1/p), is drawn for p < 1 too, where `lp_pool`
-refuses p, so its gradients are computed here from their formulas in NumPy. P-pooling's are the library's.
+For docs/THEORY.md, section 7. Lp pooling, y = (sum_i x_i^p)^(1/p), is also drawn for p < 1, which `lp_pool`
+refuses, so its gradients are computed here from their formulas. Those of P-pooling are the library's.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ POOLINGS = (
 
 
 def draw() -> Figure:
-  """A row for each pooling: dy/dx_i and |dy/dexponent| against the exponent, |dy/dx_4| against x_4."""
+  """Draws, in a row per pooling, dy/dx_i and |dy/dexponent| by exponent, and |dy/dx_4| by x_4."""
   figure = Figure(figsize=(16, 8), dpi=100)
   elements = ", ".join(f"{value:g}" for value in WINDOW)
   figure.suptitle(f"Gradients of Lp pooling and P-pooling on the window {{{elements}}}", fontsize=18)
@@ -84,7 +84,7 @@ def draw() -> Figure:
 
 
 def _by_exponent(by_x, by_exponent, name, symbol, gradients):
-  """dy/dx_i for each element, and |dy/dexponent|, against the exponent."""
+  """Draws dy/dx_i of each element, and |dy/dexponent|, by exponent."""
   x = np.broadcast_to(WINDOW, (_EXPONENTS.size, len(WINDOW)))
   dx, dexponent = gradients(x, _EXPONENTS)
   for i, (element, color) in enumerate(zip(WINDOW, _COLORS, strict=False)):
@@ -101,7 +101,7 @@ def _by_exponent(by_x, by_exponent, name, symbol, gradients):
 
 
 def _by_last_element(panel, name, symbol, gradients, exponents):
-  """|dy/dx_4| against x_4, for several exponents."""
+  """Draws |dy/dx_4| by x_4 for several exponents."""
   x = np.tile(WINDOW, (_LAST_ELEMENTS.size, 1))
   x[:, -1] = _LAST_ELEMENTS
   for exponent, color in zip(exponents, _COLORS, strict=True):
@@ -116,7 +116,7 @@ def _by_last_element(panel, name, symbol, gradients, exponents):
 
 
 def _signed(panel, x, y, color, label, absolute=True):
-  """A line of y, or of |y|: solid where y is positive, dashed where it is negative."""
+  """Draws y, or |y|, as a line that is solid where y is positive and dashed where it is negative."""
   shown = np.abs(y) if absolute else y
   panel.plot(x, np.where(y >= 0, shown, np.nan), color=color, linewidth=2)
   panel.plot(x, np.where(y < 0, shown, np.nan), color=color, linewidth=2, linestyle="--")
@@ -125,7 +125,7 @@ def _signed(panel, x, y, color, label, absolute=True):
 
 
 def _axis(panel, label):
-  """A logarithmic horizontal axis with its label."""
+  """Makes the horizontal axis logarithmic and labels it."""
   panel.set(xscale="log", xlabel=label)
   panel.grid(color="0.9")
   panel.set_axisbelow(True)

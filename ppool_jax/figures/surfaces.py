@@ -1,19 +1,21 @@
 """Figure 3: poolings of two elements as surfaces y(x1, x2) over x1, x2 >= 0.
 
-From the paper: the choice of max, average, Lp (its output exceeds both inputs), gated (two planes,
-folded) and P-pooling. Ours: the gate's mask, SoftPool, DPP (which is the average for two elements, as
-both deviate from it equally), the alphas and the view.
+From the paper: max, average, Lp (whose output exceeds both inputs), gated (two planes with a fold) and
+P-pooling. The gate's mask, SoftPool, DPP (the average for two elements, as both deviate equally from it), the
+alphas and the viewpoint are not from the paper.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from ppool_jax.figures import shown
+from ppool_jax.figures import poolings
 
-# So steep that the gate all but switches: max where x1 > x2, average elsewhere.
+# A steep mask, with which the gate is almost a switch: max where x1 > x2, average elsewhere.
 _MASK = np.asarray([40.0, -40.0], np.float32)
 _TOP = 2 ** (1 / 3)
 _LEGEND = (
@@ -22,17 +24,17 @@ _LEGEND = (
 )
 
 POOLINGS = (
-  shown.MAX,
-  shown.AVERAGE,
-  shown.LP,
-  shown.gated(_MASK),
-  shown.SOFT,
-  shown.DPP,
-  *(shown.polynomial(alpha) for alpha in (0, 1, 2, 10)),
+  poolings.MAX,
+  poolings.AVERAGE,
+  poolings.LP,
+  poolings.gated(_MASK),
+  poolings.SOFT,
+  poolings.DPP,
+  *(poolings.polynomial(alpha) for alpha in (0, 1, 2, 10)),
 )
 
 
-def surface(pool: shown.Pool, points: int = 41) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def surface(pool: poolings.Pool, points: int = 41) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """x1, x2 and y over a grid on [0, 1]^2, `[points, points]` each."""
   axis = np.linspace(0, 1, points, dtype=np.float32)
   x1, x2 = np.meshgrid(axis, axis, indexing="ij")
@@ -41,7 +43,7 @@ def surface(pool: shown.Pool, points: int = 41) -> tuple[np.ndarray, np.ndarray,
 
 
 def draw() -> Figure:
-  """A surface for each pooling, all with the same axes, colours and view."""
+  """Draws a surface for each pooling, all with the same axes, colors and viewpoint."""
   figure = Figure(figsize=(16, 8), dpi=100)
   figure.suptitle("Poolings of two elements, $y(x_1, x_2)$", fontsize=18)
   figure.text(0.5, 0.018, _LEGEND, ha="center", fontsize=13)
@@ -54,16 +56,16 @@ def draw() -> Figure:
   return figure
 
 
-def _show(panel, x1, x2, y, title):
-  # Its neighbours would cover what sticks out of it.
+def _show(panel: Any, x1: np.ndarray, x2: np.ndarray, y: np.ndarray, title: str) -> None:
+  # Neighboring panels would cover the labels that exceed this one.
   panel.patch.set_visible(False)
-  # A stride that divides the grid: matplotlib pads smaller faces at its edge with memory as it finds it,
-  # and now and then warns of the overflow.
+  # A stride that divides the grid: matplotlib pads smaller faces at the edge with uninitialized memory, and
+  # sometimes warns of an overflow.
   panel.plot_surface(
     x1, x2, y, cmap="viridis", vmin=0, vmax=_TOP, rstride=2, cstride=2, edgecolor="white", linewidth=0.3
   )
   panel.set_title(title, fontsize=13, y=1.0)
-  # Without 0, whose labels would meet at the corners.
+  # Without 0, whose labels would collide in the corners.
   ticks = (0.5, 1)
   panel.set(xlim=(0, 1), ylim=(0, 1), zlim=(0, _TOP), xticks=ticks, yticks=ticks, zticks=ticks)
   panel.tick_params(labelsize=9, pad=-1)

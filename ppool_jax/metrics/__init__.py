@@ -1,8 +1,8 @@
-"""Segmentation metrics: the confusion matrix and what is read from it, and detail near boundaries.
+"""Segmentation metrics: those of the confusion matrix, and those near boundaries; imports no other package.
 
-Every one comes from counts summed over the whole set. A mean of per-image or per-batch IoU is another
-number, and the wrong one: published mIoU is computed from counts over the set. Counts are int64: a set
-has more pixels than int32 or float32 can count.
+Every metric is computed from counts that are summed over the whole data set, as published mIoU is; the mean
+of per-image or per-batch IoU is a different number. Counts are int64, because a data set has more pixels than
+int32 or float32 can count.
 """
 
 from ppool_jax.metrics.boundary import boundary_counts, boundary_iou, trimap_confusion

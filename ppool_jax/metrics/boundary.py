@@ -1,8 +1,8 @@
-"""How well detail is segmented: Boundary IoU, and the confusion matrix near label changes.
+"""Metrics near boundaries: Boundary IoU, and the confusion matrix near label changes (trimap).
 
 Distances are chessboard distances, as in the published evaluations of both. A pixel is within d of a pixel
-of another class exactly if the box of 2d + 1 pixels around it holds two classes, which two running filters
-over the map of classes tell: the cost depends neither on d nor on the number of classes.
+of another class if and only if the smallest and largest label in the box of 2d + 1 pixels around it differ.
+The cost depends neither on d nor on the number of classes.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ import itertools
 import math
 import numbers
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from ppool_jax.metrics.confusion import as_codes, check_positive, count_codes, iou_of_counts
 
 
 def boundary_iou(
-  labels: Iterable,
-  predictions: Iterable,
+  labels: Iterable[ArrayLike],
+  predictions: Iterable[ArrayLike],
   num_classes: int,
   ignore: int = 255,
   dilation_ratio: float = 0.02,
@@ -29,15 +31,15 @@ def boundary_iou(
 ) -> np.ndarray:
   """Boundary IoU of every class over a set (Cheng et al., CVPR 2021), float64 `[K]`.
 
-  Intersections and unions are summed over the set, then divided; NaN where both bands are empty.
+  Intersections and unions are summed over the set before the division; NaN where both bands are empty.
 
   Args:
     labels: a batch `[N, H, W]`, one image `[H, W]`, or an iterable of images, which may differ in size.
-    predictions: as many images, of the same sizes.
+    predictions: the same number of images, of the same sizes.
     num_classes, ignore, dilation_ratio, lenient: see `boundary_counts`.
 
   Raises:
-    ValueError, TypeError: as `boundary_counts`; more or fewer predictions than labels.
+    ValueError, TypeError: see `boundary_counts`; more or fewer predictions than labels.
   """
   check_positive("num_classes", num_classes)
   total = np.zeros((num_classes, 2), np.int64)
@@ -49,38 +51,38 @@ def boundary_iou(
 
 
 def boundary_counts(
-  labels,
-  predictions,
+  labels: ArrayLike,
+  predictions: ArrayLike,
   num_classes: int,
   ignore: int = 255,
   dilation_ratio: float = 0.02,
   *,
   lenient: bool = False,
 ) -> np.ndarray:
-  """Pixels in the intersection and in the union of the true and the predicted band of each class.
+  """Sizes of the intersection and of the union of the true and the predicted band of each class.
 
-  The band of a class is its pixels within d = max(1, round(dilation_ratio x image diagonal)) pixels of
-  one that is not of the class. The image's border is a contour, as in the authors' boundary-iou-api.
+  The band of a class are its pixels within d = max(1, round(dilation_ratio * image diagonal)) pixels of a
+  pixel of another class. The border of the image is a contour, as in the authors' boundary-iou-api.
 
-  Ignored pixels are in no band. Predictions are cut there too, so that their edge is a contour of both:
-  VOC draws void round every object. If its edge were no contour, the truth would have none; if it were
-  one of the truth alone, a perfect prediction would not score 1.
+  Ignored pixels belong to no band, and predictions there are ignored as well, so that the edge of an ignored
+  region is a contour of both. VOC draws void around every object: if its edge were no contour, the truth
+  would have none; if it were a contour of the truth only, a perfect prediction would not score 1.
 
   Args:
     labels, predictions: integers `[H, W]`, of one image.
-    num_classes, ignore: as in `confusion`.
+    num_classes, ignore: see `confusion`.
     dilation_ratio: > 0; 0.02 is the paper's.
-    lenient: a predicted value outside 0..K-1 is of no class instead of an error.
+    lenient: whether a predicted value outside 0..K-1 counts as no class instead of being an error.
 
   Returns:
-    int64 `[K, 2]`: intersection, union. `iou_of_counts` divides the sum over a set.
+    int64 `[K, 2]`: intersection, union. `iou_of_counts` divides the sums over a set.
 
   Raises:
-    ValueError, TypeError: as `confusion`; labels that are not one image; a ratio that is no number > 0.
+    ValueError, TypeError: see `confusion`; labels that are not one image; a ratio that is not > 0.
   """
   codes = as_codes(labels, predictions, num_classes, ignore, lenient)
   distance = _distance(codes[0].shape, dilation_ratio)
-  # Outside the image is of no class, code K, which is also what the rest of each class becomes.
+  # Code K, no class, stands outside the image, and replaces the pixels that are in no band.
   truth, found = (
     np.where(near_another_label(x, distance, mode="constant", cval=num_classes), x, num_classes)
     for x in codes
@@ -93,13 +95,19 @@ def boundary_counts(
 
 
 def trimap_confusion(
-  labels, predictions, num_classes: int, ignore: int, width: int, *, lenient: bool = False
+  labels: ArrayLike,
+  predictions: ArrayLike,
+  num_classes: int,
+  ignore: int,
+  width: int,
+  *,
+  lenient: bool = False,
 ) -> np.ndarray:
   """The confusion matrix of the pixels within `width` pixels of a label change in the truth.
 
-  Void (`ignore`) is no class, but its edge is a change; the image's border is none. Where void surrounds
-  every object, as in VOC, this is the band of Krähenbühl and Koltun (NIPS 2011) and DeepLab (ICLR 2015),
-  whose evaluation dilates void by a square of 2 width + 1 pixels. Several widths:
+  The edge of void (`ignore`) is a label change; the border of the image is not. Where void surrounds every
+  object, as in VOC, this is the band of Krähenbühl and Koltun (NIPS 2011) and DeepLab (ICLR 2015), whose
+  evaluation dilates void by a square of 2 width + 1 pixels. For several widths:
 
       total = dict.fromkeys((1, 2, 4, 8, 16), 0)
       for label, prediction in images:
@@ -110,14 +118,14 @@ def trimap_confusion(
   Args:
     labels: integers `[H, W]` or `[N, H, W]`; 0..K-1 or `ignore`.
     predictions: integers of the same shape; 0..K-1.
-    num_classes, ignore, lenient: as in `confusion`.
-    width: chessboard distance in pixels, >= 1; within 1 are the pixels that touch another label.
+    num_classes, ignore, lenient: see `confusion`.
+    width: chessboard distance in pixels, >= 1; at 1 only pixels that touch another label count.
 
   Returns:
-    int64 `[K, K]`, rows the truth; with `lenient` `[K, K + 1]`.
+    int64 `[K, K]`, whose rows are true classes; with `lenient` `[K, K + 1]`.
 
   Raises:
-    ValueError, TypeError: as `confusion`; labels that are not images; a width that is no integer >= 1.
+    ValueError, TypeError: see `confusion`; labels that are not images; a width that is not an integer >= 1.
   """
   check_positive("width", width)
   truth, found = as_codes(labels, predictions, num_classes, ignore, lenient)
@@ -127,16 +135,21 @@ def trimap_confusion(
   return count_codes(np.where(near, truth, num_classes), found, num_classes, lenient)
 
 
-def near_another_label(codes: np.ndarray, distance: int, **border) -> np.ndarray:
-  """Which pixels of `[..., H, W]` have one of another code within chessboard `distance`."""
-  # Beyond the longer side there is nothing more to see, while the filters' buffers would grow.
+def near_another_label(codes: np.ndarray, distance: int, **border: Any) -> np.ndarray:
+  """A mask of the pixels of `[..., H, W]` within chessboard `distance` of a pixel with another code.
+
+  Args:
+    border: arguments of SciPy's filters that determine the codes outside the image.
+  """
+  # A distance beyond the longer side changes nothing, but enlarges the filters' buffers.
   size = 2 * min(distance, max(codes.shape[-2:])) + 1
-  scans = (ndimage.minimum_filter, ndimage.maximum_filter)
-  low, high = (scan(codes, size, axes=(-2, -1), **border) for scan in scans)
+  filters = (ndimage.minimum_filter, ndimage.maximum_filter)
+  low, high = (filter_(codes, size, axes=(-2, -1), **border) for filter_ in filters)
   return low != high
 
 
 def _distance(shape: tuple[int, ...], ratio: float) -> int:
+  """The width of the band in pixels."""
   if len(shape) != 2:
     raise ValueError(f"labels: expected one image [H, W], got shape {shape}")
   if not isinstance(ratio, numbers.Real):
@@ -146,6 +159,6 @@ def _distance(shape: tuple[int, ...], ratio: float) -> int:
   return max(1, round(ratio * math.sqrt(sum(side**2 for side in shape))))
 
 
-def _images(images: Iterable) -> Iterable:
-  """`images`, or the one image if it is an array `[H, W]`."""
+def _images(images: Any) -> Iterable[ArrayLike]:
+  """The images, also of an array `[H, W]`, which is one image."""
   return images[None] if getattr(images, "ndim", 3) == 2 else images

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ppool_jax import lp_pool
-from ppool_jax.figures import corners, lp_gradient, shown, surfaces
+from ppool_jax.figures import corners, lp_gradient, poolings, surfaces
 from ppool_jax.figures.__main__ import FIGURES, main
 
 
@@ -39,17 +39,17 @@ def test_unwritable_folder_is_named(tmp_path, capsys):
 
 
 def test_corner_points_survive_as_the_paper_says():
-  """At the corners P-pooling at alpha = 2 keeps white and grey; DPP and max lose all but one."""
+  """At the corners P-pooling at alpha = 2 preserves white and gray; DPP and max lose all but one."""
 
   def survival(pool):
     return np.array(corners.survival(corners.pooled(pool[1])))
 
-  white, grey, dark = survival(shown.polynomial(2))
-  assert min(white, grey) > 0.4
+  white, gray, dark = survival(poolings.polynomial(2))
+  assert min(white, gray) > 0.4
   assert dark == pytest.approx(0)
-  np.testing.assert_allclose(survival(shown.DPP), (0, 1, 0), atol=0.01)
-  np.testing.assert_allclose(survival(shown.MAX), (1, 0, 0), atol=1e-6)
-  np.testing.assert_allclose(survival(shown.AVERAGE), (0, 1, 0), atol=1e-6)
+  np.testing.assert_allclose(survival(poolings.DPP), (0, 1, 0), atol=0.01)
+  np.testing.assert_allclose(survival(poolings.MAX), (1, 0, 0), atol=1e-6)
+  np.testing.assert_allclose(survival(poolings.AVERAGE), (0, 1, 0), atol=1e-6)
 
 
 def test_surfaces_have_the_paper_s_shapes():
@@ -58,11 +58,11 @@ def test_surfaces_have_the_paper_s_shapes():
   def y(pool):
     return surfaces.surface(pool[1])
 
-  x1, x2, lp = y(shown.LP)
+  x1, x2, lp = y(poolings.LP)
   largest, average = np.maximum(x1, x2), (x1 + x2) / 2
   assert np.all(lp[1:, 1:] > largest[1:, 1:])
-  np.testing.assert_allclose(y(shown.DPP)[2], average, atol=1e-6)
-  p = y(shown.polynomial(2))[2]
+  np.testing.assert_allclose(y(poolings.DPP)[2], average, atol=1e-6)
+  p = y(poolings.polynomial(2))[2]
   assert np.all((p >= average - 1e-6) & (p <= largest + 1e-6))
   np.testing.assert_allclose(p[1:, 1:], ((x1**3 + x2**3) / (x1**2 + x2**2 + 1e-30))[1:, 1:], atol=1e-6)
 
