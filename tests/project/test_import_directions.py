@@ -86,3 +86,36 @@ def test_imports_of_the_library_point_down(name):
     theirs = other.split(".")[1] if other.startswith("ppool_jax.") else ""
     if theirs in LIBRARY:
       assert LIBRARY.index(theirs) <= LIBRARY.index(mine), f"{name} imports {other}"
+
+
+# The packages and modules of the library that a sub-room may import besides its own.
+MODELS_SHARED = tuple(
+  f"ppool_jax.models.{name}" for name in ("dropout", "grid", "network", "pool_slots", "upsampling")
+)
+SUB_ROOMS = {
+  "ppool_jax.models.backbones": (*MODELS_SHARED, "ppool_jax.layers", "ppool_jax.pooling", "ppool_jax.utils"),
+  "ppool_jax.models.heads": (*MODELS_SHARED, "ppool_jax.layers", "ppool_jax.pooling", "ppool_jax.utils"),
+  "ppool_jax.weights.readers": (),
+  "ppool_jax.weights.mappings": ("ppool_jax.weights.preprocess",),
+  "ppool_jax.metrics": (),
+  "ppool_jax.figures": ("ppool_jax.pooling", "ppool_jax.utils"),
+}
+
+
+def within(name, package):
+  return f"{name}.".startswith(f"{package}.")
+
+
+@pytest.mark.parametrize("package", SUB_ROOMS)
+def test_sub_rooms_import_only_what_they_may(package):
+  """Backbones and heads know neither each other nor the registry; readers and mappings not each other."""
+  allowed = (package, *SUB_ROOMS[package])
+  for name in [name for name in ALL if within(name, package)]:
+    for other in [other for other in imported(name) if within(other, "ppool_jax")]:
+      assert any(within(other, room) for room in allowed), f"{name} imports {other}"
+
+
+def test_shared_modules_of_models_do_not_import_networks():
+  for name in MODELS_SHARED:
+    for other in [other for other in imported(name) if within(other, "ppool_jax.models")]:
+      assert other in MODELS_SHARED, f"{name} imports {other}"
