@@ -21,8 +21,8 @@ from PIL import Image
 
 from benchmarks import arguments
 from train.data.loader import training_batches
-from train.data.prepared import decoded
-from train.data.transforms.geometric import augmentation
+from train.data.prepared import decode_image
+from train.data.transforms.compose import train_transform
 from train.planning.machine import machine
 from train.utils.errors import report_errors
 
@@ -39,7 +39,7 @@ class Encoded:
     return len(self._files)
 
   def __getitem__(self, index: int) -> dict:
-    image, label = (decoded(file) for file in self._files[index])
+    image, label = (decode_image(file) for file in self._files[index])
     return {"image": image, "label": label}
 
 
@@ -104,7 +104,7 @@ def row(source, crop: tuple[int, int], workers: int, batches: int, rounds: int) 
 def measure(source, transform, seed: int, workers: int, batches: int) -> tuple[float, float]:
   """Images a second, and milliseconds of CPU time an image in this process."""
   stream = training_batches(
-    source, transform, batch=_BATCH, seed=seed, start=0, stop=batches + 8, workers=workers
+    source, transform, batch_size=_BATCH, seed=seed, start=0, stop=batches + 8, workers=workers
   )
   for _ in range(8):  # the start of workers, and what the first has made when the last begins
     next(stream)
@@ -118,12 +118,12 @@ def measure(source, transform, seed: int, workers: int, batches: int) -> tuple[f
 def full_augmentation(crop: tuple[int, int]):
   """Scale 0.5 to 2, crop, flip, photometric distortion."""
   fields = {"scale": (0.5, 2.0), "crop": crop, "flip": True, "photometric": 1.0}
-  return augmentation(ml_collections.ConfigDict(fields), (124, 116, 104))
+  return train_transform(ml_collections.ConfigDict(fields), (124, 116, 104))
 
 
 def watch_memory(name: str, source, crop: tuple[int, int], batches: int) -> None:
   """Prints the largest resident size (Linux) in each fifth of the batches."""
-  stream = training_batches(source, full_augmentation(crop), batch=_BATCH, seed=0, start=0, stop=batches)
+  stream = training_batches(source, full_augmentation(crop), batch_size=_BATCH, seed=0, start=0, stop=batches)
   pages = [int(pathlib.Path("/proc/self/statm").read_text().split()[1]) for _ in stream]
   sizes = [part.max() * os.sysconf("SC_PAGE_SIZE") / 2**20 for part in np.array_split(pages, 5) if len(part)]
   print(f"{name}: at most {', '.join(f'{size:.0f}' for size in sizes)} MiB in fifths of {batches} batches")

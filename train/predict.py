@@ -17,27 +17,27 @@ from train.analysis.observe import Observer
 from train.analysis.picture import AlphaPictures
 from train.analysis.units import check_pooling
 from train.data.preparation.image_files import read_image
-from train.data.server_formats import FORMATS
+from train.data.submission_formats import SUBMISSION_FORMATS
 from train.evaluation.predictor import Predictor
 from train.experiment.experiment import Experiment
-from train.submission.images import photographs
-from train.submission.write import submit
+from train.submission.images import find_images
+from train.submission.write import write_submission
 from train.utils.errors import report_errors
 from train.utils.progress import track
-from train.visualization.colorize import overlay, palette_image
+from train.visualization.colorize import overlay, to_palette_image
 
 
 def main() -> None:
   arguments = parse()
   with report_errors():
     if "submission" in arguments:
-      submit(**arguments)
+      write_submission(**arguments)
     else:
       predict(**arguments)
 
 
 def parse(command: list[str] | None = None) -> dict:
-  """The arguments, for `submit` if submission is among them, or for `predict`.
+  """The arguments, for `write_submission` if submission is among them, or for `predict`.
 
   Args:
     command: the words after the program's name; None: those that it was called with.
@@ -64,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument("--alpha", action="store_true", help="draw the alpha maps of every P-pooling unit")
   channels = "channels to draw (default: four that differ most)"
   parser.add_argument("--channels", type=int, nargs="+", metavar="C", help=channels)
-  parser.add_argument("--submission", choices=FORMATS, help="predict, pack and check what its server takes")
+  parser.add_argument(
+    "--submission", choices=SUBMISSION_FORMATS, help="predict, pack and check what its server takes"
+  )
   split = "of the run's data set, for a submission without --images (default: test)"
   parser.add_argument("--split", help=split)
   return parser
@@ -80,7 +82,7 @@ def predict(workdir, images: str, out, step: int | None, alpha: bool, channels: 
   """
   from train.experiment.run import open_run
 
-  files = photographs(images)
+  files = find_images(images)
   stems = [file.stem for file in files]
   if len(set(stems)) < len(stems):
     twice = next(stem for stem in stems if stems.count(stem) > 1)
@@ -95,7 +97,7 @@ def predict(workdir, images: str, out, step: int | None, alpha: bool, channels: 
   for file in track(files, "predicting", "images"):
     image = read_image(file)
     labels = label(run.variables, image[None])[0]
-    palette_image(labels, run.experiment.table).save(out / f"{file.stem}.png")
+    to_palette_image(labels, run.experiment.table).save(out / f"{file.stem}.png")
     Image.fromarray(overlay(image, labels, run.experiment.table)).save(out / f"{file.stem}-overlay.png")
     if pictures:
       picture = pictures(image)

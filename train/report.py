@@ -16,8 +16,8 @@ from train.loop.metric_writer import read_metrics
 from train.step.saturation import saturated_units
 from train.utils.errors import report_errors
 from train.utils.json_files import read_json
-from train.visualization.colorize import coloured, side_by_side, stacked
-from train.visualization.html import embedded, page, table
+from train.visualization.colorize import colorize, hconcat, vconcat
+from train.visualization.html import embed_figure, render_page, render_table
 
 
 def main() -> None:
@@ -60,15 +60,15 @@ def write_report(
   for folder in filter(None, (out.parent, pictures)):
     folder.mkdir(parents=True, exist_ok=True)
   sections = {
-    "Results": table(*_results(summaries)),
-    "IoU by class, per cent": table(*_classes(summaries, next(iter(runs.values())).experiment.table)),
-    "Curves": embedded(_curves(folders), "loss and mIoU against steps", file("curves")),
-    "Predictions": embedded(
+    "Results": render_table(*_results(summaries)),
+    "IoU by class, per cent": render_table(*_classes(summaries, next(iter(runs.values())).experiment.table)),
+    "Curves": embed_figure(_curves(folders), "loss and mIoU against steps", file("curves")),
+    "Predictions": embed_figure(
       _predictions(runs, examples), f"image | truth | {' | '.join(runs)}", file("predictions")
     ),
     "Alpha": _alpha(runs, folders),
   }
-  out.write_text(page("P-pooling: runs side by side", sections))
+  out.write_text(render_page("P-pooling: runs side by side", sections))
   _print(*_results(summaries))
   print(f"report: {out}")
 
@@ -135,11 +135,11 @@ def _predictions(runs: dict, count: int) -> np.ndarray:
   rows = []
   for index in np.linspace(0, len(source) - 1, min(count, len(source))).round().astype(int):
     example = source[int(index)]
-    panels = [example["image"], coloured(example["label"], classes)]
+    panels = [example["image"], colorize(example["label"], classes)]
     for name, run in runs.items():
-      panels.append(coloured(predict[name](run.variables, example["image"][None])[0], classes))
-    rows.append(side_by_side(panels))
-  return stacked(rows)
+      panels.append(colorize(predict[name](run.variables, example["image"][None])[0], classes))
+    rows.append(hconcat(panels))
+  return vconcat(rows)
 
 
 def _alpha(runs: dict, workdirs: dict[str, pathlib.Path]) -> str:
@@ -158,8 +158,8 @@ def _alpha(runs: dict, workdirs: dict[str, pathlib.Path]) -> str:
       parts.append(f"<p>{html.escape(f'{name}: {sentence}.')}</p>")
     image = open_split(run.config, run.config.data.eval_split)[0]["image"]
     picture = AlphaPictures(run.experiment, run.variables, run.config.seed)(image)
-    parts.append(embedded(draw_channel_means(picture), f"{name}: mean alpha against channel"))
-    parts += [embedded(draw_maps(picture, unit), f"{name}: alpha of {unit}") for unit in picture.units]
+    parts.append(embed_figure(draw_channel_means(picture), f"{name}: mean alpha against channel"))
+    parts += [embed_figure(draw_maps(picture, unit), f"{name}: alpha of {unit}") for unit in picture.units]
   return "".join(parts) or "<p>No run has P-pooling.</p>"
 
 

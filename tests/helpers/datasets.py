@@ -11,8 +11,8 @@ import scipy.io
 from PIL import Image
 
 from train.data.datasets.voc_classes import VOC
-from train.data.preparation.builder import builder_class
-from train.data.registry import dataset
+from train.data.preparation.builder import load_builder_class
+from train.data.registry import get_dataset
 from train.prepare import prepare
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -65,7 +65,7 @@ def write_voc(root, splits):
 
 
 def voc_palette():
-  return np.array([VOC.colours.get(i, (i, 0, 0)) for i in range(256)], np.uint8)
+  return np.array([VOC.colors.get(i, (i, 0, 0)) for i in range(256)], np.uint8)
 
 
 def sbd_label(number):
@@ -127,7 +127,7 @@ def tar_with(archive, name):
 
 
 def examples(name, split, folder):
-  opened = dataset(name).open(split, dir=str(folder))
+  opened = get_dataset(name).open(split, dir=str(folder))
   return {example["id"]: example for example in (opened[i] for i in range(len(opened)))}
 
 
@@ -137,8 +137,8 @@ def files_below(folder):
 
 def set_counts(monkeypatch, name, counts, size=None):
   """The official numbers and size of a data set, made small."""
-  monkeypatch.setattr(builder_class(name), "COUNTS", counts)
-  monkeypatch.setattr(builder_class(name), "SIZE", size)
+  monkeypatch.setattr(load_builder_class(name), "COUNTS", counts)
+  monkeypatch.setattr(load_builder_class(name), "IMAGE_SIZE", size)
 
 
 def refuses(name, source, folder, match, error=ValueError, **options):

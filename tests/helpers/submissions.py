@@ -16,7 +16,7 @@ COMP6 = "results/VOC2012/Segmentation/comp6_test_cls"
 FRAMES = ["berlin_000000_000019", "berlin_000001_000019", "mainz_000000_002000"]
 # cityscapesscripts/helpers/labels.py, the ids in the order of the train ids.
 LABEL_IDS = np.array([7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33], np.uint8)
-PALETTE = np.array([VOC.colours.get(i, (9, 9, 9)) for i in range(256)], np.uint8)
+PALETTE = np.array([VOC.colors.get(i, (9, 9, 9)) for i in range(256)], np.uint8)
 
 
 def members(archive):

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from train.data.loader import training_batches
-from train.data.transforms.geometric import augmentation
+from train.data.transforms.compose import train_transform
 from train.experiment.experiment import make_experiment, open_split
 from train.experiment.run import create_train_state
 from train.step.parallel import Pmap
@@ -96,9 +96,9 @@ def parameters_after(parallel, config, steps, perturbation=0.0, grad_accum_steps
   )  # fmt: skip
   compiled = parallel.compile_step(step)
   source = open_split(config, "train")
-  augment = augmentation(config.data, experiment.preprocess.mean_rgb)
+  augment = train_transform(config.data, experiment.preprocess.mean_rgb)
   state = parallel.place_state(state)
-  for batch in training_batches(source, augment, batch=config.batch_size, seed=0, start=0, stop=steps):
+  for batch in training_batches(source, augment, batch_size=config.batch_size, seed=0, start=0, stop=steps):
     state, metrics = compiled(state, parallel.place_batch(batch))
   return jax.device_get((state.params, metrics))
 

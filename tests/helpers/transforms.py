@@ -3,13 +3,8 @@
 import numpy as np
 
 from train.data.classes import IGNORE
-from train.data.transforms.geometric import (
-  PhotometricDistortion,
-  RandomCrop,
-  RandomFlip,
-  RandomScale,
-  RandomScaledCrop,
-)
+from train.data.transforms.geometric import RandomCrop, RandomFlip, RandomScale, RandomScaledCrop
+from train.data.transforms.photometric import PhotometricDistortion
 
 MEAN = (124, 116, 104)
 ALL = {

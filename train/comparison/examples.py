@@ -13,9 +13,9 @@ import numpy as np
 
 from ppool_jax.utils.lookup import closest
 from train.data.classes import IGNORE, ClassTable
-from train.data.prepared import Part
+from train.data.prepared import SubsetSource
 from train.utils.progress import track
-from train.visualization.colorize import palette_image, write_image
+from train.visualization.colorize import to_palette_image, write_image
 
 _SHARE = 0.25  # of the image's sides: those of the box
 
@@ -100,7 +100,7 @@ class Named:
     return [example for example in self._kept.values() if example]
 
 
-def find(source, ids: Sequence[str]) -> Part:
+def find(source, ids: Sequence[str]) -> SubsetSource:
   """The examples of these ids.
 
   Raises:
@@ -112,7 +112,7 @@ def find(source, ids: Sequence[str]) -> Part:
     if known[-1] in ids:
       found[known[-1]] = index
     if len(found) == len(set(ids)):
-      return Part(source, sorted(found.values()))
+      return SubsetSource(source, sorted(found.values()))
   missing = next(name for name in ids if name not in found)
   near = closest(missing, known, cutoff=0.0) or known[0]
   raise ValueError(f"--images: no image {missing!r} among the {len(known)}; did you mean {near!r}?")
@@ -126,7 +126,7 @@ def write_panels(examples: Sequence[Example], table: ClassTable, folder: pathlib
     write_image(example.image, folder / f"{name}-image.png")
     maps = zip(("truth", "baseline", "other"), (example.label, *example.predictions), strict=True)
     for kind, labels in maps:
-      write_image(palette_image(labels, table), folder / f"{name}-{kind}.png")
+      write_image(to_palette_image(labels, table), folder / f"{name}-{kind}.png")
 
 
 def write_examples(examples: Sequence[Example], path: pathlib.Path) -> None:

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from train.comparison.examples import Box, Example
 from train.data.classes import IGNORE, ClassTable
-from train.visualization.colorize import coloured
+from train.visualization.colorize import colorize
 from train.visualization.text import short_class_name
 
 # Inches.
@@ -74,7 +74,7 @@ def _rows(
   example: Example, table: ClassTable, zoom: bool
 ) -> list[tuple[list[np.ndarray], Box | None, float]]:
   """(panels, box on them, space below) of the example, and of its detail where that is asked for."""
-  maps = (coloured(labels, table) for labels in (example.label, *example.predictions))
+  maps = (colorize(labels, table) for labels in (example.label, *example.predictions))
   panels, box = [example.image, *maps], example.box()
   if not zoom or box is None:
     return [(panels, box, _BETWEEN if zoom else _GAP)]

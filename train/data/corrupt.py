@@ -1,54 +1,54 @@
-"""Examples that cannot be read: which one it is, and another one in its place."""
+"""Corrupt examples: an error that identifies them, and a source that substitutes readable ones."""
 
 from __future__ import annotations
 
 import logging
 
 ON_CORRUPT = ("stop", "skip")
-_TRIES = 100
+_MAX_ATTEMPTS = 100
 _LOG = logging.getLogger("train")
 
 
-class CorruptExample(ValueError):
-  """An example that is damaged where it is stored; the message names it."""
+class CorruptExampleError(ValueError):
+  """A stored example cannot be read or decoded; the message identifies it."""
 
 
-class Replacing:
-  """A source that gives the next example that is whole in place of one that is damaged.
+class SkipCorrupt:
+  """A source that returns the next readable example in place of a corrupt one.
 
-  Which one depends on the source alone, so every run and process gets the same.
+  The substitute depends only on the source, so every run and every process gets the same one.
 
   Args:
     source: random access to examples.
 
-  Examples have "replaced" besides: 1 for one that stands for another, else 0.
+  Each example has the additional key "replaced": 1 if it substitutes a corrupt one, else 0.
   """
 
   def __init__(self, source):
-    self._source, self._told = source, set()
+    self._source, self._logged = source, set()
 
   def __len__(self) -> int:
     return len(self._source)
 
   def __getitem__(self, index: int) -> dict:
-    for away in range(min(_TRIES, len(self))):
-      at = (index + away) % len(self)
+    for offset in range(min(_MAX_ATTEMPTS, len(self))):
+      candidate = (index + offset) % len(self)
       try:
-        return {**self._source[at], "replaced": int(away > 0)}
-      except CorruptExample as error:
+        return {**self._source[candidate], "replaced": int(offset > 0)}
+      except CorruptExampleError as error:
         last = error
-        if at not in self._told:
-          self._told.add(at)
-          _LOG.warning("CORRUPT EXAMPLE, another one takes its place: %s", error)
-    raise CorruptExample(f"{away + 1} examples in a row are damaged; the last: {last}") from last
+        if candidate not in self._logged:
+          self._logged.add(candidate)
+          _LOG.warning("corrupt example replaced by the next readable one: %s", error)
+    raise CorruptExampleError(f"{offset + 1} consecutive examples are corrupt; the last: {last}") from last
 
 
-def tolerating(source, on_corrupt: str):
-  """`source`, or, to "skip" what is damaged, the source that replaces it.
+def handle_corrupt(source, on_corrupt: str):
+  """Returns `source` itself for "stop", or `SkipCorrupt(source)` for "skip".
 
   Raises:
-    ValueError: neither "stop" nor "skip".
+    ValueError: `on_corrupt` is neither.
   """
   if on_corrupt not in ON_CORRUPT:
     raise ValueError(f"data.on_corrupt: expected one of {', '.join(ON_CORRUPT)}, got {on_corrupt!r}")
-  return Replacing(source) if on_corrupt == "skip" else source
+  return SkipCorrupt(source) if on_corrupt == "skip" else source

@@ -1,4 +1,4 @@
-"""Random access to what `python -m train.prepare` wrote."""
+"""Random-access sources over the data that `python -m train.prepare` wrote."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from train.data.classes import ClassTable
-from train.data.corrupt import CorruptExample
+from train.data.corrupt import CorruptExampleError
 
 
-class Unlabelled(dict):
-  """{"id", "image"} of a test split: who asks for the label is told that there is none."""
+class UnlabeledExample(dict):
+  """{"id", "image"} of a test split; access to the label raises an error that says why it is absent."""
 
   def __init__(self, example: dict, split: str):
     super().__init__(example)
@@ -30,71 +30,57 @@ class TfdsSource:
   """Random access to a prepared TFDS split: {"id", "image" [H, W, 3], "label" [H, W] in train ids}.
 
   Args:
-    source: TFDS's own, without decoding: image and label (raw ids) are files.
-    folder: where it is, for errors.
-    unlabelled: what the split is called, where it has no labels; its examples are `Unlabelled`.
+    source: TFDS's data source without decoding: image and label (raw ids) are encoded files.
+    folder: its directory, for error messages.
+    unlabeled: the split's name if it has no labels; its examples are then `UnlabeledExample`.
   """
 
-  def __init__(self, source, table: ClassTable, folder: str = "", unlabelled: str = ""):
-    self._source, self._table, self._folder, self._unlabelled = source, table, folder, unlabelled
+  def __init__(self, source, table: ClassTable, folder: str = "", unlabeled: str = ""):
+    self._source, self._table, self._folder, self._unlabeled = source, table, folder, unlabeled
 
   def __len__(self) -> int:
     return len(self._source)
 
   def __getitem__(self, index: int) -> dict:
-    if not 0 <= index < len(self):
-      raise IndexError(f"index: expected 0..{len(self) - 1}, got {index}")
+    _check_index(index, len(self))
     try:
       example = self._source[index]
-      image, label = decoded(example["image"]), decoded(example["label"])
-    except Exception as error:  # whatever Array Record or the decoder make of a damaged file
-      raise CorruptExample(
-        f"{self._folder}: {self._described(index)} is unreadable ({str(error)[:300]}); delete that folder "
-        "and prepare it again, or leave such ones out: --config.data.on_corrupt=skip"
+      image, label = decode_image(example["image"]), decode_image(example["label"])
+    except Exception as error:  # Array Record and the decoder raise many types for a corrupt file
+      raise CorruptExampleError(
+        f"{self._folder}: {self._describe(index)} is unreadable ({str(error)[:300]}); delete that folder "
+        "and prepare it again, or skip corrupt examples: --config.data.on_corrupt=skip"
       ) from error
-    name = _text(example["id"])
-    if self._unlabelled:
-      return Unlabelled({"id": name, "image": image}, self._unlabelled)
+    name = _to_str(example["id"])
+    if self._unlabeled:
+      return UnlabeledExample({"id": name, "image": image}, self._unlabeled)
     return {"id": name, "image": image, "label": self._table.to_train_ids(label, name)}
 
-  def _described(self, index: int) -> str:
-    """Example `index` by all that can still be said of it: data set, split, id, file."""
+  def _describe(self, index: int) -> str:
+    """Data set, split, index, record and file of a corrupt example, and its id if that can be read."""
     info = self._source.dataset_info.splits[self._source.split]
     ends = list(itertools.accumulate(info.shard_lengths))
     shard = bisect.bisect_right(ends, index)
-    place = index - (ends[shard] - info.shard_lengths[shard])
-    said = f"{self._source.dataset_info.name}, split {self._source.split!r}: example {index}"
-    with contextlib.suppress(Exception):  # the record itself may be damaged
-      said += f", id {self._id(index)!r}"
-    return f"{said}, record {place} of {sorted(info.filenames)[shard]},"
+    record = index - (ends[shard] - info.shard_lengths[shard])
+    text = f"{self._source.dataset_info.name}, split {self._source.split!r}: example {index}"
+    with contextlib.suppress(Exception):  # the record itself may be corrupt
+      text += f", id {self._read_id(index)!r}"
+    return f"{text}, record {record} of {sorted(info.filenames)[shard]},"
 
-  def _id(self, index: int) -> str:
-    """The id of an example whose image or label cannot be decoded."""
+  def _read_id(self, index: int) -> str:
+    """Reads the id of an example whose image or label cannot be decoded."""
     import tensorflow_datasets as tfds
 
     record, features = self._source.data_source[index], self._source.dataset_info.features
-    as_stored = dict.fromkeys(("image", "label"), tfds.decode.SkipDecoding())
-    stored = features.deserialize_example_np(record, decoders=as_stored)["id"]
-    if not stored:  # what TFDS makes of an empty record
+    skip_decoding = dict.fromkeys(("image", "label"), tfds.decode.SkipDecoding())
+    example_id = features.deserialize_example_np(record, decoders=skip_decoding)["id"]
+    if not example_id:  # TFDS returns an empty id for an empty record
       raise ValueError("no id")
-    return _text(stored)
+    return _to_str(example_id)
 
 
-def decoded(file: bytes) -> np.ndarray:
-  """An image's or label map's pixels, read by what checked them when they were prepared.
-
-  TFDS would take OpenCV, which makes colours of a palette and does not say what is wrong with a file.
-  """
-  with Image.open(io.BytesIO(file)) as image:
-    return np.asarray(image)
-
-
-def _text(value) -> str:
-  return value.decode() if isinstance(value, bytes) else value
-
-
-class Joined:
-  """Several sources, one behind the other."""
+class ConcatSource:
+  """The concatenation of several sources."""
 
   def __init__(self, sources: Sequence):
     self._sources = sources
@@ -104,13 +90,12 @@ class Joined:
     return self._ends[-1]
 
   def __getitem__(self, index: int) -> dict:
-    if not 0 <= index < len(self):
-      raise IndexError(f"index: expected 0..{len(self) - 1}, got {index}")
+    _check_index(index, len(self))
     part = bisect.bisect_right(self._ends, index)
     return self._sources[part][index - (self._ends[part] - len(self._sources[part]))]
 
 
-class Part:
+class SubsetSource:
   """The examples of `source` at `indices`."""
 
   def __init__(self, source, indices: Sequence[int]):
@@ -121,3 +106,21 @@ class Part:
 
   def __getitem__(self, index: int) -> dict:
     return self._source[self._indices[index]]
+
+
+def decode_image(file: bytes) -> np.ndarray:
+  """Decodes an image or a label map with Pillow, which also validated it during preparation.
+
+  TFDS would use OpenCV, which converts palette images to colors and does not explain decoding errors.
+  """
+  with Image.open(io.BytesIO(file)) as image:
+    return np.asarray(image)
+
+
+def _check_index(index: int, length: int) -> None:
+  if not 0 <= index < length:
+    raise IndexError(f"index: expected 0..{length - 1}, got {index}")
+
+
+def _to_str(value) -> str:
+  return value.decode() if isinstance(value, bytes) else value

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ppool_jax import metrics
 from train.data.classes import ClassTable
-from train.visualization.colorize import coloured, side_by_side
+from train.visualization.colorize import colorize, hconcat
 
 
 class BestWorstImages:
@@ -55,8 +55,8 @@ class BestWorstImages:
     print(f"wrote the best and the worst images to {folder}")
 
   def _draw(self, example: dict, prediction: np.ndarray) -> np.ndarray:
-    panels = [example["image"], *(coloured(x, self._table) for x in (example["label"], prediction))]
-    return side_by_side(panels)
+    panels = [example["image"], *(colorize(x, self._table) for x in (example["label"], prediction))]
+    return hconcat(panels)
 
 
 def image_miou(confusion: np.ndarray) -> float:

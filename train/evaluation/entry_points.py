@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import pathlib
 
-from train.data.registry import dataset
-from train.data.server_formats import FORMATS
+from train.data.registry import get_dataset
+from train.data.submission_formats import SUBMISSION_FORMATS
 from train.evaluation.best_worst import BestWorstImages, image_miou
 from train.evaluation.evaluator import TRIMAP_WIDTHS, SegmentationEvaluator
 from train.evaluation.label_maps import LABEL_IDS, LabelMapFiles, read_predictions
@@ -74,9 +74,9 @@ def evaluate_label_maps(
     FileNotFoundError, ValueError: there is no such folder, archive or data set; files are missing or wrong.
   """
   options = {"dir": dir} if dir else {}
-  source, table = dataset(data).open(split, **options), dataset(data).table_of(**options)
+  source, table = get_dataset(data).open(split, **options), get_dataset(data).class_table(**options)
   path = pathlib.Path(os.path.abspath(predictions))
-  files = LabelMapFiles(path, FORMATS[data].identify if data in FORMATS else str)
+  files = LabelMapFiles(path, SUBMISSION_FORMATS[data].identify if data in SUBMISSION_FORMATS else str)
   pairs = read_predictions(source, table, files, ids)
   stem, metadata = path.with_name(f"{path.name}-evaluation-{split}"), {"data": data, "split": split}
   results = _score(pairs, table, stem, metadata, boundary, pictures, lenient=True)

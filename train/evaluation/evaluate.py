@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from train.data.prepared import Part
+from train.data.prepared import SubsetSource
 from train.distributed import multihost
 from train.evaluation.evaluator import SegmentationEvaluator, check_confusion
 from train.evaluation.predictor import Predictor, predict_dataset
@@ -30,7 +30,7 @@ def evaluate(
 
   def count() -> list:
     evaluator = SegmentationEvaluator(experiment.table)
-    share = Part(source, range(jax.process_index(), len(source), jax.process_count()))
+    share = SubsetSource(source, range(jax.process_index(), len(source), jax.process_count()))
     for example, prediction in predict_dataset(experiment, variables, share, config, predictor):
       evaluator.update(example["label"], prediction)
     return evaluator.confusion.tolist()

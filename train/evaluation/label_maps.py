@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from train.data.classes import IGNORE, ClassTable
-from train.data.preparation.archives import folder_files, tar_files, zip_files
+from train.data.preparation.archives import list_folder, list_tar, list_zip
 from train.data.preparation.image_files import File, read_label
-from train.utils.problems import Report
+from train.utils.problems import Problems
 from train.utils.progress import track
 
 LABEL_IDS = ("train", "raw")
@@ -24,7 +24,7 @@ class LabelMapFiles:
   Args:
     path: the folder or archive.
     identify: the image's id from a PNG's name without .png; None for a file that is no prediction. See
-      `train.data.server_formats.Format.identify`.
+      `train.data.submission_formats.SubmissionFormat.identify`.
 
   Raises:
     FileNotFoundError: `path` does not exist or has no PNGs in it.
@@ -76,18 +76,18 @@ def read_predictions(
       names the first 20 of each kind, and their number.
   """
   train_ids = raw_to_train_ids(table) if ids == "raw" else np.arange(256, dtype=np.uint8)
-  report = Report()
+  problems = Problems()
   for index in track(range(len(source)), "scoring", "images"):
     example = source[index]
     try:
       prediction = _read_prediction(files[example["id"]], example["label"].shape)
     except FileNotFoundError as error:
-      report.add("missing", str(error))
+      problems.add("missing", str(error))
     except (ValueError, OSError) as error:
-      report.add("wrong", str(error))
+      problems.add("wrong", str(error))
     else:
       yield example, train_ids[prediction]
-  report.refuse(f"predictions of {len(source)} images cannot be scored")
+  problems.raise_if_any(f"predictions of {len(source)} images cannot be scored")
 
 
 def raw_to_train_ids(table: ClassTable) -> np.ndarray:
@@ -100,10 +100,10 @@ def raw_to_train_ids(table: ClassTable) -> np.ndarray:
 
 def _list_files(path: pathlib.Path) -> Mapping[str, File]:
   if path.is_dir():
-    return folder_files(path)
+    return list_folder(path)
   if not path.is_file():
     raise FileNotFoundError(f"--predictions {path}: no such folder or archive")
-  return zip_files(path) if zipfile.is_zipfile(path) else tar_files(path, _is_png)
+  return list_zip(path) if zipfile.is_zipfile(path) else list_tar(path, _is_png)
 
 
 def _is_png(name: str) -> bool:

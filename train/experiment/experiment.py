@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from ppool_jax import models, weights
 from ppool_jax.weights.preprocess import TORCHVISION
 from train.data.classes import ClassTable
-from train.data.registry import dataset
+from train.data.registry import get_dataset
 from train.experiment.pooling_config import build_pool_spec
 
 DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
@@ -48,7 +48,7 @@ def make_experiment(config, pretrained: weights.Pretrained | None = None) -> Exp
     ValueError: a name is unknown, or the weights file does not fit the network.
     FileNotFoundError: the weights file does not exist.
   """
-  table = dataset(config.data.name).table_of(**config.data.options)
+  table = get_dataset(config.data.name).class_table(**config.data.options)
   if config.dtype not in DTYPES:
     raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, got {config.dtype!r}")
   pretrained = pretrained or _load_pretrained(config)
@@ -100,7 +100,7 @@ def open_split(config, split: str):
     FileNotFoundError: the data set has not been prepared.
     ValueError: the split does not exist or is empty.
   """
-  source = dataset(config.data.name).open(split, **config.data.options)
+  source = get_dataset(config.data.name).open(split, **config.data.options)
   if len(source) == 0:
     raise ValueError(f"{config.data.name}: the split {split!r} is empty")
   return source

@@ -14,7 +14,7 @@ from train.checkpointing import disk, workdir as workdirs
 from train.checkpointing.async_checkpointer import Saver
 from train.checkpointing.checkpoint import params_sha256
 from train.data.loader import training_batches
-from train.data.transforms.geometric import augmentation
+from train.data.transforms.compose import train_transform
 from train.distributed import multihost
 from train.evaluation.evaluate import evaluate
 from train.evaluation.evaluator import summarize_confusion
@@ -91,8 +91,8 @@ def _train(
   load = functools.partial(
     training_batches,
     training,
-    augmentation(config.data, experiment.preprocess.mean_rgb),
-    batch=config.batch_size,
+    train_transform(config.data, experiment.preprocess.mean_rgb),
+    batch_size=config.batch_size,
     seed=config.seed,
     workers=config.data.workers,
     threads=config.data.threads,

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ppool_jax import models
-from train.data.registry import dataset
+from train.data.registry import get_dataset
 from train.experiment.experiment import DTYPES, open_split
 from train.experiment.pooling_config import build_pool_spec
 from train.step.optimizer import make_optimizer, make_schedule
@@ -80,7 +80,7 @@ def _status(run: Run) -> str:
 
 def _count(config) -> tuple[int, int]:
   """Parameters of a variant's network, and those of its alpha sources; its optimizer groups are checked."""
-  table = dataset(config.data.name).table_of(**config.data.options)
+  table = get_dataset(config.data.name).class_table(**config.data.options)
   stride = config.model.output_stride
   options = {**({"output_stride": stride} if stride else {}), **config.model.options}
   model = models.build(

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Collection, Sequence
 
 from train.data.classes import ClassTable
-from train.data.registry import dataset
+from train.data.registry import get_dataset
 from train.studies.definition import Study, Variant
 from train.studies.exchange import write_results_file
 from train.studies.folder import locked
@@ -90,7 +90,7 @@ def _baseline(study: Study, variant: Variant, names: Collection[str]) -> str | N
 
 
 def _classes(config) -> ClassTable:
-  return dataset(config.data.name).table_of(**config.data.options)
+  return get_dataset(config.data.name).class_table(**config.data.options)
 
 
 def _write_overview(study: Study, groups: Sequence[str], out: pathlib.Path) -> None:

@@ -1,1 +1,1 @@
-"""What the benchmarks' servers take: the parts of `train.predict --submission` and of its command."""
+"""Submissions to the benchmarks' servers: writes them (`train.predict --submission`) and validates them."""

@@ -1,50 +1,52 @@
-"""python -m train.submission voc ARCHIVE --images DIR: whether a benchmark's server would take an archive."""
+"""python -m train.submission NAME ARCHIVE: checks that a benchmark's server would accept an archive."""
 
 from __future__ import annotations
 
 import argparse
 import pathlib
 
-from train.data.server_formats import FORMATS
-from train.submission.checks import check
-from train.submission.images import named
+from train.data.submission_formats import SUBMISSION_FORMATS
+from train.submission.checks import check_archive
+from train.submission.images import list_expected_images
 from train.utils.errors import report_errors
 
 
 def main() -> None:
   parser = argparse.ArgumentParser("python -m train.submission", description=__doc__)
-  parser.add_argument("name", choices=FORMATS, help="the benchmark")
-  parser.add_argument("archive", type=pathlib.Path, help="what is to be uploaded")
-  parser.add_argument("--images", type=pathlib.Path, metavar="DIR", help="with every image of the set")
-  parser.add_argument("--ids", type=pathlib.Path, metavar="FILE", help="a list of them, one a line")
+  parser.add_argument("name", choices=SUBMISSION_FORMATS, help="the benchmark")
+  parser.add_argument("archive", type=pathlib.Path, help="the file to upload")
+  parser.add_argument("--images", type=pathlib.Path, metavar="DIR", help="folder of the split's images")
+  parser.add_argument(
+    "--ids", type=pathlib.Path, metavar="FILE", help="list of the split's ids, one per line"
+  )
   arguments = parser.parse_args()
   with report_errors():
-    validate(**vars(arguments))
+    validate_archive(**vars(arguments))
 
 
-def validate(
+def validate_archive(
   name: str, archive: pathlib.Path, images: pathlib.Path | None = None, ids: pathlib.Path | None = None
 ) -> None:
-  """Checks an archive, wherever it was made, and says what could not be checked.
+  """Validates an archive, whichever program made it, and prints what could not be checked.
 
   Args:
-    name: of `FORMATS`.
-    images: folder of the images: each must have a prediction of its size.
-    ids: list of those that must have one; with `images`, which has the sizes, there may be more of them.
+    name: a key of `SUBMISSION_FORMATS`.
+    images: folder of the images; each must have a prediction of its size.
+    ids: list of the images that must have a prediction; the folder `images` may contain others.
 
   Raises:
-    FileNotFoundError: no such archive, folder or list.
-    ValueError: everything that is wrong with the archive.
+    FileNotFoundError: the archive, folder or list does not exist.
+    ValueError: the server would reject the archive; the message names all problems.
   """
-  form = FORMATS[name]
-  wanted = named(form, images, ids)
-  report = check(archive, form, wanted)
-  report.refuse(f"{archive}: {name}'s server takes no such archive")
-  print(f"{archive}: {len(report.seen)} predictions, as {name}'s server takes them")
-  if wanted is None:
-    print("Whether any is missing was not checked: name the images with --images or --ids.")
+  form = SUBMISSION_FORMATS[name]
+  expected = list_expected_images(form, images, ids)
+  contents = check_archive(archive, form, expected)
+  contents.problems.raise_if_any(f"{archive}: {name}'s server rejects this archive")
+  print(f"{archive}: valid for {name}'s server, {len(contents.predictions)} predictions")
+  if expected is None:
+    print("Completeness was not checked: give the images with --images or --ids.")
   if images is None and form.size is None:
-    print("Their sizes were not checked: name the images with --images.")
+    print("Sizes were not checked: give the images with --images.")
 
 
 if __name__ == "__main__":

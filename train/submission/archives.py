@@ -1,8 +1,7 @@
-"""Archives that somebody uploads: read member by member without unpacking to disk, and written."""
+"""Reading and writing of submission archives; untrusted members are read in memory, never unpacked."""
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import io
 import pathlib
@@ -11,23 +10,23 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-LARGEST_MEMBER = 2**26
-LARGEST = 2**32
-"""Bytes of a member, and of all, that are unpacked at most; Cityscapes without compression has 3.2e9."""
+MAX_MEMBER_BYTES = 2**26
+MAX_ARCHIVE_BYTES = 2**32
+"""Limits of unpacked sizes, against decompression bombs; Cityscapes without compression has 3.2e9 bytes."""
 
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError)
+_READ_ERRORS = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError)
 
 
 class Entry(NamedTuple):
   """A member of an archive.
 
   Attributes:
-    name: as it stands there.
-    kind: "file", "folder" or "link", which is anything else.
+    name: its path in the archive.
+    kind: "file", "folder" or "link" (including devices and other special files).
     size: bytes, as declared.
-    read: () -> bytes; a ValueError says that they are damaged.
+    read: () -> bytes; raises ValueError if they are corrupt.
   """
 
   name: str
@@ -36,39 +35,38 @@ class Entry(NamedTuple):
   read: Callable[[], bytes]
 
 
-def entries(archive: pathlib.Path, name: str) -> Iterator[Entry]:
-  """The members, each to be read before the next one is asked for.
+def iterate_entries(archive: pathlib.Path, name: str) -> Iterator[Entry]:
+  """Iterates over the members; each must be read before the next one is requested.
 
   Args:
-    name: what the archive is to be called: a .zip is read as one, anything else as .tar.gz.
+    name: the archive's name in the submission format, which determines its type: .zip, else .tar.gz.
 
   Raises:
-    FileNotFoundError: no such file.
-    ValueError: not such an archive, a damaged one, or one that unpacks to more than `LARGEST`.
+    FileNotFoundError: the archive does not exist.
+    ValueError: it has another type, is corrupt, or unpacks to more than `MAX_ARCHIVE_BYTES`.
   """
   if not archive.is_file():
     raise FileNotFoundError(f"{archive}: no such file")
   try:
-    yield from _zip_entries(archive) if name.endswith(".zip") else _tar_entries(archive)
-  except _DAMAGED as error:
+    yield from _iterate_zip(archive) if name.endswith(".zip") else _iterate_tar(archive)
+  except _READ_ERRORS as error:
     raise ValueError(f"not a readable {name.partition('.')[2]} ({error})") from error
 
 
-def write_zip(draft: pathlib.Path, files: Iterable[tuple[str, pathlib.Path]]) -> None:
-  """A zip of (name, file) pairs, the same bytes whenever it is made; PNGs are compressed already."""
-  with zipfile.ZipFile(draft, "w") as archive:
+def write_zip(output: BinaryIO, files: Iterable[tuple[str, pathlib.Path]]) -> None:
+  """Writes (name, file) pairs as a reproducible zip, uncompressed because PNGs are compressed already."""
+  with zipfile.ZipFile(output, "w") as archive:
     for name, file in files:
       info = zipfile.ZipInfo(name)
       info.external_attr = (stat.S_IFREG | 0o644) << 16
       archive.writestr(info, file.read_bytes())
 
 
-def write_tar(draft: pathlib.Path, files: Iterable[tuple[str, pathlib.Path]]) -> None:
-  """As `write_zip`, a tar compressed with gzip."""
+def write_tar_gz(output: BinaryIO, files: Iterable[tuple[str, pathlib.Path]]) -> None:
+  """As `write_zip`, but a tar compressed with gzip."""
   with (
-    draft.open("wb") as raw,
-    gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed,
-    tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    gzip.GzipFile("", "wb", 6, output, mtime=0) as compressed,
+    tarfile.open(fileobj=compressed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
   ):
     for name, file in files:
       content = file.read_bytes()
@@ -77,59 +75,51 @@ def write_tar(draft: pathlib.Path, files: Iterable[tuple[str, pathlib.Path]]) ->
       archive.addfile(info, io.BytesIO(content))
 
 
-@contextlib.contextmanager
-def drafted(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A path beside `path` to write to, renamed to it at the end, and removed after an error."""
-  draft = path.with_name(f"{path.name}.part")
-  try:
-    yield draft
-    draft.replace(path)
-  finally:
-    draft.unlink(missing_ok=True)
-
-
-def _zip_entries(archive: pathlib.Path) -> Iterator[Entry]:
+def _iterate_zip(archive: pathlib.Path) -> Iterator[Entry]:
   with zipfile.ZipFile(archive) as opened:
-    _refuse_more(sum(info.file_size for info in opened.infolist()))
+    _check_size(sum(info.file_size for info in opened.infolist()))
     for info in opened.infolist():
-      link = stat.S_ISLNK(info.external_attr >> 16)
-      kind = "folder" if info.is_dir() else "link" if link else "file"
-      yield Entry(info.filename, kind, info.file_size, lambda info=info: _attempt(lambda: opened.read(info)))
+      is_link = stat.S_ISLNK(info.external_attr >> 16)
+      kind = "folder" if info.is_dir() else "link" if is_link else "file"
+      yield Entry(info.filename, kind, info.file_size, lambda info=info: _read(lambda: opened.read(info)))
 
 
-def _tar_entries(archive: pathlib.Path) -> Iterator[Entry]:
-  with gzip.open(archive) as packed, tarfile.open(fileobj=_Limited(packed), mode="r:") as opened:
+def _iterate_tar(archive: pathlib.Path) -> Iterator[Entry]:
+  with (
+    gzip.open(archive) as decompressed,
+    tarfile.open(fileobj=_LimitedFile(decompressed), mode="r:") as opened,
+  ):
     for info in opened:
       kind = "folder" if info.isdir() else "file" if info.isfile() else "link"
       yield Entry(
-        info.name, kind, info.size, lambda info=info: _attempt(lambda: opened.extractfile(info).read())
+        info.name, kind, info.size, lambda info=info: _read(lambda: opened.extractfile(info).read())
       )
-    while packed.read(2**20):  # the checksum is at the end
-      _refuse_more(packed.tell())
+    while decompressed.read(2**20):  # reads to the end, where gzip verifies the checksum
+      _check_size(decompressed.tell())
 
 
-class _Limited:
-  """What tarfile needs of a file, and no more of it than `LARGEST`: a tar's headers can be bombs, too."""
+class _LimitedFile:
+  """The file interface that tarfile needs, limited to `MAX_ARCHIVE_BYTES`: tar headers can be bombs, too."""
 
   def __init__(self, file):
     self._file, self.tell = file, file.tell
 
   def read(self, size: int) -> bytes:
-    _refuse_more(self.tell() + size)
+    _check_size(self.tell() + size)
     return self._file.read(size)
 
   def seek(self, position: int) -> int:
-    _refuse_more(position)
+    _check_size(position)
     return self._file.seek(position)
 
 
-def _refuse_more(size: int) -> None:
-  if size > LARGEST:
-    raise ValueError(f"it unpacks to more than {LARGEST >> 20} MB, which no submission does")
+def _check_size(size: int) -> None:
+  if size > MAX_ARCHIVE_BYTES:
+    raise ValueError(f"it unpacks to more than {MAX_ARCHIVE_BYTES >> 20} MB, larger than any submission")
 
 
-def _attempt(read: Callable[[], bytes]) -> bytes:
+def _read(read: Callable[[], bytes]) -> bytes:
   try:
     return read()
-  except _DAMAGED as error:
-    raise ValueError(f"damaged ({error})") from error
+  except _READ_ERRORS as error:
+    raise ValueError(f"corrupt ({error})") from error

@@ -1,4 +1,4 @@
-"""The images that need a prediction: of a data set, of files, of a list; their ids and sizes."""
+"""The images of a submission: from a data set, from files or from a list of ids."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from train.data.preparation.image_files import read_image
-from train.data.server_formats import Format
-from train.submission.checks import Sizes
-from train.utils.problems import Report
+from train.data.submission_formats import SubmissionFormat
+from train.submission.checks import ImageSizes
+from train.utils.problems import Problems
 from train.utils.progress import track
 
-_ENDINGS = (".jpg", ".jpeg", ".png")
+_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-class Photographs:
-  """Random access to image files as to a data set's split: {"id", "image" uint8 [H, W, 3]}."""
+class ImageFiles:
+  """A source over image files: random access to {"id", "image" uint8 [H, W, 3]}."""
 
   def __init__(self, files: Sequence[pathlib.Path]):
     self._files = files
@@ -32,11 +32,11 @@ class Photographs:
     return {"id": file.stem, "image": read_image(file)}
 
 
-def photographs(pattern: str) -> list[pathlib.Path]:
-  """The files that a pattern such as "photos/*.jpg" fits.
+def find_images(pattern: str) -> list[pathlib.Path]:
+  """The sorted files that match a pattern such as "photos/*.jpg".
 
   Raises:
-    FileNotFoundError: there are none.
+    FileNotFoundError: no file matches.
   """
   files = [pathlib.Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
   if not files:
@@ -44,64 +44,75 @@ def photographs(pattern: str) -> list[pathlib.Path]:
   return files
 
 
-def survey(source, form: Format) -> Sizes:
-  """Reads every image before any is predicted, which takes hours: the sizes by id, in their order.
+def read_image_sizes(source, form: SubmissionFormat) -> ImageSizes:
+  """Reads every image and returns the sizes by id, in the order of the source.
+
+  Prediction takes hours, so problems of the images are reported before it starts.
 
   Args:
     source: random access to {"id", "image"}.
 
   Raises:
-    ValueError: images that are unreadable, of the wrong size, of the same or an impossible name; all named.
+    ValueError: images are unreadable, have the wrong size, or a duplicate or invalid name; all are named.
   """
-  sizes, report = {}, Report()
+  sizes, problems = {}, Problems()
   for index in track(range(len(source)), "reading", "images"):
     try:
       example = source[index]
-      image, size = _identify(example["id"], form), np.shape(example["image"])[:2]
+      image, size = _parse_id(example["id"], form), np.shape(example["image"])[:2]
     except (ValueError, OSError) as error:
-      report.add("unreadable images", str(error))
+      problems.add("unreadable images", str(error))
       continue
     if image in sizes:
-      report.add("images of one name", f"{example['id']}: there is {image} already")
+      problems.add("duplicate ids", f"{example['id']}: another image has the id {image}")
     elif form.size and size != form.size:
-      report.add(
-        "wrong heights and widths", "{}: expected {} x {}, got {} x {}".format(image, *form.size, *size)
-      )
+      expected = "expected {} x {}, got {} x {}".format(*form.size, *size)
+      problems.add("wrong heights and widths", f"{image}: {expected}")
     sizes[image] = size
-  report.refuse(f"{form.name}'s server takes no predictions of these images")
+  problems.raise_if_any(f"{form.name}'s server accepts no predictions of these images")
   return sizes
 
 
-def named(form: Format, folder: pathlib.Path | None, ids: pathlib.Path | None) -> Sizes | None:
-  """The images that a user names: those below a folder, those of a list, or those of a list with the
-  sizes that they have in the folder. None: neither is given.
+def list_expected_images(
+  form: SubmissionFormat, folder: pathlib.Path | None, ids: pathlib.Path | None
+) -> ImageSizes | None:
+  """The images that must have a prediction: those of a list, or those below a folder.
+
+  Args:
+    folder: the images; provides their sizes.
+    ids: a file with one id per line.
+
+  Returns:
+    The sizes by id, None where there is no folder; None instead of a mapping if neither is given.
 
   Raises:
-    FileNotFoundError: no such folder or file, or there are none in it.
-    ValueError: unreadable images, or a name that is no image's of that benchmark.
+    FileNotFoundError: the folder or list does not exist or is empty, or an image of the list is missing.
+    ValueError: images are unreadable, or a name is not that of an image of the benchmark.
   """
-  sizes = None if folder is None else _sizes(form, pathlib.Path(folder))
+  sizes = None if folder is None else _read_folder(form, pathlib.Path(folder))
   if ids is None:
     return sizes
   lines = pathlib.Path(ids).read_text().splitlines()
-  wanted = [_identify(pathlib.PurePosixPath(line.strip()).name, form) for line in lines if line.strip()]
-  if not wanted:
-    raise FileNotFoundError(f"--ids {ids}: there are none in it")
-  lost = [image for image in wanted if sizes is not None and image not in sizes]
-  if lost:
-    raise FileNotFoundError(f"--images {folder}: no image of {', '.join(lost[:20])} ({len(lost)} in all)")
-  return {image: (sizes or {}).get(image) for image in wanted}
+  images = [_parse_id(pathlib.PurePosixPath(line.strip()).name, form) for line in lines if line.strip()]
+  if not images:
+    raise FileNotFoundError(f"--ids {ids}: it contains no ids")
+  missing = [image for image in images if sizes is not None and image not in sizes]
+  if missing:
+    raise FileNotFoundError(
+      f"--images {folder}: no image of {', '.join(missing[:20])} ({len(missing)} in all)"
+    )
+  return {image: (sizes or {}).get(image) for image in images}
 
 
-def _sizes(form: Format, folder: pathlib.Path) -> Sizes:
-  files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _ENDINGS)
+def _read_folder(form: SubmissionFormat, folder: pathlib.Path) -> ImageSizes:
+  files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES)
   if not files:
     raise FileNotFoundError(f"--images {folder}: no images there")
-  return {_identify(file.stem, form): _size(file) for file in track(files, "reading", "images")}
+  return {_parse_id(file.stem, form): _read_size(file) for file in track(files, "reading", "images")}
 
 
-def _size(file: pathlib.Path) -> tuple[int, int]:
-  """(height, width), of which the header tells."""
+def _read_size(file: pathlib.Path) -> tuple[int, int]:
+  """(height, width) from the image's header."""
   try:
     with Image.open(file) as image:
       return image.size[::-1]
@@ -109,11 +120,11 @@ def _size(file: pathlib.Path) -> tuple[int, int]:
     raise ValueError(f"{file}: not a readable image") from None
 
 
-def _identify(name: str, form: Format) -> str:
-  """The image's id, of a stem or of a whole line of a list."""
+def _parse_id(name: str, form: SubmissionFormat) -> str:
+  """The image's id, from a file name with or without suffix."""
   stem = name.removesuffix(".jpg").removesuffix(".png")
   image = form.identify(stem)
   if image is None or not image.strip() or {"/", "\\"} & {*image}:
-    begin = " that begins with city_seq_frame, such as berlin_000000_000019" if form.begins else ""
-    raise ValueError(f"{name!r}: expected the name of an image{begin}")
+    start = " that begins with city_seq_frame, such as berlin_000000_000019" if form.id_pattern else ""
+    raise ValueError(f"{name!r}: expected the name of an image{start}")
   return image

@@ -1,4 +1,4 @@
-"""PNGs of label maps: what the header says, before anything is unpacked; the values; and writing one."""
+"""Reading and writing of label maps as 8-bit PNGs; the header is validated before pixels are decoded."""
 
 from __future__ import annotations
 
@@ -9,63 +9,65 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-GREY, PALETTE = 0, 3
-COLOURS = {GREY: "grey", 2: "RGB", PALETTE: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
+GRAY, PALETTE = 0, 3
+_COLOR_TYPES = {GRAY: "gray", 2: "RGB", PALETTE: "palette", 4: "gray with alpha", 6: "RGB with alpha"}
 
-LARGEST = 2**26
-"""Pixels of the largest image that is unpacked; a few kilobytes can claim to be gigabytes."""
+MAX_PIXELS = 2**26
+"""Limit of decoded pixels, against decompression bombs: a few kilobytes can declare gigabytes."""
 
 _START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 
 
 class Header(NamedTuple):
-  """What a PNG says of itself (PNG specification, 11.2.1): its size, bits a sample, colour type."""
+  """A PNG's header (PNG specification, 11.2.1): (height, width), bits per sample, color type."""
 
   size: tuple[int, int]
   depth: int
-  colour: int
+  color_type: int
 
   def __str__(self) -> str:
-    return f"{self.depth}-bit {COLOURS.get(self.colour, f'colour type {self.colour}')}"
+    return f"{self.depth}-bit {_COLOR_TYPES.get(self.color_type, f'color type {self.color_type}')}"
 
 
 def read_header(content: bytes) -> Header:
-  """The header of a PNG file.
+  """Reads the header of a PNG file.
 
   Raises:
     ValueError: not a PNG.
   """
   if not content.startswith(_START) or len(content) < 26:
     raise ValueError("not a PNG" if content else "empty")
-  width, height, depth, colour = struct.unpack(">IIBB", content[16:26])
-  return Header((height, width), depth, colour)
+  width, height, depth, color_type = struct.unpack(">IIBB", content[16:26])
+  return Header((height, width), depth, color_type)
 
 
 def read_values(content: bytes) -> tuple[np.ndarray, np.ndarray]:
-  """The values uint8 `[H, W]` of an 8-bit PNG, grey or with a palette, and its palette uint8 `[N, 3]`.
+  """Decodes an 8-bit PNG, grayscale or with a palette.
 
-  N is 0 of a grey one.
+  Returns:
+    The values, uint8 `[H, W]`, and the palette, uint8 `[N, 3]`, with N = 0 for grayscale.
 
   Raises:
-    ValueError: more than `LARGEST` pixels, truncated, or damaged.
+    ValueError: more than `MAX_PIXELS` pixels, truncated, or corrupt.
   """
   height, width = read_header(content).size
-  if height * width > LARGEST:
+  if height * width > MAX_PIXELS:
     raise ValueError(f"{height} x {width} pixels, more than any image of these benchmarks")
   try:
     with Image.open(io.BytesIO(content)) as image:
-      image.verify()  # the checksums and the end, which load() does not look at
+      image.verify()  # checks checksums and the end of the file, which load() does not
     with Image.open(io.BytesIO(content)) as image:
       return np.array(image), np.array(image.getpalette() or [], np.uint8).reshape(-1, 3)
   except (OSError, SyntaxError, ValueError) as error:
-    raise ValueError(f"damaged ({error})") from error
+    raise ValueError(f"corrupt ({error})") from error
 
 
 def encode(values: np.ndarray, palette: np.ndarray | None) -> bytes:
-  """An 8-bit PNG of `values`, uint8 `[H, W]`.
+  """Encodes a label map, uint8 `[H, W]`, as an 8-bit PNG.
 
   Args:
-    palette: RGB uint8 `[256, 3]`, all of them: with fewer, Pillow writes fewer bits; None: a grey one.
+    palette: RGB uint8 `[256, 3]`; Pillow writes fewer bits per pixel for a shorter one. None for
+      grayscale.
   """
   image = Image.fromarray(values)
   if palette is not None:

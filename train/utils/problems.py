@@ -1,40 +1,42 @@
-"""A report of everything that is wrong, by kind."""
+"""Collects all problems of some input by kind, to report them in one error."""
 
 from __future__ import annotations
 
 _SHOWN = 20
 
 
-class Report:
-  """What is wrong, by kind.
+class Problems:
+  """Problems by kind.
 
   Attributes:
-    found: of each kind, what was found.
-    seen: ids of the images that have a prediction, with its name.
-    folders: where predictions lie, of those where they may.
+    by_kind: the problems of each kind, in the order in which they were added.
   """
 
   def __init__(self):
-    self.found: dict[str, list[str]] = {}
-    self.seen: dict[str, str] = {}
-    self.folders: set[str] = set()
+    self.by_kind: dict[str, list[str]] = {}
 
-  def add(self, kind: str, what: str) -> None:
-    self.found.setdefault(kind, []).append(what)
+  def add(self, kind: str, problem: str) -> None:
+    """Adds a problem, usually "FILE: expected ..., got ..."."""
+    self.by_kind.setdefault(kind, []).append(problem)
 
-  def refuse(self, what: str) -> None:
-    """Does nothing if nothing was found.
+  def raise_if_any(self, summary: str) -> None:
+    """Raises an error if there are problems.
 
     Args:
-      what: it was found in, and what that means.
+      summary: the first line: the input, and what follows from its problems.
 
     Raises:
-      ValueError: of each kind the first 20 that were found, and their number.
+      ValueError: with the first 20 problems of each kind and the number of all.
     """
-    total = sum(map(len, self.found.values()))
-    lines = [f"{what}; problems: {total}"]
-    for kind, found in self.found.items():
-      more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
-      lines += [f"{kind} ({len(found)}):", *(f"  {line}" for line in [*found[:_SHOWN], *more])]
+    total = sum(map(len, self.by_kind.values()))
+    lines = [f"{summary}; problems: {total}"]
+    for kind, problems in self.by_kind.items():
+      lines += [f"{kind} ({len(problems)}):", *(f"  {line}" for line in truncate(problems, _SHOWN))]
     if total:
       raise ValueError("\n".join(lines))
+
+
+def truncate(lines: list[str], shown: int) -> list[str]:
+  """The first `shown` lines, and one with the number of the others."""
+  more = [f"and {len(lines) - shown} more"] if len(lines) > shown else []
+  return [*lines[:shown], *more]

@@ -1,4 +1,4 @@
-"""The few pieces of HTML that a report is made of; pictures are embedded, so that one file is all."""
+"""HTML elements of a report; images are embedded, so that a report is one file."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ figure { margin: 1em 0 } img { max-width: 100% } figcaption { color: #666; font-
 """
 
 
-def page(title: str, sections: dict[str, str]) -> str:
-  """A whole page; the sections' bodies are HTML."""
+def render_page(title: str, sections: dict[str, str]) -> str:
+  """Renders a page from sections whose bodies are HTML."""
   body = "".join(f"<h2>{html.escape(name)}</h2>{content}" for name, content in sections.items())
   return (
     f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
@@ -27,22 +27,22 @@ def page(title: str, sections: dict[str, str]) -> str:
   )
 
 
-def table(header: list, rows: list[list]) -> str:
-  """A table; every cell is escaped."""
+def render_table(header: list, rows: list[list]) -> str:
+  """Renders a table; every cell is escaped."""
   head = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in header)
   body = "".join(f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
   return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def embedded(picture, caption: str, path: pathlib.Path | None = None) -> str:
-  """A figure.
+def embed_figure(picture, caption: str, path: pathlib.Path | None = None) -> str:
+  """Renders a figure with the picture embedded as base64.
 
   Args:
     picture: a matplotlib figure (closed afterwards), RGB uint8 `[H, W, 3]`, or the bytes of a PNG.
-    caption: below it.
-    path: where the picture is written too.
+    caption: the text below it.
+    path: if given, the picture is also written to this file.
   """
-  png = _png(picture)
+  png = _encode_png(picture)
   if path:
     path.write_bytes(png)
   data = base64.b64encode(png).decode()
@@ -52,7 +52,7 @@ def embedded(picture, caption: str, path: pathlib.Path | None = None) -> str:
   )
 
 
-def _png(picture) -> bytes:
+def _encode_png(picture) -> bytes:
   if isinstance(picture, bytes):
     return picture
   buffer = io.BytesIO()

@@ -20,7 +20,7 @@ from train.experiment.experiment import open_split
 from train.experiment.run import open_run
 from train.loop.loop import train
 from train.prepare import prepare
-from train.visualization.colorize import coloured
+from train.visualization.colorize import colorize
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_the_images_that_gain_most_are_shown_as_they_are(runs, out):
       with Image.open(out / "panels" / f"{int(row['rank']):02}-{name}-{kind}.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture), panel)
         if kind != "image":
-          np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), coloured(panel, table))
+          np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), colorize(panel, table))
   assert len(list((out / "panels").iterdir())) == 2 * 4
 
 

@@ -15,8 +15,8 @@ from train.comparison.examples import Box, Example, MostGaining
 from train.comparison.gains import gains
 from train.comparison.titles import distinct_titles, pool_title, workdir_names
 from train.data.classes import IGNORE
-from train.data.registry import dataset
-from train.visualization.colorize import coloured
+from train.data.registry import get_dataset
+from train.visualization.colorize import colorize
 
 
 def example(name="a", gain=0.1, label=None, predictions=None, size=(8, 12)):
@@ -87,7 +87,7 @@ TITLES = ("max pooling", "P-pooling, log side branch, initial = 3, in pool1, poo
 
 def test_figure_4_shows_the_panels():
   """Upright and lying images, 150 classes in the legend, a long heading: nothing is cut."""
-  table = dataset("ade20k").table
+  table = get_dataset("ade20k").table
   draw = np.random.default_rng(0)
   rows = []
   for size in ((30, 40), (60, 20)):
@@ -100,7 +100,7 @@ def test_figure_4_shows_the_panels():
   shown = [np.asarray(axes.get_images()[0].get_array()) for axes in figure.axes]
   panels = []
   for row in rows:
-    maps = [row.image, *(coloured(labels, table) for labels in (row.label, *row.predictions))]
+    maps = [row.image, *(colorize(labels, table) for labels in (row.label, *row.predictions))]
     panels += [*maps, *(row.box().of(panel) for panel in maps)]
   assert len(shown) == len(panels) == 16
   for drawn, panel in zip(shown, panels, strict=True):
@@ -120,7 +120,7 @@ def test_figure_4_shows_the_panels():
 
 @pytest.mark.parametrize("classes", [4, 150])
 def test_figure_5_is_legible(classes):
-  table = RAW if classes == 4 else dataset("ade20k").table
+  table = RAW if classes == 4 else get_dataset("ade20k").table
   draw = np.random.default_rng(0)
   first = np.diag(draw.integers(10, 90, classes))
   first[0] = 0

@@ -127,7 +127,12 @@ class TestErrors:
   def test_empty_folders(self, tmp_path):
     (tmp_path / "images" / "training").mkdir(parents=True)
     refuses(
-      "ade20k", tmp_path, tmp_path / "data", "there are no images of ade20k", FileNotFoundError, partial=True
+      "ade20k",
+      tmp_path,
+      tmp_path / "data",
+      "it contains no images of ade20k",
+      FileNotFoundError,
+      partial=True,
     )
 
   def test_wrong_folder(self, tmp_path):

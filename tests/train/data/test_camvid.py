@@ -20,10 +20,10 @@ from tests.helpers.camvid import (
   write_lists,
 )
 from train.data.classes import IGNORE, ClassTable, LabelClass
-from train.data.datasets.camvid import Camvid, indices, segnet_split
-from train.data.datasets.camvid_classes import CAMVID, OFFICIAL_COLOURS
+from train.data.datasets.camvid import Camvid, colors_to_raw_ids, segnet_split
+from train.data.datasets.camvid_classes import CAMVID, OFFICIAL_COLORS
 from train.data.preparation.samples import encode
-from train.data.registry import dataset, open_prepared
+from train.data.registry import get_dataset, open_prepared
 from train.prepare import prepare
 
 
@@ -48,21 +48,21 @@ class TestClasses:
     palette = CAMVID.palette()
     assert palette.dtype == np.uint8
     assert palette.shape == (256, 3)
-    colours = [(128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (0, 0, 192), (128, 128, 0),
+    colors = [(128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (0, 0, 192), (128, 128, 0),
                (192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192)]  # fmt: skip
-    assert [tuple(colour) for colour in palette[:11].tolist()] == colours
+    assert [tuple(color) for color in palette[:11].tolist()] == colors
     assert not palette[11:].any()
 
-  def test_official_colours(self):
+  def test_official_colors(self):
     names = [row.name for row in sorted(CAMVID.rows, key=lambda row: row.raw_id)]
-    published = {colour: names.index(name) for name, parts in PUBLISHED.items() for colour in parts.values()}
+    published = {color: names.index(name) for name, parts in PUBLISHED.items() for color in parts.values()}
     assert len(published) == 32
-    assert published == OFFICIAL_COLOURS
+    assert published == OFFICIAL_COLORS
 
-  def test_indices_of_every_colour(self):
-    colours = np.array(list(OFFICIAL_COLOURS), np.uint8).reshape(4, 8, 3)
-    expected = np.array(list(OFFICIAL_COLOURS.values()), np.uint8).reshape(4, 8)
-    np.testing.assert_array_equal(indices(colours, "x"), expected)
+  def test_indices_of_every_color(self):
+    colors = np.array(list(OFFICIAL_COLORS), np.uint8).reshape(4, 8, 3)
+    expected = np.array(list(OFFICIAL_COLORS.values()), np.uint8).reshape(4, 8)
+    np.testing.assert_array_equal(colors_to_raw_ids(colors, "x"), expected)
 
   def test_raw_ids_map_to_train_ids(self):
     mapped = CAMVID.to_train_ids(np.arange(12).reshape(3, 4), "x")
@@ -86,9 +86,9 @@ class TestClasses:
       ClassTable(rows)
 
   def test_same_table_in_the_registry(self):
-    assert dataset("camvid").table is CAMVID
+    assert get_dataset("camvid").table is CAMVID
     with pytest.raises(ValueError, match="did you mean 'camvid'"):
-      dataset("camvit")
+      get_dataset("camvit")
 
 
 class TestSegnetLayout:
@@ -106,7 +106,7 @@ class TestSegnetLayout:
         np.testing.assert_array_equal(example["image"], pixels(number))
         np.testing.assert_array_equal(example["label"], in_train_ids(raw_label(number)))
     out, err = capfd.readouterr()
-    assert "train: 5 pairs\nval: 2 pairs\ntest: 1 pairs\n" in out
+    assert "train: 5 images\nval: 2 images\ntest: 1 images\n" in out
     assert err == ""  # neither TFDS's bars nor its advice
 
   def test_random_access(self, source, tmp_path):
@@ -145,7 +145,7 @@ class TestSegnetLayout:
     np.testing.assert_array_equal(
       examples("train", tmp_path / "data")["1"]["image"], np.asarray(Image.open(source / "train" / "1.jpg"))
     )
-    image, _ = encode(Camvid.find(source).splits["train"][0], CAMVID)
+    image, _ = encode(Camvid.scan(source).splits["train"][0], CAMVID)
     assert image == str(source / "train" / "1.jpg")
 
 
@@ -160,11 +160,11 @@ class TestOfficialLayout:
   )
 
   def write(self, source):
-    colours = np.array(list(OFFICIAL_COLOURS), np.uint8)
+    colors = np.array(list(OFFICIAL_COLORS), np.uint8)
     for seed, name in enumerate(self.NAMES):
       save(source / "701_StillsRaw_full" / f"{name}.png", pixels(seed))
       choice = np.random.default_rng(seed).permutation(np.arange(SIZE[0] * SIZE[1]) % 32).reshape(SIZE)
-      save(source / "LabeledApproved_full" / f"{name}_L.png", colours[choice])
+      save(source / "LabeledApproved_full" / f"{name}_L.png", colors[choice])
     return source
 
   def test_prepared(self, tmp_path):
@@ -175,22 +175,22 @@ class TestOfficialLayout:
     assert set(found["val"]) == {"0016E5_07961"}
     assert set(found["test"]) == {"0001TP_008550", "Seq05VD_f00000"}
     for name, example in {**found["train"], **found["val"], **found["test"]}.items():
-      colours = np.asarray(Image.open(source / "LabeledApproved_full" / f"{name}_L.png"))
+      colors = np.asarray(Image.open(source / "LabeledApproved_full" / f"{name}_L.png"))
       expected = [
-        IGNORE if (k := OFFICIAL_COLOURS[tuple(c)]) == 11 else k for c in colours.reshape(-1, 3).tolist()
+        IGNORE if (k := OFFICIAL_COLORS[tuple(c)]) == 11 else k for c in colors.reshape(-1, 3).tolist()
       ]
       np.testing.assert_array_equal(example["label"].ravel(), expected)
       np.testing.assert_array_equal(example["image"], pixels(self.NAMES.index(name)))
 
-  def test_unknown_colour(self, tmp_path):
+  def test_unknown_color(self, tmp_path):
     source = self.write(tmp_path / "source")
     file = source / "LabeledApproved_full" / "0016E5_07961_L.png"
-    colours = np.array(Image.open(file))
-    colours[3, 4] = (1, 2, 3)
-    Image.fromarray(colours).save(file)
-    with pytest.raises(ValueError, match=re.escape(f"{file}: colour (1, 2, 3)")):
+    colors = np.array(Image.open(file))
+    colors[3, 4] = (1, 2, 3)
+    Image.fromarray(colors).save(file)
+    with pytest.raises(ValueError, match=re.escape(f"{file}: color (1, 2, 3)")):
       prepare("camvid", str(source), str(tmp_path / "data"))
-    assert_not_prepared(tmp_path / "data", says="after an unknown colour")
+    assert_not_prepared(tmp_path / "data", says="after an unknown color")
 
   def test_other_size(self, tmp_path):
     source = self.write(tmp_path / "source")
@@ -251,5 +251,5 @@ class TestRealCamvid:
       np.testing.assert_array_equal(example["image"], image)
 
   def test_split_rule_gives_the_lists(self):
-    for split, pairs in Camvid.find(REAL).splits.items():
-      assert {segnet_split(pair.id) for pair in pairs} == {split}
+    for split, samples in Camvid.scan(REAL).splits.items():
+      assert {segnet_split(sample.id) for sample in samples} == {split}

@@ -65,7 +65,7 @@ class TestErrors:
   def test_frame_that_stands_twice(self, source, tmp_path, list_, where):
     with (source / f"{list_}.txt").open("a") as file:
       file.write("train/0.png trainannot/0.png\n")
-    with pytest.raises(ValueError, match=rf"train/0\.png: 0 stands twice, {where}"):
+    with pytest.raises(ValueError, match=rf"train/0\.png: duplicate id 0, {where}"):
       prepare("camvid", str(source), str(tmp_path / "data"))
 
   @pytest.mark.parametrize("share", [0, 0.5, 0.7])

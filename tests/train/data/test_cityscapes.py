@@ -69,11 +69,11 @@ class TestClasses:
   def test_equals_the_publishers_module(self):
     labels = pytest.importorskip("cityscapesscripts.helpers.labels").labels
     published = {row.id: (row.name, row.trainId, row.color) for row in labels if row.id >= 0}
-    assert {row.raw_id: (row.name, row.train_id, row.colour) for row in CITYSCAPES.rows} == published
+    assert {row.raw_id: (row.name, row.train_id, row.color) for row in CITYSCAPES.rows} == published
 
   def test_official_numbers(self):
     assert Cityscapes.COUNTS == {"train": 2975, "val": 500, "test": 1525}
-    assert Cityscapes.SIZE == (1024, 2048)
+    assert Cityscapes.IMAGE_SIZE == (1024, 2048)
 
 
 class TestLayouts:
@@ -119,7 +119,9 @@ class TestErrors:
     zips = write_zips(source, tmp_path / "zips")
     with zipfile.ZipFile(zips / "gtFine_trainvaltest.zip", "a") as file:
       file.writestr(name, b"")
-    refuses("cityscapes", zips, tmp_path / "data", r"gtFine_trainvaltest\.zip: the member .* leads out")
+    refuses(
+      "cityscapes", zips, tmp_path / "data", r"gtFine_trainvaltest\.zip: the path of the member .* escapes"
+    )
 
   def test_truncated_zip(self, source, tmp_path):
     zips = write_zips(source, tmp_path / "zips")
@@ -133,7 +135,7 @@ class TestErrors:
     content = image_of(source, "val", 5).read_bytes()
     assert archive.read_bytes().count(content) == 1
     archive.write_bytes(archive.read_bytes().replace(content, content[:-50] + bytes(50)))
-    refuses("cityscapes", zips, tmp_path / "data", rf"{frame(5)}_leftImg8bit\.png: damaged .*CRC")
+    refuses("cityscapes", zips, tmp_path / "data", rf"{frame(5)}_leftImg8bit\.png: corrupt .*CRC")
 
   def test_train_ids_instead_of_label_ids(self, source, tmp_path):
     file = save(label_of(source, "val", 4), raw_label(4, np.array([*range(19), 255], np.uint8)))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.helpers.datasets import files_below, pixels, raw_label, save
-from train.data.corrupt import CorruptExample
+from train.data.corrupt import CorruptExampleError
 from train.data.loader import training_batches
-from train.data.registry import dataset
+from train.data.registry import get_dataset
 from train.prepare import prepare
 
 COUNT = 6
@@ -36,24 +36,26 @@ def flip(file, at):
 
 
 def batches(folder, on_corrupt, **options):
-  source = dataset("folder").open("train", dir=str(folder))
-  more = {"batch": 4, "seed": 0, "start": 0, "stop": 3, "on_corrupt": on_corrupt, **options}
+  source = get_dataset("folder").open("train", dir=str(folder))
+  more = {"batch_size": 4, "seed": 0, "start": 0, "stop": 3, "on_corrupt": on_corrupt, **options}
   return list(training_batches(source, lambda example, rng: example, **more))
 
 
 def test_it_is_named(prepared):
   says = rf"{prepared}/folder/1.0.0: folder, split 'train': example 0, record 0 of folder-train.array_record"
-  with pytest.raises(CorruptExample, match=rf"{says}.*prepare it again.*on_corrupt=skip"):
+  with pytest.raises(CorruptExampleError, match=rf"{says}.*prepare it again.*on_corrupt=skip"):
     batches(prepared, "stop")
 
 
 def test_with_its_id_where_that_can_be_read(prepared, monkeypatch):
   """The record is whole, the image in it is not: one that was damaged before it was stored."""
-  source = dataset("folder").open("train", dir=str(prepared))
+  source = get_dataset("folder").open("train", dir=str(prepared))
   whole = source._source.data_source[1]
   damaged = whole.replace(b"IDAT", b"IDXX")
   monkeypatch.setattr(type(source._source.data_source), "__getitem__", lambda self, index: damaged)
-  with pytest.raises(CorruptExample, match=r"split 'train': example 1, id '\d', record 1 of folder-train"):
+  with pytest.raises(
+    CorruptExampleError, match=r"split 'train': example 1, id '\d', record 1 of folder-train"
+  ):
     source[1]
 
 
@@ -75,11 +77,13 @@ def test_nothing_left(prepared, monkeypatch, caplog):
   def read(self, index):
     raise ValueError("chunk data hash mismatch")
 
-  source = dataset("folder").open("train", dir=str(prepared))
+  source = get_dataset("folder").open("train", dir=str(prepared))
   monkeypatch.setattr(type(source._source), "__getitem__", read)
-  with pytest.raises(CorruptExample, match=r"6 examples in a row are damaged; the last: .*hash mismatch"):
-    list(training_batches(source, None, batch=1, seed=0, start=0, stop=1, on_corrupt="skip"))
-  assert caplog.text.count("CORRUPT EXAMPLE, another one takes its place") == COUNT
+  with pytest.raises(
+    CorruptExampleError, match=r"6 consecutive examples are corrupt; the last: .*hash mismatch"
+  ):
+    list(training_batches(source, None, batch_size=1, seed=0, start=0, stop=1, on_corrupt="skip"))
+  assert caplog.text.count("corrupt example replaced by the next readable one") == COUNT
 
 
 def test_no_such_way(prepared):

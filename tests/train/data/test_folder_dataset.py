@@ -8,7 +8,7 @@ import pytest
 from tests.helpers.datasets import examples, pixels, raw_label, refuses, save
 from train.data.class_files import read_classes
 from train.data.classes import IGNORE
-from train.data.registry import dataset
+from train.data.registry import get_dataset
 from train.prepare import prepare
 
 CLASSES = """name,raw_id,train_id,r,g,b,thin
@@ -44,7 +44,7 @@ def test_prepared(source, tmp_path):
 def test_table_is_kept_with_what_is_prepared(source, tmp_path):
   prepare("folder", str(source), str(tmp_path / "data"))
   (source / "classes.csv").unlink()
-  table = dataset("folder").table_of(dir=str(tmp_path / "data"))
+  table = get_dataset("folder").class_table(dir=str(tmp_path / "data"))
   assert table.names == ("soil", "stem")
   assert table.thin == (1,)
   assert table.palette()[[0, 1, 255]].tolist() == [[120, 80, 40], [0, 255, 0], [9, 9, 9]]
@@ -53,7 +53,7 @@ def test_table_is_kept_with_what_is_prepared(source, tmp_path):
 
 def test_table_of_a_folder_that_is_not_prepared(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"python -m train\.prepare folder --source DIR"):
-    dataset("folder").table_of(dir=str(tmp_path))
+    get_dataset("folder").class_table(dir=str(tmp_path))
 
 
 def test_other_classes_are_another_source(source, tmp_path):
@@ -67,12 +67,12 @@ def test_other_classes_are_another_source(source, tmp_path):
   ("old", "new", "says"),
   [
     ("train_id", "class", r"classes\.csv:1: expected the columns .* got no train_id"),
-    ("stem,7", "stem,256", r"classes\.csv:3: '256' is no number in 0\.\.255"),
-    ("stem,7", "stem,-7", r"classes\.csv:3: '-7' is no number"),
-    ("stem,7,1", "stem,7,void", r"classes\.csv:3: 'void' is no number in 0\.\.254"),
+    ("stem,7", "stem,256", r"classes\.csv:3: expected an integer in 0\.\.255, got '256'"),
+    ("stem,7", "stem,-7", r"classes\.csv:3: expected an integer in 0\.\.255, got '-7'"),
+    ("stem,7,1", "stem,7,void", r"classes\.csv:3: expected an integer in 0\.\.254, got 'void'"),
     ("stem,7,1", "stem,7,2", r"classes\.csv: train ids: expected 0\.\.K-1, got \[0, 2\]"),
     ("stem,7", "stem,1", r"classes\.csv: raw ids: expected each once"),
-    ("stem", "soil", r"classes\.csv: the class 'soil' stands twice"),
+    ("stem", "soil", r"classes\.csv: expected unique class names, got 'soil' twice"),
     ("7,1,0,255,0,1", "7,1", r"classes\.csv:3: "),
     ("stem,7,1,0,255,0,1\n", "", r"classes\.csv: expected two classes or more, got 1"),
   ],
@@ -102,7 +102,7 @@ def test_label_without_image(source, tmp_path):
 
 def test_two_images_of_one_name(source, tmp_path):
   save(source / "images/train/a.jpg", pixels(0))
-  refuses("folder", source, tmp_path / "data", r"train/a\.png: a stands twice, in train and in train")
+  refuses("folder", source, tmp_path / "data", r"train/a\.png: duplicate id a, in train and in train")
 
 
 def test_wrong_folder(tmp_path):
@@ -111,4 +111,4 @@ def test_wrong_folder(tmp_path):
 
 def test_no_classes(source, tmp_path):
   (source / "classes.csv").unlink()
-  refuses("folder", source, tmp_path / "data", r"classes\.csv: no such file; it lists", FileNotFoundError)
+  refuses("folder", source, tmp_path / "data", r"classes\.csv: no such file; it must list", FileNotFoundError)

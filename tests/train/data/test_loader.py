@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from train.data.loader import training_batches
-from train.data.prepared import decoded
+from train.data.prepared import decode_image
 
 ROOT = pathlib.Path(__file__).parents[3]
 N = 7
@@ -54,8 +54,10 @@ def add_noise(example, rng):
   return {**example, "image": image[:, ::-1], "label": example["label"][:, ::-1]}
 
 
-def load(stop, *, start=0, batch=3, seed=0, source=NUMBERS, **options):
-  return list(training_batches(source, add_noise, batch=batch, seed=seed, start=start, stop=stop, **options))
+def load(stop, *, start=0, batch_size=3, seed=0, source=NUMBERS, **options):
+  return list(
+    training_batches(source, add_noise, batch_size=batch_size, seed=seed, start=start, stop=stop, **options)
+  )
 
 
 def ids(batches):
@@ -92,7 +94,7 @@ class TestOrder:
     assert len(set(epochs)) == 6
 
   def test_batch_larger_than_the_source(self):
-    stream = ids(load(7, batch=16, source=Numbers(8)))
+    stream = ids(load(7, batch_size=16, source=Numbers(8)))
     assert all(sorted(stream[k : k + 8]) == list(range(8)) for k in range(0, 112, 8))
 
   def test_seeds_differ(self, batches):
@@ -131,8 +133,8 @@ class TestFunctionOfSeedAndStep:
 
   @pytest.mark.parametrize("count", [2, 4])
   def test_parts_of_the_processes_make_the_global_batch(self, count):
-    whole = load(9, batch=4)
-    parts = [load(9, batch=4, process_index=index, process_count=count) for index in range(count)]
+    whole = load(9, batch_size=4)
+    parts = [load(9, batch_size=4, process_index=index, process_count=count) for index in range(count)]
     assert all(part[0]["label"].shape == (4 // count, 4, 5) for part in parts)
     together = [
       {key: np.concatenate([part[step][key] for part in parts]) for key in ("image", "label")}
@@ -141,8 +143,8 @@ class TestFunctionOfSeedAndStep:
     assert_same(together, whole)
 
   def test_parts_from_the_middle_and_from_workers(self):
-    whole = load(9, batch=4)
-    part = load(9, start=4, batch=4, process_index=1, process_count=2, workers=2)
+    whole = load(9, batch_size=4)
+    part = load(9, start=4, batch_size=4, process_index=1, process_count=2, workers=2)
     assert_same(part, [{key: value[2:] for key, value in batch.items()} for batch in whole[4:]])
 
 
@@ -156,16 +158,16 @@ class TestDecoded:
     indices = np.arange(256, dtype=np.uint8).reshape(16, 16)
     image = Image.fromarray(indices)
     image.putpalette(np.random.default_rng(0).integers(0, 256, 768, np.uint8).tobytes())
-    np.testing.assert_array_equal(decoded(self.file(image)), indices)
+    np.testing.assert_array_equal(decode_image(self.file(image)), indices)
 
   @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
   @pytest.mark.parametrize("share", [0.5, 0.95])
   def test_truncated_file_is_an_error_that_says_so(self, kind, share):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     file = self.file(Image.fromarray(noise), kind)
-    assert decoded(file).shape == noise.shape
+    assert decode_image(file).shape == noise.shape
     with pytest.raises(OSError, match="truncated"):
-      decoded(file[: int(share * len(file))])
+      decode_image(file[: int(share * len(file))])
 
 
 class TestErrors:
@@ -173,10 +175,10 @@ class TestErrors:
     with pytest.raises(ValueError, match="the training split is empty"):
       load(1, source=Numbers(0))
 
-  @pytest.mark.parametrize(("batch", "count"), [(3, 2), (2, 4), (0, 1), (-2, 2)])
-  def test_batch_that_does_not_divide(self, batch, count):
-    with pytest.raises(ValueError, match=f"positive multiple of the {count} processes, got {batch}"):
-      load(1, batch=batch, process_count=count)
+  @pytest.mark.parametrize(("batch_size", "count"), [(3, 2), (2, 4), (0, 1), (-2, 2)])
+  def test_batch_that_does_not_divide(self, batch_size, count):
+    with pytest.raises(ValueError, match=f"positive multiple of the {count} processes, got {batch_size}"):
+      load(1, batch_size=batch_size, process_count=count)
 
   @pytest.mark.parametrize("workers", [0, 2])
   def test_error_of_the_source_reaches_the_consumer(self, workers):
@@ -192,7 +194,7 @@ from train.data.loader import training_batches
 
 def main():
   batches = training_batches(
-    Numbers(), add_noise, batch=2, seed=0, start=0, stop=10**6, workers={workers})
+    Numbers(), add_noise, batch_size=2, seed=0, start=0, stop=10**6, workers={workers})
   for _ in range(5):
     next(batches)
   print("ready", flush=True)

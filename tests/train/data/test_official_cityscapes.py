@@ -53,7 +53,7 @@ def data(tmp_path_factory):
     save(root / f"leftImg8bit/val/ulm/{name_of(index)}_leftImg8bit.png", pixels(index, label.shape))
     save(root / f"gtFine/val/ulm/{name_of(index)}_gtFine_labelIds.png", label)
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr("train.data.datasets.cityscapes.Cityscapes.SIZE", None)
+    patch.setattr("train.data.datasets.cityscapes.Cityscapes.IMAGE_SIZE", None)
     prepare("cityscapes", str(root), str(root / "data"), partial=True)
   return root
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from tests.helpers.transforms import blocks, example, rng
-from train.data.transforms.geometric import PhotometricDistortion
+from train.data.transforms.photometric import PhotometricDistortion
 
 
 def test_labels_are_left_and_colours_change():

@@ -47,10 +47,10 @@ def spoil(source):
   save(source / "labels/val/7.png", raw_label(7, np.array([0, 77], np.uint8)))
   return [
     "images/train/0.png: not a readable image (it is empty); copy or download it again",
-    "labels/train/0.png: not a readable image (it is none that Pillow knows)",
+    "labels/train/0.png: not a readable image (Pillow does not recognize its format)",
     "labels/train/1.png: not a readable image (",
-    "labels/train/2.png: expected a label map of one 8-bit channel (mode L or P), got mode RGB; take the",
-    "images/train/3.png: expected 8 bits a channel, got a 16-bit PNG; convert it first",
+    "labels/train/2.png: expected a label map of one 8-bit channel (mode L or P), got mode RGB; use the",
+    "images/train/3.png: expected 8 bits per channel, got a 16-bit PNG; convert it first",
     "labels/train/4.png: label is 8x6, but ",
     "labels/val/6.png: no such file",
     "labels/val/7.png: label 77 is not in the table (it has 0..1)",
@@ -89,7 +89,7 @@ class TestEveryProblem:
     content[24] = 16
     file.write_bytes(content)
     refuses(
-      "folder", source, tmp_path / "data", re.escape(f"{file}: expected 8 bits a channel, got a 16-bit PNG")
+      "folder", source, tmp_path / "data", re.escape(f"{file}: expected 8 bits per channel, got a 16-bit PNG")
     )
 
   def test_sixteen_bit_tiff_in_disguise(self, source, tmp_path):
@@ -99,7 +99,7 @@ class TestEveryProblem:
       "folder",
       source,
       tmp_path / "data",
-      re.escape(f"{file}: expected an image of 8 bits a channel, got mode I;16"),
+      re.escape(f"{file}: expected an image of 8 bits per channel, got mode I;16"),
     )
 
 
@@ -111,7 +111,7 @@ class TestVerify:
     )
     assert done.returncode == 0, done.stderr
     assert "every file of" in done.stdout
-    assert "train: 6 pairs\nval: 2 pairs\n" in done.stdout
+    assert "train: 6 images\nval: 2 images\n" in done.stdout
     assert files_below(tmp_path) == before
     assert not (tmp_path / "data").exists()
 
@@ -150,7 +150,7 @@ class TestInterruption:
         np.testing.assert_array_equal(example["label"], straight[key]["label"])
         np.testing.assert_array_equal(example["image"], straight[key]["image"])
       ids |= found.keys()
-    done = {pair.id for pair, *_ in calls[:6]}
+    done = {sample.id for sample, *_ in calls[:6]}
     assert sorted(again) == sorted(ids - done | {changed.id})
 
   def test_killed(self, source, tmp_path):
@@ -178,7 +178,7 @@ prepare("folder", {str(source)!r}, {str(tmp_path / "data")!r})
     handle = os.open(home, os.O_RDONLY)
     try:
       fcntl.flock(handle, fcntl.LOCK_EX)
-      with pytest.raises(ValueError, match="another process prepares it"):
+      with pytest.raises(ValueError, match="another process is preparing it"):
         prepare("folder", str(source), str(tmp_path / "data"))
     finally:
       os.close(handle)

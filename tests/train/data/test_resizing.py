@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.data.transforms.resize import resized
+from train.data.transforms.resize import resize
 
 FACTORS = [0.3, 0.5, 0.64, 0.9, 1.0, 1.13, 1.7, 2.0, 3.2]
 
 
 def whole(example, factor):
   size = scaled(example, factor)
-  return resized(example, size, tuple(slice(0, length) for length in size))
+  return resize(example, size, tuple(slice(0, length) for length in size))
 
 
 def scaled(example, factor):
@@ -41,7 +41,7 @@ def test_places(factor):
     given = example(ramp.transpose(axes))
     size = scaled(given, factor)
     window = slice(size[0] // 4, size[0] // 4 * 3), slice(size[1] // 3, size[1] - size[1] // 5)
-    image = resized(given, size, window)["image"].astype(float).transpose(axes)
+    image = resize(given, size, window)["image"].astype(float).transpose(axes)
     part, length = (window[1], size[1]) if axes[0] == 0 else (window[0], size[0])
     centres = (np.arange(part.start, part.stop) + 0.5) * width / length - 0.5
     inside = (centres > 3) & (centres < width - 4)  # beyond, the blur feels the border
@@ -57,7 +57,7 @@ def test_window_is_cut_from_the_whole(factor):
   made, size, rng = whole(given, factor), scaled(given, factor), np.random.default_rng(0)
   for _ in range(30):
     window = tuple(slice(*np.sort(rng.choice(length + 1, 2, replace=False)).tolist()) for length in size)
-    part = resized(given, size, window)
+    part = resize(given, size, window)
     np.testing.assert_array_equal(part["label"], made["label"][window])
     difference = np.abs(part["image"].astype(int) - made["image"][window])
     assert difference.max() <= 3  # noise is the worst case
@@ -66,7 +66,7 @@ def test_window_is_cut_from_the_whole(factor):
 def test_factor_1_is_the_identity():
   given = noise()
   window = slice(5, 31), slice(17, 60)
-  for key, value in resized(given, (48, 70), window).items():
+  for key, value in resize(given, (48, 70), window).items():
     np.testing.assert_array_equal(value, given[key][window])
 
 
@@ -110,6 +110,6 @@ def test_stripes_too_fine_turn_grey(factor):
 def test_extremes(size, target):
   given = noise(size)
   window = tuple(slice(length // 2, length) for length in target)
-  after = resized(given, target, window)
+  after = resize(given, target, window)
   assert after["image"].shape == (*after["label"].shape, 3)
   assert after["label"].shape == tuple(length - length // 2 for length in target)

@@ -41,7 +41,7 @@ def test_class_table():
   assert SCENES.num_classes == 9
   assert [SCENES.names[k] for k in SCENES.thin] == ["pole", "wire", "fence", "sign", "pedestrian"]
   assert all(row.raw_id == row.train_id for row in SCENES.rows)
-  assert len({row.colour for row in SCENES.rows}) == 10
+  assert len({row.color for row in SCENES.rows}) == 10
 
 
 @pytest.mark.parametrize("size", [(96, 128), (64, 64), (180, 240), (32, 33)])

@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers.transforms import ALL, MEAN, example, rng
 from train.data.classes import IGNORE
-from train.data.transforms.geometric import Chain, augmentation
+from train.data.transforms.compose import Compose, train_transform
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -50,21 +50,21 @@ def config(**changes):
 
 def test_chain_is_what_the_config_asks_for():
   chosen = tuple(ALL[name] for name in ("scaled crop", "flip", "photometric"))
-  assert augmentation(config(), MEAN) == Chain(chosen)
-  plain = augmentation(config(flip=False, photometric=0), MEAN)
-  assert plain == Chain((ALL["scaled crop"],))
+  assert train_transform(config(), MEAN) == Compose(chosen)
+  plain = train_transform(config(flip=False, photometric=0), MEAN)
+  assert plain == Compose((ALL["scaled crop"],))
 
 
 def test_size_and_labels_of_the_whole_chain():
   given = example()
   for seed in range(30):
-    after = augmentation(config(), MEAN)(given, rng(seed))
+    after = train_transform(config(), MEAN)(given, rng(seed))
     assert after["image"].shape == (20, 24, 3)
     assert after["label"].shape == (20, 24)
     assert set(np.unique(after["label"])) <= {*range(11), IGNORE}
 
 
 def test_chain_has_one_generator_for_all():
-  given, chain, together = example(), Chain((ALL["scale"], ALL["crop"])), rng(5)
+  given, chain, together = example(), Compose((ALL["scale"], ALL["crop"])), rng(5)
   expected = ALL["crop"](ALL["scale"](given, together), together)
   np.testing.assert_array_equal(chain(given, rng(5))["image"], expected["image"])

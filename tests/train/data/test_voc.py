@@ -27,7 +27,7 @@ from tests.helpers.datasets import (
 from train.data.classes import IGNORE
 from train.data.datasets.voc import Voc
 from train.data.datasets.voc_classes import VOC
-from train.data.registry import dataset
+from train.data.registry import get_dataset
 from train.prepare import prepare
 
 SPLITS = {"train": [1, 2, 3], "val": [4, 5]}
@@ -98,7 +98,7 @@ class TestLayouts:
     (source / "benchmark_RELEASE").rename(tmp_path / "elsewhere")
     prepare("voc", str(source), str(tmp_path / "data"))
     with pytest.raises(ValueError, match="among train, val, trainval, got 'trainaug'"):
-      dataset("voc").open("trainaug", dir=str(tmp_path / "data"))
+      get_dataset("voc").open("trainaug", dir=str(tmp_path / "data"))
 
   def test_images_of_test_have_no_label(self, source, tmp_path, capsys):
     write_voc(source / "VOCdevkit" / "VOC2012", {"test": [9]})
@@ -139,12 +139,12 @@ class TestErrors:
   def test_damaged_mat(self, source, tmp_path, content):
     file = source / "benchmark_RELEASE/dataset/cls/7.mat"
     file.write_bytes(file.read_bytes()[:-20] if content is None else content)
-    refuses("voc", source, tmp_path / "data", re.escape(f"{file}: no SBD label"))
+    refuses("voc", source, tmp_path / "data", re.escape(f"{file}: not an SBD label"))
 
   def test_palette_of_another_set(self, source, tmp_path):
     file = source / "VOCdevkit/VOC2012/SegmentationClass/5.png"
     save(file, raw_label(5, VOC_VALUES), voc_palette()[::-1])
-    refuses("voc", source, tmp_path / "data", re.escape(f"{file}: colour") + ".* another data set")
+    refuses("voc", source, tmp_path / "data", re.escape(f"{file}: value") + ".*VOC's.* another data set")
 
   def test_label_of_ade20k(self, source, tmp_path):
     file = save(
@@ -157,7 +157,9 @@ class TestErrors:
   @pytest.mark.parametrize("name", ["../evil.txt", "/etc/evil", "VOCdevkit/VOC2012/../../evil"])
   def test_tar_that_leads_out(self, tmp_path, name):
     tar_with(tmp_path / "VOCtrainval_11-May-2012.tar", name)
-    refuses("voc", tmp_path, tmp_path / "data", r"VOCtrainval_11-May-2012\.tar: the member .* leads out")
+    refuses(
+      "voc", tmp_path, tmp_path / "data", r"VOCtrainval_11-May-2012\.tar: the path of the member .* escapes"
+    )
 
   @pytest.mark.parametrize(("tar", "share"), [("VOCtrainval_11-May-2012.tar", 0.6), ("benchmark.tgz", 0.5)])
   def test_truncated_tar(self, source, tmp_path, tar, share):
@@ -182,25 +184,25 @@ def test_published_lists(tmp_path):
   (tmp_path / "SBD/cls").mkdir(parents=True)
   write_lines(tmp_path / "SBD/train.txt", lists["trainaug"][::2] + lists["val"][:700])
   write_lines(tmp_path / "SBD/val.txt", lists["trainaug"][1::2] + lists["val"][700:])
-  found = Voc.find(tmp_path)
-  assert {split: len(pairs) for split, pairs in found.splits.items()} == {
+  index = Voc.scan(tmp_path)
+  assert {split: len(samples) for split, samples in index.splits.items()} == {
     "train": 1464,
     "val": 1449,
     "aug": 9118,
   }
-  trainaug = [pair.id for split in found.composed["trainaug"] for pair in found.splits[split]]
+  trainaug = [sample.id for split in index.combined["trainaug"] for sample in index.splits[split]]
   assert sorted(trainaug) == sorted(lists["trainaug"])
-  assert not found.problems
+  assert not index.problems
 
 
 @needs("voc12_subset")
 def test_genuine_labels_are_bit_equal(tmp_path, capsys):
   prepare("voc", str(ASSETS / "voc12_subset"), str(tmp_path), partial=True)
   out = capsys.readouterr().out
-  assert "val: 200 of 1449 pairs\naug: 500 of 9118 pairs\n" in out
+  assert "val: 200 of 1449 images\naug: 500 of 9118 images\n" in out
   root = ASSETS / "voc12_subset" / "VOC2012"
   for split, count in {"trainaug": 500, "val": 200}.items():
-    opened = dataset("voc").open(split, dir=str(tmp_path))
+    opened = get_dataset("voc").open(split, dir=str(tmp_path))
     assert len(opened) == count
     for i in range(0, count, 7):
       example = opened[i]
@@ -215,7 +217,7 @@ def test_genuine_labels_are_bit_equal(tmp_path, capsys):
 def test_colours_are_those_of_a_genuine_file():
   file = next((ASSETS / "voc12_subset" / "VOC2012" / "SegmentationClassAug").glob("*.png"))
   palette = np.array(Image.open(file).getpalette()).reshape(256, 3)
-  assert {value: tuple(palette[value].tolist()) for value in VOC.colours} == VOC.colours
+  assert {value: tuple(palette[value].tolist()) for value in VOC.colors} == VOC.colors
 
 
 def test_pixels_of_an_image_in_a_tar(source, tmp_path):

@@ -13,7 +13,7 @@ from ppool_jax import metrics
 from tests.helpers.evaluation import RAW, examples
 from tests.helpers.training import run, tiny_config
 from train.data.classes import IGNORE
-from train.data.registry import dataset
+from train.data.registry import get_dataset
 from train.evaluation.best_worst import BestWorstImages, image_miou
 from train.evaluation.confusion_figure import draw_confusion
 from train.evaluation.entry_points import evaluate_workdir
@@ -80,7 +80,7 @@ def test_a_class_that_is_not_there_lowers_an_images_score_by_its_pixels():
 
 def test_a_picture_of_many_classes_is_legible():
   """ADE20K's 150, whose names are lists of synonyms: the first of each, none over another."""
-  table = dataset("ade20k").table
+  table = get_dataset("ade20k").table
   figure = draw_confusion(np.eye(150, 151, dtype=np.int64), table)
   labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
   assert (labels[:2], labels[-1], len(labels)) == (["wall", "building"], "no class", 151)

@@ -12,16 +12,16 @@ from tests.helpers.evaluation import RAW, examples, pixelwise
 from tests.helpers.training import tiny_config
 from train.data.classes import IGNORE
 from train.data.registry import DATASETS, Dataset
-from train.data.server_formats import FORMATS
+from train.data.submission_formats import SUBMISSION_FORMATS
 from train.evaluation.entry_points import evaluate_label_maps, evaluate_workdir
 from train.evaluation.evaluate import evaluate
 from train.evaluation.label_maps import LabelMapFiles
 from train.evaluation.options import parse
 from train.loop.loop import train
 from train.prepare import prepare
-from train.submission.write import submit
+from train.submission.write import write_submission
 
-cityscapes = FORMATS["cityscapes"].identify
+cityscapes = SUBMISSION_FORMATS["cityscapes"].identify
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_runs_own_submission_scores_as_the_run(tmp_path):
   config = tiny_config(data__name="voc", steps=1, batch_size=8)
   config.data.options = ConfigDict({"dir": str(tmp_path / "data")})
   train(config, tmp_path / "run")
-  archive = submit(tmp_path / "run", "voc", tmp_path / "sent", split="val")
+  archive = write_submission(tmp_path / "run", "voc", tmp_path / "sent", split="val")
   expected = evaluate_workdir(tmp_path / "run")
   options = {"data": "voc", "dir": str(tmp_path / "data"), "ids": "raw"}
   for place in (tmp_path / "sent", next((tmp_path / "sent").rglob("5.png")).parent):

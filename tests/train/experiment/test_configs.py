@@ -12,7 +12,7 @@ import pytest
 from configs.common import default_config, parameter_groups
 from ppool_jax import models
 from tests.helpers.training import ROOT, run
-from train.data.registry import dataset
+from train.data.registry import get_dataset
 from train.experiment.experiment import make_experiment
 from train.experiment.overrides import parse_config
 from train.experiment.pooling_config import build_pool_spec
@@ -35,7 +35,7 @@ def test_every_config_builds(file, pool):
     experiment = make_experiment(config)
     shapes = jax.eval_shape(experiment.model.init, jax.random.key(0), jax.numpy.zeros((1, 32, 32, 3)))
     make_optimizer(config.optimizer, make_schedule(config.schedule, config.steps), shapes["params"])
-    assert dataset(config.data.name)
+    assert get_dataset(config.data.name)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from ppool_jax.weights.mappings.resnet import RESNET50
 from tests.helpers.training import tiny_config
 from train.checkpointing.workdir import claim
 from train.data.loader import training_batches
-from train.data.transforms.geometric import augmentation
+from train.data.transforms.compose import train_transform
 from train.experiment.experiment import init_variables, make_experiment, open_split
 from train.experiment.run import create_train_state
 from train.step.parallel import Jit, Pmap
@@ -31,9 +31,9 @@ def after_two_steps(norm, parallel=None):
   start, tx, schedule = create_train_state(experiment, config)
   step = make_step(experiment.model, experiment.preprocess, tx, schedule, parallel, normalise="pixel", seed=0)
   compiled, state = parallel.compile_step(step), parallel.place_state(jax.device_get(start))
-  augment = augmentation(config.data, experiment.preprocess.mean_rgb)
+  augment = train_transform(config.data, experiment.preprocess.mean_rgb)
   source = open_split(config, "train")
-  for batch in training_batches(source, augment, batch=config.batch_size, seed=0, start=0, stop=2):
+  for batch in training_batches(source, augment, batch_size=config.batch_size, seed=0, start=0, stop=2):
     state, _ = compiled(state, parallel.place_batch(batch))
   return jax.device_get(start), state
 

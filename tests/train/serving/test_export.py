@@ -138,7 +138,7 @@ def test_what_lies_beside_the_model(served, workdir):
   about, rows, preprocess = (
     json.loads((served / f"{name}.json").read_text()) for name in ("model", "classes", "preprocess")
   )
-  table = ClassTable([LabelClass(**{**row, "colour": tuple(row["colour"])}) for row in rows])
+  table = ClassTable([LabelClass(**{**row, "color": tuple(row["color"])}) for row in rows])
   assert table.classes == run.experiment.table.classes
   assert Preprocess.from_dict(preprocess) == run.experiment.preprocess
   assert (about["step"], about["network"], about["jax"]) == (6, "vgg_mini", jax.__version__)

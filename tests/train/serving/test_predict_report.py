@@ -19,7 +19,7 @@ from train.experiment.run import open_run
 from train.loop.loop import train
 from train.predict import find_alpha, predict
 from train.report import write_report
-from train.visualization.colorize import overlay, palette_image
+from train.visualization.colorize import overlay, to_palette_image
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_absent_classes_are_null_and_do_not_count():
 
 def test_pictures():
   labels = np.array([[0, 2], [255, 10]], np.uint8)
-  image = palette_image(labels, CAMVID)
+  image = to_palette_image(labels, CAMVID)
   np.testing.assert_array_equal(np.asarray(image), labels)
   np.testing.assert_array_equal(np.asarray(image.convert("RGB"))[0, 1], [192, 192, 128])
   white = np.full((2, 2, 3), 255, np.uint8)

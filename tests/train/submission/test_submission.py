@@ -12,8 +12,8 @@ from PIL import Image
 from tests.helpers.datasets import pixels, save, write_voc
 from tests.helpers.submissions import COMP5, COMP6, FRAMES, LABEL_IDS, decoded, members, png
 from tests.helpers.training import tiny_config
-from train.data import server_formats as formats
-from train.data.server_formats import FORMATS
+from train.data import submission_formats as formats
+from train.data.submission_formats import SUBMISSION_FORMATS
 from train.evaluation.predictor import Predictor
 from train.experiment.experiment import init_variables, make_experiment
 from train.experiment.run import Run, open_run
@@ -22,7 +22,7 @@ from train.predict import parse
 from train.prepare import prepare
 from train.submission import write
 from train.submission.png import encode
-from train.submission.write import submit
+from train.submission.write import write_submission
 
 
 def config_of(name, folder, **overrides):
@@ -44,7 +44,7 @@ def voc_run(tmp_path_factory):
 
 @pytest.fixture
 def untrained(monkeypatch):
-  """A function that puts an untrained run of a data set where `submit` opens its run."""
+  """A function that puts an untrained run of a data set where `write_submission` opens its run."""
 
   def put(name):
     config = config_of(name, "nowhere")
@@ -58,8 +58,8 @@ def untrained(monkeypatch):
 
 def small(monkeypatch, size):
   """Cityscapes with images of another size than the official ones."""
-  form = dataclasses.replace(FORMATS["cityscapes"], size=size)
-  monkeypatch.setitem(formats.FORMATS, "cityscapes", form)
+  form = dataclasses.replace(SUBMISSION_FORMATS["cityscapes"], size=size)
+  monkeypatch.setitem(formats.SUBMISSION_FORMATS, "cityscapes", form)
   return form
 
 
@@ -69,10 +69,10 @@ def predicted(run, image):
 
 def test_voc_archive_of_a_run(voc_run, tmp_path, capsys):
   arguments = parse(["--workdir", str(voc_run), "--submission", "voc", "--out", str(tmp_path)])
-  found = members(submit(**{**arguments, "out": tmp_path}))
+  found = members(write_submission(**{**arguments, "out": tmp_path}))
   assert list(found) == [f"{COMP5}/{i}.png" for i in "789"]  # nothing but VOC's train, and no weights
   assert (tmp_path / "results.tar.gz").is_file()
-  assert "results.tar.gz: 3 predictions, as voc's server takes them" in capsys.readouterr().out
+  assert "results.tar.gz: valid for voc's server, 3 predictions" in capsys.readouterr().out
   run = open_run(voc_run)
   for i, size in (("7", (12, 16)), ("8", (20, 30)), ("9", (12, 16))):
     content = found[f"{COMP5}/{i}.png"]
@@ -98,7 +98,7 @@ def test_voc_archive_of_a_run(voc_run, tmp_path, capsys):
 )
 def test_voc_competition_by_what_was_trained_on(weights, data, split, folder):
   config = tiny_config(model__weights=weights, data__name=data, data__split=split)
-  assert FORMATS["voc"].folder(config) == folder
+  assert SUBMISSION_FORMATS["voc"].choose_folder(config) == folder
 
 
 def test_cityscapes_archive(untrained, tmp_path, monkeypatch):
@@ -108,7 +108,7 @@ def test_cityscapes_archive(untrained, tmp_path, monkeypatch):
   for frame, image in images.items():
     save(tmp_path / "leftImg8bit" / frame.split("_")[0] / f"{frame}_leftImg8bit.png", image)
   pattern = str(tmp_path / "leftImg8bit" / "**" / "*.png")
-  found = members(submit("run", "cityscapes", tmp_path / "out", images=pattern))
+  found = members(write_submission("run", "cityscapes", tmp_path / "out", images=pattern))
   assert list(found) == [f"{frame}_pred_labelIds.png" for frame in FRAMES]
   for (frame, image), (name, content) in zip(images.items(), found.items(), strict=True):
     assert fnmatch.fnmatch(name, f"{frame}*.png")  # evalPixelLevelSemanticLabeling.py's getPrediction
@@ -121,7 +121,7 @@ def test_ade20k_archive(untrained, tmp_path):
   images = {f"ADE_test_{i:08d}": pixels(i, (12 + i % 2, 20)) for i in range(3)}
   for name, image in images.items():
     save(tmp_path / f"{name}.png", image)
-  found = members(submit("run", "ade20k", tmp_path / "out", images=str(tmp_path / "*.png")))
+  found = members(write_submission("run", "ade20k", tmp_path / "out", images=str(tmp_path / "*.png")))
   assert list(found) == [f"{name}.png" for name in images]
   for image, content in zip(images.values(), found.values(), strict=True):
     assert content[24:26] == bytes([8, 0])
@@ -141,31 +141,31 @@ def test_an_interrupted_submission_goes_on(voc_run, tmp_path, monkeypatch):
 
   monkeypatch.setattr(write, "predictions", predictions)
   with pytest.raises(KeyboardInterrupt):
-    submit(voc_run, "voc", tmp_path)
+    write_submission(voc_run, "voc", tmp_path)
   assert sorted(path.name for path in tmp_path.rglob("*.*")) == [f"{asked[0]}.png", "submission.json"]
-  archive = submit(voc_run, "voc", tmp_path)
+  archive = write_submission(voc_run, "voc", tmp_path)
   assert asked[1] == asked[2]
   assert sorted([asked[0], *asked[2:]]) == ["7", "8", "9"]
   assert [decoded(content).getextrema()[0] for content in members(archive).values()] == [7, 8, 9]
   first = archive.read_bytes()
-  assert submit(voc_run, "voc", tmp_path).read_bytes() == first
+  assert write_submission(voc_run, "voc", tmp_path).read_bytes() == first
   mark = tmp_path / "submission.json"
   mark.write_text(json.dumps({**json.loads(mark.read_text()), "variables": "others"}))
   with pytest.raises(
-    ValueError, match=r"holds another submission \(variables differ\); choose another --out"
+    ValueError, match=r"contains another submission \(variables differ\); choose another --out"
   ):
-    submit(voc_run, "voc", tmp_path)
+    write_submission(voc_run, "voc", tmp_path)
   mark.unlink()
-  with pytest.raises(ValueError, match="comp5_test_cls: holds files that no submission left there"):
-    submit(voc_run, "voc", tmp_path)
+  with pytest.raises(ValueError, match="comp5_test_cls: contains files of no submission"):
+    write_submission(voc_run, "voc", tmp_path)
 
 
 def test_an_archive_that_is_not_valid_is_not_written(voc_run, tmp_path):
-  archive = submit(voc_run, "voc", tmp_path)
+  archive = write_submission(voc_run, "voc", tmp_path)
   archive.unlink()
   (tmp_path / COMP5 / "8.png").write_bytes(png(np.full((20, 30), 21)))
   with pytest.raises(ValueError, match=r"results\.tar\.gz: not written; problems: 1\n.*\n.*8\.png: 21 \(600"):
-    submit(voc_run, "voc", tmp_path)
+    write_submission(voc_run, "voc", tmp_path)
   assert not [path for path in tmp_path.iterdir() if "tar" in path.name]
 
 
@@ -175,11 +175,11 @@ def test_images_that_cannot_be_submitted_are_all_named(untrained, tmp_path):
     save(tmp_path / city / f"{FRAMES[0]}_leftImg8bit.png", np.zeros((*size, 3), np.uint8))
   save(tmp_path / "c" / "photo.png", pixels(0))
   (tmp_path / "d.png").write_bytes(b"")
-  with pytest.raises(ValueError, match="takes no predictions of these images; problems: 4") as error:
-    submit("run", "cityscapes", tmp_path / "out", images=str(tmp_path / "**" / "*.png"))
+  with pytest.raises(ValueError, match="accepts no predictions of these images; problems: 4") as error:
+    write_submission("run", "cityscapes", tmp_path / "out", images=str(tmp_path / "**" / "*.png"))
   text = str(error.value)
   assert f"{FRAMES[0]}: expected 1024 x 2048, got 16 x 32" in text
-  assert f"{FRAMES[0]}_leftImg8bit: there is {FRAMES[0]} already" in text
+  assert f"{FRAMES[0]}_leftImg8bit: another image has the id {FRAMES[0]}" in text
   assert "'photo': expected the name of an image that begins with city_seq_frame" in text
   assert "d.png: not a readable image" in text
   assert not (tmp_path / "out").exists()
@@ -187,11 +187,11 @@ def test_images_that_cannot_be_submitted_are_all_named(untrained, tmp_path):
 
 def test_errors_of_a_submission(voc_run, tmp_path):
   with pytest.raises(ValueError, match="expected a run that predicts its 150 classes, got one of voc, which"):
-    submit(voc_run, "ade20k", tmp_path)
+    write_submission(voc_run, "ade20k", tmp_path)
   with pytest.raises(ValueError, match=r"voc: expected a split among .*, got 'tset'"):
-    submit(voc_run, "voc", tmp_path, split="tset")
+    write_submission(voc_run, "voc", tmp_path, split="tset")
   with pytest.raises(FileNotFoundError, match=r"--images none/\*: no such files"):
-    submit(voc_run, "voc", tmp_path, images="none/*")
+    write_submission(voc_run, "voc", tmp_path, images="none/*")
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from PIL import Image
 from tests.helpers.assets import ASSETS, needs
 from tests.helpers.datasets import pixels, save, write_lines
 from tests.helpers.submissions import COMP5, COMP6, FRAMES, LABEL_IDS, PALETTE, decoded, png
-from train.data.server_formats import FORMATS
+from train.data.submission_formats import SUBMISSION_FORMATS
 from train.submission import archives
-from train.submission.__main__ import main, validate
-from train.submission.checks import check
-from train.submission.images import named
+from train.submission.__main__ import main, validate_archive
+from train.submission.checks import check_archive
+from train.submission.images import list_expected_images
 
 
 def tar_gz(path, files, mode="w:gz"):
@@ -63,22 +63,25 @@ def huge_png():
   [
     (first_is(png(np.full((3, 4), 255))), "expected 0..20 (1):\n  {}: 255 (12 pixels)"),
     (first_is(png(np.zeros((3, 5)))), "wrong heights and widths (1):\n  {}: expected 3 x 4, got 3 x 5"),
-    (first_is(png(np.zeros((3, 4)), None)), "expected 8-bit palette (1):\n  {}: 8-bit grey"),
+    (first_is(png(np.zeros((3, 4)), None)), "expected 8-bit palette (1):\n  {}: 8-bit gray"),
     (first_is(png(np.zeros((3, 4)), mode="RGB")), "{}: 8-bit RGB"),
     (first_is(png(np.zeros((3, 4)), PALETTE[:16])), "{}: 4-bit palette"),
-    (first_is(sixteen_bits()), "{}: 16-bit grey"),
+    (first_is(sixteen_bits()), "{}: 16-bit gray"),
     (
       first_is(png(np.zeros((3, 4)), PALETTE[:, ::-1])),
-      "other palettes than the training labels' (1):\n  {}",
+      "palettes that differ from that of the training labels (1):\n  {}",
     ),
     (first_is(b""), "unreadable files (1):\n  {}: empty"),
     (first_is(b"GIF89a"), "unreadable files (1):\n  {}: not a PNG"),
-    (first_is(GOOD[:-20]), "unreadable files (1):\n  {}: damaged"),
+    (first_is(GOOD[:-20]), "unreadable files (1):\n  {}: corrupt"),
     (first_is(huge_png()), "{}: expected 3 x 4, got 32768 x 32768"),
-    ({**first_is(GOOD), "../evil.png": GOOD}, "lead out of the archive (1):\n  ../evil.png"),
-    ({**first_is(GOOD), "/etc/evil.png": GOOD}, "lead out of the archive (1):\n  /etc/evil.png"),
-    ({**first_is(GOOD), "results/.DS_Store": b""}, "stray files; expected PNGs alone (1):\n  results/.DS"),
-    ({**first_is(GOOD), f"{COMP6}/x.png": GOOD}, "none of the set (1):\n  " + f"{COMP6}/x.png"),
+    ({**first_is(GOOD), "../evil.png": GOOD}, "paths that escape the archive (1):\n  ../evil.png"),
+    ({**first_is(GOOD), "/etc/evil.png": GOOD}, "paths that escape the archive (1):\n  /etc/evil.png"),
+    (
+      {**first_is(GOOD), "results/.DS_Store": b""},
+      "unexpected files; expected only PNGs (1):\n  results/.DS",
+    ),
+    ({**first_is(GOOD), f"{COMP6}/x.png": GOOD}, "not in the split (1):\n  " + f"{COMP6}/x.png"),
     ({**first_is(GOOD), f"./{COMP6}/2008_000001.png": GOOD}, "images with two predictions (1):\n  {} and "),
     ({f"{COMP6}/2008_000002.png": GOOD}, "missing (1):\n  2008_000001.png"),
     ({f"{COMP5}/2008_000001.png": GOOD, f"{COMP6}/2008_000002.png": GOOD}, "more than one competition (1)"),
@@ -90,11 +93,11 @@ def huge_png():
 )
 def test_a_wrong_archive_is_named_by_file(files, expected, tmp_path):
   archive = tar_gz(tmp_path / "mine.tgz", files)
-  report = check(archive, FORMATS["voc"], SIZES)
+  problems = check_archive(archive, SUBMISSION_FORMATS["voc"], SIZES).problems
   with pytest.raises(ValueError, match="problems: ") as error:
-    report.refuse("mine")
+    problems.raise_if_any("mine")
   assert expected.format(f"{COMP6}/2008_000001.png") in str(error.value)
-  assert len(report.found) == 1  # and nothing else is said of it
+  assert len(problems.by_kind) == 1, "only this problem is reported"
 
 
 def test_what_others_pack_is_taken(tmp_path):
@@ -104,50 +107,58 @@ def test_what_others_pack_is_taken(tmp_path):
     save(root / f"{name}.png", np.zeros((3, 4), np.uint8)).write_bytes(short)
   with tarfile.open(tmp_path / "mine.tgz", "w:gz") as archive:
     archive.add(tmp_path / "results", "./results")  # with its folders, as tar czf does
-  assert not check(tmp_path / "mine.tgz", FORMATS["voc"], SIZES).found
+  assert not check_archive(tmp_path / "mine.tgz", SUBMISSION_FORMATS["voc"], SIZES).problems.by_kind
   grey = np.resize(LABEL_IDS, (1024, 2048))
   files = {f"city/{FRAMES[0]}_leftImg8bit.png": png(grey, None), f"{FRAMES[1]}.png": png(grey)}
-  report = check(zipped(tmp_path / "mine.zip", files), FORMATS["cityscapes"], None)
-  assert not report.found
-  assert [*report.seen] == FRAMES[:2]
+  contents = check_archive(zipped(tmp_path / "mine.zip", files), SUBMISSION_FORMATS["cityscapes"], None)
+  assert not contents.problems.by_kind
+  assert [*contents.predictions] == FRAMES[:2]
 
 
 def test_values_and_names_of_the_others(tmp_path):
   train_ids = png(np.zeros((1024, 2048)), None)
   files = {f"{FRAMES[0]}.png": train_ids, f"a/{FRAMES[0]}_x.png": train_ids, "readme.png": train_ids}
-  found = check(zipped(tmp_path / "c.zip", files), FORMATS["cityscapes"], dict.fromkeys(FRAMES)).found
+  found = check_archive(
+    zipped(tmp_path / "c.zip", files), SUBMISSION_FORMATS["cityscapes"], dict.fromkeys(FRAMES)
+  ).problems.by_kind
   listed = ", ".join(map(str, LABEL_IDS))
   assert found == {
-    f"values that are no class; expected {listed}": [f"{FRAMES[0]}.png: 0 ({2**21} pixels)"],
+    f"values of no class; expected {listed}": [f"{FRAMES[0]}.png: 0 ({2**21} pixels)"],
     "images with two predictions": [f"{FRAMES[0]}.png and a/{FRAMES[0]}_x.png"],
-    "stray files; expected PNGs alone whose names begin with city_seq_frame": ["readme.png"],
+    "unexpected files; expected only PNGs with names that begin with city_seq_frame": ["readme.png"],
     "missing": [f"{frame}_pred_labelIds.png" for frame in FRAMES[1:]],
   }
   files = {
     "ADE_test_00000001.png": png([[0, 1, 150, 151]], None),
     "x/ADE_test_00000002.png": png([[5]], None),
   }
-  assert check(zipped(tmp_path / "a.zip", files), FORMATS["ade20k"], None).found == {
-    "values that are no class; expected 1..150": ["ADE_test_00000001.png: 0 (1 pixels), 151 (1 pixels)"],
-    "files in a wrong folder; expected in no folder": ["x/ADE_test_00000002.png"],
+  assert check_archive(
+    zipped(tmp_path / "a.zip", files), SUBMISSION_FORMATS["ade20k"], None
+  ).problems.by_kind == {
+    "values of no class; expected 1..150": ["ADE_test_00000001.png: 0 (1 pixels), 151 (1 pixels)"],
+    "files in a wrong folder; expected without folders": ["x/ADE_test_00000002.png"],
   }
 
 
 def test_bombs_are_refused_and_not_unpacked(tmp_path, monkeypatch):
   image = f"{COMP6}/2008_000001.png"
-  found = check(tar_gz(tmp_path / "a.tgz", {image: bytes(2**26 + 1)}), FORMATS["voc"], None).found
+  found = check_archive(
+    tar_gz(tmp_path / "a.tgz", {image: bytes(2**26 + 1)}), SUBMISSION_FORMATS["voc"], None
+  ).problems.by_kind
   assert found == {"too large for a label map": [f"{image}: {2**26 + 1} bytes"]}
-  found = check(tar_gz(tmp_path / "b.tgz", {image: huge_png()}), FORMATS["voc"], None).found
+  found = check_archive(
+    tar_gz(tmp_path / "b.tgz", {image: huge_png()}), SUBMISSION_FORMATS["voc"], None
+  ).problems.by_kind
   [[text]] = found.values()
   assert "32768 x 32768 pixels, more than any image" in text
-  monkeypatch.setattr(archives, "LARGEST", 2**22)
+  monkeypatch.setattr(archives, "MAX_ARCHIVE_BYTES", 2**22)
   zeros = {f"{i}.png": bytes(2**20) for i in range(5)}
   for archive, name in (
     (tar_gz(tmp_path / "c.tgz", zeros), "voc"),
     (zipped(tmp_path / "c.zip", zeros), "ade20k"),
   ):
-    [[text]] = check(archive, FORMATS[name], None).found.values()
-    assert text == "it unpacks to more than 4 MB, which no submission does"
+    [[text]] = check_archive(archive, SUBMISSION_FORMATS[name], None).problems.by_kind.values()
+    assert text == "it unpacks to more than 4 MB, larger than any submission"
 
 
 def test_links_and_unreadable_archives(tmp_path):
@@ -155,7 +166,10 @@ def test_links_and_unreadable_archives(tmp_path):
     link = tarfile.TarInfo(f"{COMP6}/2008_000001.png")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     archive.addfile(link)
-  assert "links and devices" in check(tmp_path / "link.tgz", FORMATS["voc"], None).found
+  assert (
+    "links and devices"
+    in check_archive(tmp_path / "link.tgz", SUBMISSION_FORMATS["voc"], None).problems.by_kind
+  )
   whole = tar_gz(tmp_path / "whole.tgz", first_is(GOOD)).read_bytes()
   (tmp_path / "half.tgz").write_bytes(whole[: len(whole) // 2])
   (tmp_path / "sum.tgz").write_bytes(whole[:-8] + bytes(4) + whole[-4:])
@@ -163,12 +177,14 @@ def test_links_and_unreadable_archives(tmp_path):
   zipped(tmp_path / "other.zip", {"a.png": GOOD})
   (tmp_path / "text.gz").write_bytes(gzip.compress(b"text"))
   for name in ("half.tgz", "sum.tgz", "plain.tar", "other.zip", "text.gz"):
-    [kind] = check(tmp_path / name, FORMATS["voc"], SIZES).found
+    [kind] = check_archive(tmp_path / name, SUBMISSION_FORMATS["voc"], SIZES).problems.by_kind
     assert kind == "unreadable archives", name
   packed = bytearray(zipped(tmp_path / "z.zip", {"a.png": png(np.ones((3, 4)), None)}).read_bytes())
   packed[60] ^= 255
   (tmp_path / "z.zip").write_bytes(packed)
-  assert [*check(tmp_path / "z.zip", FORMATS["ade20k"], None).found] == ["unreadable files"]
+  assert [*check_archive(tmp_path / "z.zip", SUBMISSION_FORMATS["ade20k"], None).problems.by_kind] == [
+    "unreadable files"
+  ]
 
 
 def test_the_program(tmp_path, monkeypatch, capsys):
@@ -189,43 +205,47 @@ def test_the_program(tmp_path, monkeypatch, capsys):
   with pytest.raises(SystemExit) as error:
     main()
   text = error.value.code  # a text is exit status 1
-  assert "mine.tgz: voc's server takes no such archive; problems: 31" in text
-  assert "none of the set (30):" in text
+  assert "mine.tgz: voc's server rejects this archive; problems: 31" in text
+  assert "not in the split (30):" in text
   assert f"  {COMP6}/19.png\n  and 10 more\nmissing (1):\n  2008_000003.png" in text
-  validate("voc", tar_gz(archive, first_is(GOOD)))
+  validate_archive("voc", tar_gz(archive, first_is(GOOD)))
   assert capsys.readouterr().out.splitlines() == [
-    f"{archive}: 2 predictions, as voc's server takes them",
-    "Whether any is missing was not checked: name the images with --images or --ids.",
-    "Their sizes were not checked: name the images with --images.",
+    f"{archive}: valid for voc's server, 2 predictions",
+    "Completeness was not checked: give the images with --images or --ids.",
+    "Sizes were not checked: give the images with --images.",
   ]
 
 
 def test_images_by_folder_and_list(tmp_path):
-  city = FORMATS["cityscapes"]
+  city = SUBMISSION_FORMATS["cityscapes"]
   save(tmp_path / "images" / "berlin" / f"{FRAMES[0]}_leftImg8bit.png", pixels(0, (3, 4)))
-  assert named(city, tmp_path / "images", None) == {FRAMES[0]: (3, 4)}
+  assert list_expected_images(city, tmp_path / "images", None) == {FRAMES[0]: (3, 4)}
   write_lines(tmp_path / "ids", [f"leftImg8bit/test/berlin/{FRAMES[0]}_leftImg8bit.png", FRAMES[1]])
-  assert named(city, None, tmp_path / "ids") == {FRAMES[0]: None, FRAMES[1]: None}
-  assert named(city, None, None) is None
+  assert list_expected_images(city, None, tmp_path / "ids") == {FRAMES[0]: None, FRAMES[1]: None}
+  assert list_expected_images(city, None, None) is None
   with pytest.raises(FileNotFoundError, match=rf"no image of {FRAMES[1]} \(1 in all\)"):
-    named(city, tmp_path / "images", tmp_path / "ids")
+    list_expected_images(city, tmp_path / "images", tmp_path / "ids")
   with pytest.raises(FileNotFoundError, match="nowhere: no images there"):
-    named(city, tmp_path / "nowhere", None)
+    list_expected_images(city, tmp_path / "nowhere", None)
   write_lines(tmp_path / "ids", ["photo"])
   with pytest.raises(ValueError, match="'photo': expected the name of an image that begins with city_seq"):
-    named(city, None, tmp_path / "ids")
+    list_expected_images(city, None, tmp_path / "ids")
 
 
 @needs("ade20k_sample")
 def test_the_genuine_sample_predictions_are_taken(tmp_path):
   folder = ASSETS / "ade20k_sample"
-  images = named(FORMATS["ade20k"], folder / "images", None)
+  images = list_expected_images(SUBMISSION_FORMATS["ade20k"], folder / "images", None)
   files = {path.name: path.read_bytes() for path in sorted((folder / "predictions").glob("*.png"))}
-  found = check(zipped(tmp_path / "a.zip", files), FORMATS["ade20k"], images).found
+  found = check_archive(
+    zipped(tmp_path / "a.zip", files), SUBMISSION_FORMATS["ade20k"], images
+  ).problems.by_kind
   # They are the labels, "other objects" included, which no prediction should be: nothing else is wrong.
-  assert [line.partition(" (")[0] for line in found.pop("values that are no class; expected 1..150")] == [
+  assert [line.partition(" (")[0] for line in found.pop("values of no class; expected 1..150")] == [
     f"{name}: 0" for name in files
   ]
   assert not found
   files = {name: png(np.maximum(decoded(content), 1), None) for name, content in files.items()}
-  assert not check(zipped(tmp_path / "b.zip", files), FORMATS["ade20k"], images).found
+  assert not check_archive(
+    zipped(tmp_path / "b.zip", files), SUBMISSION_FORMATS["ade20k"], images
+  ).problems.by_kind

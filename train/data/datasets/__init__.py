@@ -1,1 +1,1 @@
-"""The data sets: their classes, and how each publisher's files are found; for the rest of `data`."""
+"""The data sets: class tables, and how the files of each publisher are found; for the rest of `data`."""

@@ -1,7 +1,7 @@
-"""ADE20K SceneParsing's 150 classes: objectInfo150.csv and color150.mat of the publisher, in one CSV file.
+"""The 150 classes of ADE20K SceneParsing, from the publisher's objectInfo150.csv and color150.mat.
 
-Raw 0, "other objects", is ignored. Marked as thin: fences, railings, banisters, poles, street lamps,
-traffic lights and bicycles.
+Raw id 0, "other objects", is ignored. The thin classes are fences, railings, banisters, poles, street
+lamps, traffic lights and bicycles.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""CamVid's classes: the 11 of SegNet (Badrinarayanan et al., 2017), and the 32 they are made of."""
+"""CamVid's 11 classes of SegNet (Badrinarayanan et al., 2017), and the official 32 that they group."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CAMVID = ClassTable(
   ]
 )
 
-# The publisher's 32 colours, by the class of the 11 that they count as.
+# The publisher's 32 colors by raw id of the 11 classes.
 _MEMBERS = {
   0: [(128, 128, 128)],  # Sky
   1: [(128, 0, 0), (192, 0, 128), (0, 128, 64), (64, 0, 64), (64, 192, 0)],  # + Archway Bridge Tunnel Wall
@@ -37,4 +37,4 @@ _MEMBERS = {
   10: [(0, 128, 192), (192, 0, 192)],  # Bicyclist MotorcycleScooter
   11: [(0, 0, 0)],  # Void
 }
-OFFICIAL_COLOURS = {colour: raw_id for raw_id, colours in _MEMBERS.items() for colour in colours}
+OFFICIAL_COLORS = {color: raw_id for raw_id, colors in _MEMBERS.items() for color in colors}

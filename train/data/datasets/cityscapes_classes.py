@@ -1,11 +1,11 @@
-"""Cityscapes' labels: cityscapesscripts/helpers/labels.py, whose ids the label files and the server use."""
+"""Cityscapes' labels, with the ids of cityscapesscripts that the label files and the server use."""
 
 from __future__ import annotations
 
 from train.data.classes import IGNORE, ClassTable, LabelClass
 
-# "license plate" has the id -1 there. The publisher's tools do not draw negative ids, so that no label
-# file has it, and it is no row here.
+# "license plate" has the id -1 there and is omitted here: the publisher's tools do not draw negative ids,
+# so that no label file contains it.
 CITYSCAPES = ClassTable(
   [
     LabelClass("unlabeled", 0, IGNORE, (0, 0, 0)),

@@ -1,4 +1,4 @@
-"""PASCAL VOC 2012's 20 classes, background and void, with the devkit's colours."""
+"""PASCAL VOC 2012's 20 classes, background and void, with the development kit's colors."""
 
 from __future__ import annotations
 
@@ -27,20 +27,23 @@ _NAMES = (
   "train",
   "tvmonitor",
 )
-# Frames and spokes, legs and backs, leaves and stems: mostly narrower than a stride of 16.
+# Classes whose parts (spokes, legs, stems) are mostly narrower than an output stride of 16.
 _THIN = ("bicycle", "chair", "pottedplant")
 
 
-def voc_colour(value: int) -> tuple[int, int, int]:
-  """The devkit's VOClabelcolormap: bits 0, 3, 6 of the value are red's highest ones, 1, 4, 7 green's."""
+def voc_color(value: int) -> tuple[int, int, int]:
+  """The color of a label value by the development kit's VOClabelcolormap.
+
+  Bits 0, 3 and 6 of the value are the highest bits of red; 1, 4 and 7 of green; 2, 5 of blue.
+  """
   return tuple(
-    sum((value >> (3 * place + channel) & 1) << (7 - place) for place in range(3)) for channel in range(3)
+    sum((value >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)
   )
 
 
 VOC = ClassTable(
   [
-    *(LabelClass(name, i, i, voc_colour(i), name in _THIN) for i, name in enumerate(_NAMES)),
-    LabelClass("void", 255, IGNORE, voc_colour(255)),
+    *(LabelClass(name, i, i, voc_color(i), name in _THIN) for i, name in enumerate(_NAMES)),
+    LabelClass("void", 255, IGNORE, voc_color(255)),
   ]
 )

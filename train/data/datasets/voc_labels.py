@@ -1,4 +1,4 @@
-"""VOC's label files: palette PNGs, and SBD's .mat files (Hariharan et al., 2011)."""
+"""Reading of VOC's label files: palette PNGs, and SBD's .mat files (Hariharan et al., 2011)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from train.data.preparation.image_files import File, open_label
 
 
 def read_voc_label(file: File) -> np.ndarray:
-  """A PNG of VOC or SegmentationClassAug, or a .mat of SBD, to raw ids uint8 `[H, W]`.
+  """Reads a PNG of VOC or SegmentationClassAug, or a .mat of SBD, to raw ids, uint8 `[H, W]`.
 
   Raises:
-    FileNotFoundError: no such file.
-    ValueError: unreadable, not a label map, or one with the palette of another data set.
+    FileNotFoundError: the file does not exist.
+    ValueError: it is unreadable, not a label map, or has the palette of another data set.
   """
   if str(file).endswith(".mat"):
     return _read_mat(file)
@@ -24,10 +24,11 @@ def read_voc_label(file: File) -> np.ndarray:
   raw = np.asarray(image)
   palette = image.getpalette() if image.mode == "P" else None
   for value in np.unique(raw).tolist() if palette else ():
-    colour = tuple(palette[3 * value : 3 * value + 3])
-    if value in VOC.colours and colour != VOC.colours[value]:
+    color = tuple(palette[3 * value : 3 * value + 3])
+    if value in VOC.colors and color != VOC.colors[value]:
       raise ValueError(
-        f"{file}: colour {colour} of the value {value} is not VOC's; is it of another data set?"
+        f"{file}: value {value} has the color {color}, expected VOC's {VOC.colors[value]}; is it a label "
+        "of another data set?"
       )
   return raw
 
@@ -38,9 +39,9 @@ def _read_mat(file: File) -> np.ndarray:
   try:
     content = scipy.io.loadmat(io.BytesIO(file.read_bytes()), struct_as_record=False, squeeze_me=True)
     raw = np.atleast_2d(content["GTcls"].Segmentation)
-  except Exception as error:  # whatever scipy makes of a damaged file
+  except Exception as error:  # scipy raises many types for a corrupt file
     raise ValueError(
-      f"{file}: no SBD label, GTcls.Segmentation ({error}); copy or download it again"
+      f"{file}: not an SBD label with GTcls.Segmentation ({error}); copy or download it again"
     ) from error
   if raw.ndim != 2 or raw.dtype != np.uint8:
     raise ValueError(f"{file}: expected uint8 [H, W] as in SBD's cls/, got {raw.dtype} {list(raw.shape)}")

@@ -1,1 +1,1 @@
-"""From a publisher's files to records that a training reads; for `train.prepare`."""
+"""Preparation: converts a publisher's files to ArrayRecord; for `train.prepare`."""

@@ -1,4 +1,4 @@
-"""Files of a folder, of a zip or of a tar, under the same relative names. Nothing is unpacked."""
+"""The files of a folder, a zip or a tar by relative path; archives are read in place, without unpacking."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from train.utils.progress import ProgressMeter
 
 
 class Member(NamedTuple):
-  """A file in an archive, with the part of `pathlib.Path` that readers use."""
+  """A file in an archive, with the subset of `pathlib.Path`'s interface that readers use."""
 
   archive: pathlib.Path
   path: str
@@ -33,73 +33,81 @@ class Member(NamedTuple):
     return f"{self.archive}/{self.path}"
 
 
-def folder_files(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-  """Every file below `folder`, links to folders followed, by its path relative to it."""
-  found = {}
+def list_folder(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+  """Every file below `folder` by its path relative to it; links to folders are followed."""
+  files = {}
   for top, _, names in os.walk(folder, followlinks=True):
     relative = pathlib.Path(top).relative_to(folder)
-    found.update({(relative / name).as_posix(): pathlib.Path(top, name) for name in names})
-  return found
+    files.update({(relative / name).as_posix(): pathlib.Path(top, name) for name in names})
+  return files
 
 
-def zip_files(archive: pathlib.Path) -> dict[str, Member]:
+def list_zip(archive: pathlib.Path) -> dict[str, Member]:
   """The files in a zip by name.
 
   Raises:
-    ValueError: not a zip, a truncated one, or a name that leads out of it.
+    ValueError: not a zip, a truncated one, or a member whose path escapes it.
   """
   try:
     opened = zipfile.ZipFile(archive)
   except (zipfile.BadZipFile, OSError) as error:
-    raise _damaged(archive, error) from error
-  found = {}
+    raise _unreadable(archive, error) from error
+  files = {}
   for info in opened.infolist():
-    refuse_escape(archive, info.filename)
+    check_member_path(archive, info.filename)
     if not info.is_dir():
       read = functools.partial(_read_zip, archive, opened, info)
-      found[info.filename] = Member(archive, info.filename, info.file_size, read)
-  return found
+      files[info.filename] = Member(archive, info.filename, info.file_size, read)
+  return files
 
 
-def tar_files(archive: pathlib.Path, keep: Callable[[str], bool]) -> dict[str, Member]:
-  """The files in a tar by name, those alone for which `keep(name)`.
+def list_tar(archive: pathlib.Path, select: Callable[[str], bool]) -> dict[str, Member]:
+  """The files in a tar by name, those for which `select(name)` is true.
 
-  A plain tar is read where it lies. A compressed one cannot be, so what is kept of it is held in
-  memory.
+  An uncompressed tar is read in place. A compressed one has no random access, so the selected members are
+  kept in memory.
 
   Raises:
-    ValueError: not a tar, a truncated one, or a name that leads out of it.
+    ValueError: not a tar, a truncated one, or a member whose path escapes it.
   """
-  found, plain = {}, _is_plain(archive)
+  files, uncompressed = {}, _is_uncompressed(archive)
+  mode = "r:" if uncompressed else "r:*"
   try:
-    with archive.open("rb") as raw, tarfile.open(fileobj=raw, mode="r:" if plain else "r:*") as opened:
-      for info in _members(archive, opened, raw):
-        if info.isfile() and keep(info.name):
-          part = functools.partial(_read_part, archive, info.offset_data, info.size)
-          read = part if plain else functools.partial(bytes, opened.extractfile(info).read())
-          found[info.name] = Member(archive, info.name, info.size, read)
+    with archive.open("rb") as raw, tarfile.open(fileobj=raw, mode=mode) as opened:
+      for info in _iterate(archive, opened, raw):
+        if info.isfile() and select(info.name):
+          read_range = functools.partial(_read_range, archive, info.offset_data, info.size)
+          read = read_range if uncompressed else functools.partial(bytes, opened.extractfile(info).read())
+          files[info.name] = Member(archive, info.name, info.size, read)
   except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-    raise _damaged(archive, error) from error
-  return found
+    raise _unreadable(archive, error) from error
+  return files
 
 
-def refuse_escape(archive: pathlib.Path, name: str) -> None:
-  """Refuses a member that would be written outside the folder it is unpacked in.
+def check_member_path(archive: pathlib.Path, name: str) -> None:
+  """Rejects a member that unpacking would write outside the destination folder.
 
   Raises:
-    ValueError: an absolute name, or one with "..".
+    ValueError: the path is absolute or contains "..".
   """
-  path = pathlib.PureWindowsPath(name)  # takes both separators, and drives
-  if path.anchor or ".." in path.parts:
-    raise ValueError(f"{archive}: the member {name!r} leads out of the archive; download the publisher's own")
+  if escapes(name):
+    raise ValueError(
+      f"{archive}: the path of the member {name!r} escapes the archive; download the publisher's own"
+    )
 
 
-def _members(archive: pathlib.Path, opened: tarfile.TarFile, raw: BinaryIO) -> Iterator[tarfile.TarInfo]:
-  """The members, with progress: a compressed archive takes its time."""
+def escapes(name: str) -> bool:
+  """Whether the path of an archive's member is absolute or contains ".."."""
+  path = pathlib.PureWindowsPath(name)  # recognizes both separators and drive letters
+  return bool(path.anchor) or ".." in path.parts
+
+
+def _iterate(archive: pathlib.Path, opened: tarfile.TarFile, raw: BinaryIO) -> Iterator[tarfile.TarInfo]:
+  """The members, with progress, because reading a compressed archive takes long."""
   meter, done = ProgressMeter(archive.stat().st_size >> 20, f"reading {archive.name}", "MB"), 0
   try:
     for info in opened:
-      refuse_escape(archive, info.name)
+      check_member_path(archive, info.name)
       yield info
       meter.advance((raw.tell() >> 20) - done)
       done = raw.tell() >> 20
@@ -107,7 +115,7 @@ def _members(archive: pathlib.Path, opened: tarfile.TarFile, raw: BinaryIO) -> I
     meter.close()
 
 
-def _is_plain(archive: pathlib.Path) -> bool:
+def _is_uncompressed(archive: pathlib.Path) -> bool:
   try:
     tarfile.open(archive, "r:").close()
   except tarfile.ReadError:
@@ -119,14 +127,14 @@ def _read_zip(archive: pathlib.Path, opened: zipfile.ZipFile, info: zipfile.ZipI
   try:
     return opened.read(info)
   except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-    raise ValueError(f"{archive}/{info.filename}: damaged ({error}); download the archive again") from error
+    raise ValueError(f"{archive}/{info.filename}: corrupt ({error}); download the archive again") from error
 
 
-def _read_part(archive: pathlib.Path, start: int, size: int) -> bytes:
+def _read_range(archive: pathlib.Path, start: int, size: int) -> bytes:
   with archive.open("rb") as file:
     file.seek(start)
     return file.read(size)
 
 
-def _damaged(archive: pathlib.Path, error: Exception) -> ValueError:
+def _unreadable(archive: pathlib.Path, error: Exception) -> ValueError:
   return ValueError(f"{archive}: not a readable archive ({error}); copy or download it again")

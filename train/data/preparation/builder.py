@@ -1,4 +1,4 @@
-"""The TFDS builder that all data sets of images with label maps share."""
+"""The TFDS builder that all segmentation data sets share."""
 
 from __future__ import annotations
 
@@ -8,63 +8,67 @@ from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
-from train.data.preparation.encode_cache import Drafts
-from train.data.preparation.samples import Found, Pair, encode, fingerprint
+from train.data.preparation.encode_cache import EncodeCache
+from train.data.preparation.samples import Sample, SourceIndex, encode, fingerprint
 from train.utils.progress import track
 
 
-class WrongFile(ValueError):
-  """A file that cannot be prepared; there may be more."""
+class InvalidFileError(ValueError):
+  """A file cannot be prepared; there may be more."""
 
 
-class PairBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-  """Examples {"id", "image" [H, W, 3], "label" [H, W, 1] with raw ids}, stored as ArrayRecord.
+class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+  """Builds examples {"id", "image" [H, W, 3], "label" [H, W, 1] with raw ids}, stored as ArrayRecord.
 
-  A data set is a subclass in a module of its own, as TFDS names it by its class.
+  Every data set is a subclass in its own module, because TFDS derives its name from the class.
 
   Attributes:
-    COUNTS: examples of each split as published; empty where there is no such number.
-    OPTIONAL: the splits of COUNTS that may be absent.
-    SIZE: (height, width) of every image, where they are all the same.
-    drafts: what an interrupted preparation left.
+    COUNTS: published number of examples in each split; empty where there is none.
+    OPTIONAL_SPLITS: the splits of COUNTS that may be absent.
+    IMAGE_SIZE: (height, width) of every image, where all have the same.
+    encode_cache: the results of an interrupted preparation.
 
   Args:
-    found: what to prepare; None to read what is prepared.
+    index: what to prepare; None to read prepared data.
   """
 
   VERSION = tfds.core.Version("1.0.0")
   MANUAL_DOWNLOAD_INSTRUCTIONS = "python -m train.prepare NAME --source DIR"
   COUNTS: ClassVar[dict[str, int]] = {}
-  OPTIONAL: ClassVar[tuple[str, ...]] = ()
-  SIZE: ClassVar[tuple[int, int] | None] = None
+  OPTIONAL_SPLITS: ClassVar[tuple[str, ...]] = ()
+  IMAGE_SIZE: ClassVar[tuple[int, int] | None] = None
 
-  def __init__(self, *, found: Found | None = None, **kwargs):
-    self._found = found
+  def __init__(self, *, index: SourceIndex | None = None, **kwargs):
+    self._index = index
     super().__init__(file_format="array_record", **kwargs)
-    self.drafts = Drafts(pathlib.Path(self.data_dir).parent / "unfinished")
+    self.encode_cache = EncodeCache(pathlib.Path(self.data_dir).parent / "unfinished")
 
   @staticmethod
-  def find(source: pathlib.Path) -> Found:
-    """What lies in the folder `source`.
+  def scan(source: pathlib.Path) -> SourceIndex:
+    """Lists the samples in the folder `source`, without reading them.
 
     Raises:
-      FileNotFoundError: no such folder, or none of the layouts in it.
-      ValueError: an archive that is damaged, or another than its name says.
+      FileNotFoundError: the folder does not exist or has none of the layouts.
+      ValueError: an archive is corrupt, or not the one that its name says.
     """
     raise NotImplementedError
 
   @classmethod
-  def published(cls, found: Found) -> dict[str, int]:
-    """The number of examples of each split that `found` must have."""
-    return {split: n for split, n in cls.COUNTS.items() if split in found.splits or split not in cls.OPTIONAL}
+  def expected_counts(cls, index: SourceIndex) -> dict[str, int]:
+    """The published number of examples of each split that must be complete in `index`."""
+    return {
+      split: count
+      for split, count in cls.COUNTS.items()
+      if split in index.splits or split not in cls.OPTIONAL_SPLITS
+    }
 
   @staticmethod
-  def metadata(found: Found) -> dict:
-    """What is kept with the examples: how they are read, and what tells them from other ones."""
+  def metadata(index: SourceIndex) -> dict:
+    """What is stored with the examples: how to read them, and the fingerprint of their source."""
     return {
-      "source": fingerprint(found.splits),
-      "composed": dict(found.composed),
-      "unlabelled": found.unlabelled,
+      "source": fingerprint(index.splits),
+      "composed": dict(index.combined),
+      "unlabelled": index.unlabeled,
     }
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -75,25 +79,25 @@ class PairBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     }
     return self.dataset_info_from_configs(
       features=tfds.features.FeaturesDict(features),
-      metadata=tfds.core.MetadataDict(self.metadata(self._found)) if self._found else None,
+      metadata=tfds.core.MetadataDict(self.metadata(self._index)) if self._index else None,
     )
 
   def _log_download_bytes(self) -> None:
-    """TFDS would announce a download of unknown size."""
+    """Suppresses TFDS's announcement of a download of unknown size."""
 
   def _split_generators(self, dl_manager):
     del dl_manager
-    return {split: self._generate_examples(pairs, split) for split, pairs in self._found.splits.items()}
+    return {split: self._generate_examples(samples, split) for split, samples in self._index.splits.items()}
 
-  def _generate_examples(self, pairs: list[Pair], split: str):
-    for pair in track(pairs, f"{self.name} {split}"):
+  def _generate_examples(self, samples: list[Sample], split: str):
+    for sample in track(samples, f"{self.name} {split}"):
       try:
-        image, label = self.drafts.encoded(encode, pair, self._found.table, self.SIZE)
+        image, label = self.encode_cache.get_or_encode(encode, sample, self._index.table, self.IMAGE_SIZE)
       except (ValueError, OSError) as error:
-        raise WrongFile(str(error)) from error
-      yield pair.id, {"id": pair.id, "image": image, "label": label}
+        raise InvalidFileError(str(error)) from error
+      yield sample.id, {"id": sample.id, "image": image, "label": label}
 
 
-def builder_class(name: str) -> type[PairBuilder]:
-  """The class of the data set `name`: "ade20k" is Ade20k in train/data/datasets/ade20k.py."""
+def load_builder_class(name: str) -> type[SegmentationBuilder]:
+  """The builder of the data set `name`: for "ade20k", `Ade20k` in train/data/datasets/ade20k.py."""
   return getattr(importlib.import_module(f"train.data.datasets.{name}"), name.capitalize())

@@ -1,51 +1,55 @@
-"""Everything that is wrong with a data set's files, said at once; and what is there, in numbers."""
+"""Validation of a data set's files: all problems in one error, and the number of samples in each split."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from train.data.preparation.samples import Found, examine
+from train.data.preparation.samples import SourceIndex, validate
+from train.utils.problems import truncate
 from train.utils.progress import track
 
 _SHOWN = 50
 
 
-def check(found: Found, source: str, size: tuple[int, int] | None, published: Mapping[str, int]) -> None:
-  """Reads every file.
+def validate_source(
+  index: SourceIndex, source: str, size: tuple[int, int] | None, expected: Mapping[str, int]
+) -> None:
+  """Reads and validates every file.
 
   Args:
-    source: where they are, for the error.
+    source: the folder, for the error message.
     size: (height, width) of every image, or None.
-    published: the number of examples that each split must have.
+    expected: the number of samples that each split must have.
 
   Raises:
-    ValueError: files that are missing, unreadable or wrong, all of them named (the first 50 printed), or
-      wrong numbers.
+    ValueError: files are missing, unreadable or invalid, or a split has a wrong number of samples; the
+      message has the first 50 problems and the number of all.
   """
-  problems = [*wrong_counts(found, published), *found.problems]
-  for pair in track(found.pairs, "checking"):
-    problems += examine(pair, found.table, size)[0]
+  problems = [*check_counts(index, expected), *index.problems]
+  for sample in track(index.samples, "checking"):
+    problems += validate(sample, index.table, size)[0]
+  if len(problems) == 1:
+    raise ValueError(problems[0])
   if problems:
-    more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-    lines = "\n  ".join([*problems[:_SHOWN], *more])
-    raise ValueError(lines if len(problems) == 1 else f"{len(problems)} problems in {source}:\n  {lines}")
+    raise ValueError("\n  ".join([f"{len(problems)} problems in {source}:", *truncate(problems, _SHOWN)]))
 
 
-def wrong_counts(found: Found, published: Mapping[str, int]) -> list[str]:
-  """What is said of splits that have another number of examples than was published."""
-  counts = {split: len(found.splits.get(split, ())) for split in published}
+def check_counts(index: SourceIndex, expected: Mapping[str, int]) -> list[str]:
+  """Reports the splits whose number of samples differs from the published one."""
+  counts = {split: len(index.splits.get(split, ())) for split in expected}
   return [
-    f"{split}: {counts[split]} of {published[split]} images; --partial takes the data set as it is"
-    for split in published
-    if counts[split] != published[split]
+    f"{split}: {counts[split]} of {expected[split]} images; --partial accepts an incomplete data set"
+    for split in expected
+    if counts[split] != expected[split]
   ]
 
 
-def print_counts(found: Found, published: Mapping[str, int]) -> None:
-  """A line a split: how many examples, of how many if some are absent."""
-  for split, pairs in found.splits.items():
-    full = published.get(split, len(pairs))
-    part = f" of {full}" if len(pairs) != full else ""
-    print(f"{split}: {len(pairs)}{part} {'images without labels' if split in found.unlabelled else 'pairs'}")
-  for split, parts in found.composed.items():
-    print(f"{split}: {' + '.join(parts)}, {sum(len(found.splits[part]) for part in parts)} pairs")
+def print_counts(index: SourceIndex, published: Mapping[str, int]) -> None:
+  """Prints the number of samples in each split, with the published number if some are missing."""
+  for split, samples in index.splits.items():
+    full = published.get(split, len(samples))
+    of_full = f" of {full}" if len(samples) != full else ""
+    kind = "images without labels" if split in index.unlabeled else "images"
+    print(f"{split}: {len(samples)}{of_full} {kind}")
+  for split, parts in index.combined.items():
+    print(f"{split}: {' + '.join(parts)}, {sum(len(index.splits[part]) for part in parts)} images")

@@ -1,4 +1,4 @@
-"""What an unfinished preparation has read and checked already: the next one goes on there."""
+"""A cache of encoded label maps, with which an interrupted preparation resumes."""
 
 from __future__ import annotations
 
@@ -8,44 +8,47 @@ import pathlib
 import shutil
 from collections.abc import Callable
 
+from ppool_jax.utils.files import atomic_write
 from train.data.classes import ClassTable
 from train.data.preparation.archives import Member
-from train.data.preparation.image_files import File, rgb_file
-from train.data.preparation.samples import Pair
+from train.data.preparation.image_files import File, to_rgb_file
+from train.data.preparation.samples import Sample
 
 
-class Drafts:
-  """Label maps as they are stored, in a folder of their own until the data set is whole.
+class EncodeCache:
+  """Encoded label maps in a folder that exists only until the data set is complete.
 
-  A draft is known by its pair's files, their sizes and times, the classes and the size that was asked for:
-  of a file that changed there is none.
+  The key of an entry consists of the sample's files, their sizes and modification times, the classes and
+  the expected size, so that a changed file is encoded again.
 
   Args:
-    folder: made when it is needed.
+    folder: created when the first entry is stored.
   """
 
   def __init__(self, folder: pathlib.Path):
     self._folder = folder
 
-  def encoded(self, encode: Callable, pair: Pair, table: ClassTable, size: tuple[int, int] | None) -> tuple:
-    """`encode(pair, table, size)`, which is `samples.encode`, or what it gave an earlier call."""
-    what = (pair.id, table.rows, size, *(_stamp(file) for file in (pair.image, pair.label) if file))
-    draft = self._folder / f"{hashlib.sha256(repr(what).encode()).hexdigest()[:32]}.png"
-    if draft.is_file():
-      return rgb_file(pair.image), io.BytesIO(draft.read_bytes())
-    image, label = encode(pair, table, size)
+  def get_or_encode(
+    self, encode: Callable, sample: Sample, table: ClassTable, size: tuple[int, int] | None
+  ) -> tuple:
+    """`encode(sample, table, size)`, that is `samples.encode`, or the result of an earlier call."""
+    key = (sample.id, table.rows, size, *(_stat(file) for file in (sample.image, sample.label) if file))
+    entry = self._folder / f"{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}.png"
+    if entry.is_file():
+      return to_rgb_file(sample.image), io.BytesIO(entry.read_bytes())
+    image, label = encode(sample, table, size)
     self._folder.mkdir(parents=True, exist_ok=True)
-    part = draft.with_suffix(".part")
-    part.write_bytes(label.getvalue())
-    part.replace(draft)
+    with atomic_write(entry) as file:
+      file.write(label.getvalue())
     return image, label
 
-  def remove(self) -> None:
+  def clear(self) -> None:
+    """Deletes the folder."""
     shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _stamp(file: File) -> tuple:
+def _stat(file: File) -> tuple:
   if isinstance(file, Member):
     return str(file), file.size, file.archive.stat().st_mtime_ns
-  about = file.stat()
-  return str(file.resolve()), about.st_size, about.st_mtime_ns
+  stat = file.stat()
+  return str(file.resolve()), stat.st_size, stat.st_mtime_ns

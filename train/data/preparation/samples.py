@@ -1,4 +1,4 @@
-"""Images with their label maps: what a source holds, and everything that is wrong with it."""
+"""Images with their label maps: what a source contains, and the validation of each sample."""
 
 from __future__ import annotations
 
@@ -12,116 +12,120 @@ import numpy as np
 
 from train.data.classes import ClassTable
 from train.data.preparation.archives import Member
-from train.data.preparation.image_files import File, png_file, read_image, read_label, rgb_file
+from train.data.preparation.image_files import File, encode_png, read_image, read_label, to_rgb_file
 
 
-class Pair(NamedTuple):
+class Sample(NamedTuple):
   """An image and its label map.
 
   Attributes:
     id: as in the publisher's lists.
-    image: its file.
-    label: the label map's file; None in a test split whose labels are not published.
-    read: `label` to raw ids, uint8 `[H, W]`.
+    image: the image file.
+    label: the label file; None in a test split whose labels are not published.
+    read_label: reads `label` to raw ids, uint8 `[H, W]`.
   """
 
   id: str
   image: File
   label: File | None
-  read: Callable[[File], np.ndarray] = read_label
+  read_label: Callable[[File], np.ndarray] = read_label
 
 
-class Found(NamedTuple):
-  """What lies in a source.
+class SourceIndex(NamedTuple):
+  """The contents of a source.
 
   Attributes:
     splits: disjoint; each is stored once.
     table: the classes.
-    problems: what is wrong with the source as a whole, a line each.
-    composed: splits that are others together, as VOC's trainval is train and val.
+    problems: problems of the source as a whole, one line each.
+    combined: splits that are unions of others, as VOC's trainval is of train and val.
   """
 
-  splits: dict[str, list[Pair]]
+  splits: dict[str, list[Sample]]
   table: ClassTable
   problems: Sequence[str] = ()
-  composed: Mapping[str, list[str]] = types.MappingProxyType({})
+  combined: Mapping[str, list[str]] = types.MappingProxyType({})
 
   @property
-  def pairs(self) -> list[Pair]:
-    return [pair for pairs in self.splits.values() for pair in pairs]
+  def samples(self) -> list[Sample]:
+    """The samples of all splits."""
+    return [sample for samples in self.splits.values() for sample in samples]
 
   @property
-  def unlabelled(self) -> list[str]:
-    """Splits of images alone."""
-    return [split for split, pairs in self.splits.items() if all(pair.label is None for pair in pairs)]
+  def unlabeled(self) -> list[str]:
+    """The splits without label maps."""
+    return [
+      split for split, samples in self.splits.items() if all(sample.label is None for sample in samples)
+    ]
 
 
-def examine(
-  pair: Pair, table: ClassTable, size: tuple[int, int] | None
+def validate(
+  sample: Sample, table: ClassTable, size: tuple[int, int] | None
 ) -> tuple[list[str], np.ndarray | None]:
-  """Reads both files: what is wrong with them, and the raw ids uint8 `[H, W]`.
+  """Reads both files and returns their problems and the raw ids, uint8 `[H, W]`.
 
   Args:
     size: the (height, width) that every image of the data set has; None where they differ.
   """
   problems = []
-  image = _attempt(problems, lambda: read_image(pair.image))
-  raw = None if pair.label is None else _attempt(problems, lambda: pair.read(pair.label))
+  image = _try(problems, lambda: read_image(sample.image))
+  raw = None if sample.label is None else _try(problems, lambda: sample.read_label(sample.label))
   if raw is not None:
-    _attempt(problems, lambda: table.to_train_ids(raw, str(pair.label)))
+    _try(problems, lambda: table.to_train_ids(raw, str(sample.label)))
   if image is not None and raw is not None and image.shape[:2] != raw.shape:
-    problems.append(f"{pair.label}: label is {_size(raw.shape)}, but {pair.image} is {_size(image.shape)}")
+    sizes = f"{_format_size(raw.shape)}, but {sample.image} is {_format_size(image.shape)}"
+    problems.append(f"{sample.label}: label is {sizes}")
   elif image is not None and size and image.shape[:2] != tuple(size):
-    problems.append(
-      f"{pair.image}: expected {_size(size)}, got {_size(image.shape)}; use the full-size files"
-    )
+    sizes = f"expected {_format_size(size)}, got {_format_size(image.shape)}"
+    problems.append(f"{sample.image}: {sizes}; use the full-size files")
   return problems, raw
 
 
 def encode(
-  pair: Pair, table: ClassTable, size: tuple[int, int] | None = None
+  sample: Sample, table: ClassTable, size: tuple[int, int] | None = None
 ) -> tuple[str | io.BytesIO, io.BytesIO]:
-  """What TFDS stores: the image's file as it is, and raw ids as a grey PNG, the same to every decoder.
+  """Returns what TFDS stores: the image file unchanged, and the raw ids as a grayscale PNG.
 
-  TFDS has no image that may be absent: an image without label map gets one of a single pixel, which
-  `train.data.registry` drops.
+  TFDS has no optional images: a sample without a label map gets one of a single pixel, which
+  `train.data.prepared` drops.
 
   Raises:
-    ValueError: files that are unreadable or wrong, as `examine` says.
+    ValueError: the files have problems; see `validate`.
   """
-  problems, raw = examine(pair, table, size)
+  problems, raw = validate(sample, table, size)
   if problems:
     raise ValueError("; ".join(problems))
-  return rgb_file(pair.image), png_file(np.zeros((1, 1), np.uint8) if raw is None else raw)
+  return to_rgb_file(sample.image), encode_png(np.zeros((1, 1), np.uint8) if raw is None else raw)
 
 
-def missing(pairs: Iterable[Pair]) -> bool:
-  """Whether any file is not there."""
-  return any(not file.is_file() for pair in pairs for file in (pair.image, pair.label) if file)
+def any_missing(samples: Iterable[Sample]) -> bool:
+  """Whether any file does not exist."""
+  return any(not file.is_file() for sample in samples for file in (sample.image, sample.label) if file)
 
 
-def repeats(splits: dict[str, list[Pair]]) -> list[str]:
-  """A frame of two splits would be trained on and then tested; one that stands twice counts double."""
+def find_duplicates(splits: dict[str, list[Sample]]) -> list[str]:
+  """Reports ids that occur twice: in one split they count double; in two, training data is tested on."""
   seen, problems = {}, []
-  for split, pairs in splits.items():
-    for pair in pairs:
-      if pair.id in seen:
-        problems.append(f"{pair.image}: {pair.id} stands twice, in {seen[pair.id]} and in {split}")
-      seen[pair.id] = split
+  for split, samples in splits.items():
+    for sample in samples:
+      if sample.id in seen:
+        problems.append(f"{sample.image}: duplicate id {sample.id}, in {seen[sample.id]} and in {split}")
+      seen[sample.id] = split
   return problems
 
 
-def fingerprint(splits: dict[str, list[Pair]]) -> str:
-  """Of the splits, the ids and the files' sizes: tells one source from another, wherever it lies."""
+def fingerprint(splits: dict[str, list[Sample]]) -> str:
+  """A digest of the splits, ids and file sizes; it identifies a source independently of its location."""
   files = [
-    (split, pair.id, *(_bytes(file) for file in (pair.image, pair.label) if file))
-    for split, pairs in splits.items()
-    for pair in pairs
+    (split, sample.id, *(_num_bytes(file) for file in (sample.image, sample.label) if file))
+    for split, samples in splits.items()
+    for sample in samples
   ]
   return hashlib.sha256(repr(sorted(files)).encode()).hexdigest()[:16]
 
 
-def _attempt(problems: list[str], read: Callable[[], np.ndarray]) -> np.ndarray | None:
+def _try(problems: list[str], read: Callable[[], np.ndarray]) -> np.ndarray | None:
+  """Returns `read()`, or adds its error to `problems`."""
   try:
     return read()
   except (ValueError, OSError) as error:
@@ -129,9 +133,9 @@ def _attempt(problems: list[str], read: Callable[[], np.ndarray]) -> np.ndarray 
     return None
 
 
-def _bytes(file: File) -> int:
+def _num_bytes(file: File) -> int:
   return file.size if isinstance(file, Member) else file.stat().st_size
 
 
-def _size(shape: tuple[int, ...]) -> str:
+def _format_size(shape: tuple[int, ...]) -> str:
   return f"{shape[1]}x{shape[0]}"

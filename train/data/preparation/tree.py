@@ -1,4 +1,4 @@
-"""A folder or archive seen as files by relative path."""
+"""A folder or an archive as a mapping from relative paths to files."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from train.data.preparation.image_files import File
 
 
-class Tree:
+class FileTree:
   """Files by their path relative to `root`.
 
   Args:
-    root: the folder or archive, which names a file that is not there.
+    root: the folder or archive; it appears in the paths of files that do not exist.
   """
 
   def __init__(self, root: pathlib.Path):
     self.root = root
     self._files: dict[str, File] = {}
 
-  def add(self, files: Mapping[str, File]) -> Tree:
-    """This tree, with `files` in place of those of the same path."""
+  def add(self, files: Mapping[str, File]) -> FileTree:
+    """Adds `files`, replacing those of the same path, and returns this tree."""
     self._files.update(files)
     return self
 
@@ -28,17 +28,17 @@ class Tree:
     return path in self._files
 
   def __getitem__(self, path: str) -> File:
-    """The file; of a path that is not there, a path that is no file."""
+    """Returns the file, or a nonexistent path under `root`."""
     return self._files.get(path, self.root / path)
 
-  def under(self, folder: str, ending: str | tuple[str, ...]) -> list[str]:
-    """Paths that begin with `folder` and end with `ending`, sorted; hidden files are none."""
+  def list_paths(self, prefix: str, suffix: str | tuple[str, ...]) -> list[str]:
+    """The sorted paths that start with `prefix` and end with `suffix`, without hidden files."""
     return sorted(
       path
       for path in self._files
-      if path.startswith(folder) and path.endswith(ending) and "/." not in f"/{path}"
+      if path.startswith(prefix) and path.endswith(suffix) and "/." not in f"/{path}"
     )
 
-  def lines(self, path: str) -> list[str]:
-    """The words of a list with one a line; none where there is no such file."""
+  def read_words(self, path: str) -> list[str]:
+    """The words of a text file, such as a list of ids; empty if the file does not exist."""
     return self._files[path].read_bytes().decode().split() if path in self._files else []

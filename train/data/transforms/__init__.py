@@ -1,1 +1,1 @@
-"""Augmentation of images and their labels; for the loader."""
+"""Augmentation of training examples; for the rest of `data`."""

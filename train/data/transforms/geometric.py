@@ -1,7 +1,7 @@
-"""Augmentation of one example: `(example, rng) -> example` with uint8 image [H, W, 3], label [H, W].
+"""Geometric augmentation: random scale, crop and flip of an image together with its label map.
 
-Each is a small callable object that can be sent to a worker process. What is random is drawn from
-`rng` alone, which the loader seeds with (seed, place in the stream of examples).
+A transform is a picklable callable `(example, rng) -> example` with uint8 image [H, W, 3] and label
+[H, W]. All randomness comes from `rng`, which the loader seeds with (seed, index in the stream).
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ import cv2
 import numpy as np
 
 from train.data.classes import IGNORE
-from train.data.transforms.photometric import PhotometricDistortion
-from train.data.transforms.resize import Window, resized
+from train.data.transforms.resize import Window, resize
 
 
 @dataclasses.dataclass(frozen=True)
 class RandomScale:
-  """Both sides times a factor from [low, high]: the image bilinear, the label nearest."""
+  """Multiplies both sides by a factor from [low, high]: the image bilinear, the label nearest."""
 
   low: float
   high: float
@@ -28,19 +27,19 @@ class RandomScale:
       raise ValueError(f"data.scale: expected 0 < low <= high, got ({self.low}, {self.high})")
 
   def __call__(self, example: dict, rng: np.random.Generator) -> dict:
-    height, width = self.shape(example["label"].shape, rng)
-    return {**example, **resized(example, (height, width), (slice(0, height), slice(0, width)))}
+    height, width = self.sample_size(example["label"].shape, rng)
+    return {**example, **resize(example, (height, width), (slice(0, height), slice(0, width)))}
 
-  def shape(self, shape: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
-    """(height, width) after scaling by a random factor."""
+  def sample_size(self, size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
+    """Draws a factor and returns (height, width) scaled by it."""
     factor = rng.uniform(self.low, self.high)
-    height, width = (max(1, round(side * factor)) for side in shape)
+    height, width = (max(1, round(side * factor)) for side in size)
     return height, width
 
 
 @dataclasses.dataclass(frozen=True)
 class RandomCrop:
-  """A window of (height, width) at random; what lies outside is the mean colour and ignored."""
+  """Cuts a random window of (height, width); pixels outside the example get the mean color and `IGNORE`."""
 
   height: int
   width: int
@@ -51,62 +50,54 @@ class RandomCrop:
       raise ValueError(f"data.crop: expected positive (height, width), got {(self.height, self.width)}")
 
   def __call__(self, example: dict, rng: np.random.Generator) -> dict:
-    seen, to = self.windows(example["label"].shape, rng)
-    return {**example, **self.placed(example["image"][seen], example["label"][seen], to)}
+    source, target = self.sample_windows(example["label"].shape, rng)
+    return {**example, **self.pad(example["image"][source], example["label"][source], target)}
 
-  def windows(self, shape: tuple[int, int], rng: np.random.Generator) -> tuple[Window, Window]:
-    """What the crop sees of an example of a shape, and where in the crop that lies."""
+  def sample_windows(self, size: tuple[int, int], rng: np.random.Generator) -> tuple[Window, Window]:
+    """Draws a crop of an example of (height, width) `size`.
+
+    Returns:
+      The visible window of the example, and where that lies in the crop.
+    """
     rows, columns = (
-      _seen(length, window, rng) for length, window in zip(shape, (self.height, self.width), strict=True)
+      _sample_slices(length, window, rng)
+      for length, window in zip(size, (self.height, self.width), strict=True)
     )
     return (rows[0], columns[0]), (rows[1], columns[1])
 
-  def placed(self, image: np.ndarray, label: np.ndarray, to: Window) -> dict:
-    """The crop around what it sees."""
-    top, left = (part.start for part in to)
-    bottom, right = self.height - to[0].stop, self.width - to[1].stop
+  def pad(self, image: np.ndarray, label: np.ndarray, target: Window) -> dict:
+    """Pads the visible part, which lies at `target`, to the size of the crop."""
+    top, left = (part.start for part in target)
+    bottom, right = self.height - target[0].stop, self.width - target[1].stop
     if not any((top, bottom, left, right)):
       return {"image": image, "label": label}
 
-    def padded(array: np.ndarray, value) -> np.ndarray:
+    def pad_array(array: np.ndarray, value) -> np.ndarray:
       return cv2.copyMakeBorder(array, top, bottom, left, right, cv2.BORDER_CONSTANT, value=value)
 
-    return {"image": padded(image, self.mean), "label": padded(label, IGNORE)}
+    return {"image": pad_array(image, self.mean), "label": pad_array(label, IGNORE)}
 
 
 @dataclasses.dataclass(frozen=True)
 class RandomScaledCrop:
-  """`RandomScale`, then `RandomCrop`, resizing only what the crop sees.
+  """Equivalent to `RandomScale`, then `RandomCrop`, but resizes only the visible part of the example.
 
-  The labels are the same and the image's values to a rounding or two. A crop of 512x1024 sees a quarter
-  of a 1024x2048 image at scale 1 and a sixteenth at scale 2.
+  The labels are identical; image values differ by at most 2 gray levels from rounding. A crop of 512x1024
+  shows a quarter of a 1024x2048 image at scale 1 and a sixteenth at scale 2.
   """
 
   scale: RandomScale
   crop: RandomCrop
 
   def __call__(self, example: dict, rng: np.random.Generator) -> dict:
-    shape = example["label"].shape
-    scaled = self.scale.shape(shape, rng)
-    seen, to = self.crop.windows(scaled, rng)
-    return {**example, **self.crop.placed(**resized(example, scaled, seen), to=to)}
-
-
-def _seen(length: int, window: int, rng: np.random.Generator) -> tuple[slice, slice]:
-  """Along an axis, the part of an example that a window sees, and where in the window it lies."""
-  start = _offset(length, window, rng)
-  seen = slice(max(start, 0), min(start + window, length))
-  return seen, slice(max(-start, 0), max(-start, 0) + seen.stop - seen.start)
-
-
-def _offset(length: int, window: int, rng: np.random.Generator) -> int:
-  """Where the window begins: inside a longer side; before it (negative) where the side is shorter."""
-  return int(rng.integers(min(length - window, 0), max(length - window, 0) + 1))
+    size = self.scale.sample_size(example["label"].shape, rng)
+    source, target = self.crop.sample_windows(size, rng)
+    return {**example, **self.crop.pad(**resize(example, size, source), target=target)}
 
 
 @dataclasses.dataclass(frozen=True)
 class RandomFlip:
-  """Mirrors left and right with probability 1/2."""
+  """Flips horizontally with probability 1/2."""
 
   def __call__(self, example: dict, rng: np.random.Generator) -> dict:
     if rng.random() < 0.5:
@@ -114,29 +105,12 @@ class RandomFlip:
     return {**example, **{key: cv2.flip(example[key], 1) for key in ("image", "label")}}
 
 
-@dataclasses.dataclass(frozen=True)
-class Chain:
-  """One transform after the other, from one generator."""
+def _sample_slices(length: int, window: int, rng: np.random.Generator) -> tuple[slice, slice]:
+  """Draws a window along an axis: the visible part of the example, and where it lies in the window.
 
-  transforms: tuple
-
-  def __call__(self, example: dict, rng: np.random.Generator) -> dict:
-    for transform in self.transforms:
-      example = transform(example, rng)
-    return example
-
-
-def augmentation(data, mean: tuple[int, int, int]) -> Chain:
-  """What `config.data` asks for: scale, crop, flip, photometric.
-
-  Args:
-    data: with scale (low, high), crop (height, width), flip (bool) and photometric (strength, 0 for
-      none).
-    mean: RGB of the padding.
+  The window lies inside a longer side; it contains a shorter side, so that it starts before it.
   """
-  chosen = [RandomScaledCrop(RandomScale(*data.scale), RandomCrop(*data.crop, mean=mean))]
-  if data.flip:
-    chosen.append(RandomFlip())
-  if data.photometric:
-    chosen.append(PhotometricDistortion(data.photometric))
-  return Chain(tuple(chosen))
+  start = int(rng.integers(min(length - window, 0), max(length - window, 0) + 1))
+  source = slice(max(start, 0), min(start + window, length))
+  offset = max(-start, 0)
+  return source, slice(offset, offset + source.stop - source.start)
