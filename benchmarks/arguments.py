@@ -21,15 +21,6 @@ def positive(text: str) -> int:
   return int(text)
 
 
-def size(text: str) -> tuple[int, int]:
-  """(height, width) of "180x240"."""
-  try:
-    height, width = map(positive, text.split("x"))
-  except (ValueError, argparse.ArgumentTypeError):
-    raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH such as 180x240, got {text!r}") from None
-  return height, width
-
-
 def shape(text: str) -> tuple[int, int, int, int]:
   """[N, H, W, C] of "2,224,224,64"; H and W are even, as 2x2 windows of stride 2 are to cover all."""
   try:

@@ -15,6 +15,7 @@ import jax
 from benchmarks import arguments
 from benchmarks.steps import Case
 from ppool_jax.models import NETWORKS
+from ppool_jax.utils.arguments import parse_size
 from train.planning.compiled import measures
 from train.planning.machine import machine
 from train.planning.programs import lowered_step
@@ -28,7 +29,7 @@ def main() -> None:
   parser = arguments.parser("scaling", __doc__)
   parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=["vgg16", "resnet50"])
   parser.add_argument("--batch", type=arguments.positive, default=2, help="images a device")
-  parser.add_argument("--size", type=arguments.size, default="180x240", help="height x width")
+  parser.add_argument("--size", type=parse_size, default="180x240", help="height x width")
   parser.add_argument("--out", type=arguments.out_file)
   args = parser.parse_args()
   # Before a back end starts.

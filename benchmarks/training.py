@@ -20,6 +20,7 @@ from rich.table import Table
 from benchmarks import arguments, timing
 from benchmarks.steps import Case, Step, operations, stage_programs
 from ppool_jax.models import NETWORKS
+from ppool_jax.utils.arguments import parse_size
 from train.experiment.experiment import DTYPES
 from train.planning.machine import machine
 from train.utils.errors import report_errors
@@ -64,7 +65,7 @@ def _parser():
   add("--networks", nargs="+", choices=NETWORKS, default=["vgg16", "resnet50"])
   add("--dtypes", nargs="+", choices=DTYPES, default=["float32", "bfloat16"])
   sizes = "{}x{}; on an accelerator {}x{}".format(*small[1], *large[1])
-  add("--size", type=arguments.size, metavar="HxW", help=f"height x width (default: {sizes})")
+  add("--size", type=parse_size, metavar="HxW", help=f"height x width (default: {sizes})")
   counts = f"{small[0]}; on an accelerator {large[0]}"
   add("--batch", type=arguments.positive, metavar="N", help=f"images (default: {counts})")
   add("--rounds", type=arguments.positive, default=5)

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import export as jax_export
 
+from ppool_jax.utils.arguments import parse_size
 from train.evaluation.tta import apply_tta, make_classify_fn, make_predict_fn
 from train.experiment.run import Run, open_run
 from train.serving.artifact import agreement, describe, write
@@ -37,7 +38,7 @@ def main() -> None:
   parser.add_argument("--platforms", nargs="+", choices=(*PLATFORMS, "rocm"), default=PLATFORMS, metavar="P",
                       help=platforms)  # fmt: skip
   fixed = "images of this size only, as a config with eval.scales or eval.window needs (default: any size)"
-  parser.add_argument("--fixed", type=_size, metavar="HxW", help=fixed)
+  parser.add_argument("--fixed", type=parse_size, metavar="HxW", help=fixed)
   with report_errors():
     export(**vars(parser.parse_args()))
 
@@ -140,14 +141,6 @@ def _agreed(agreement: dict | None) -> str:
   if agreement is None:
     return "not compared with the checkpoint: this machine is none of them"
   return f"{agreement['equal']:.4%} of {agreement['pixels']} pixels have the checkpoint's classes"
-
-
-def _size(text: str) -> tuple[int, int]:
-  try:
-    height, width = map(int, text.split("x"))
-  except ValueError:
-    raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH such as 512x1024, got {text!r}") from None
-  return height, width
 
 
 if __name__ == "__main__":

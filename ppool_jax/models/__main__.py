@@ -8,6 +8,7 @@ import sys
 from ppool_jax.layers import POOLS
 from ppool_jax.models import NETWORKS, build
 from ppool_jax.models.cost import cost
+from ppool_jax.utils.arguments import parse_size
 
 _ROW = "{:<22}{:<11}{:>13}{:>15}{:>15}{:>8}"
 
@@ -23,14 +24,14 @@ def main() -> None:
     "--pools", nargs="+", default=["published", *POOLS], metavar="NAME", help="default: all"
   )
   parser.add_argument("--classes", type=int, default=21, help="number of classes (default: 21)")
-  parser.add_argument("--size", default="512x512", help="image size, HEIGHTxWIDTH (default: 512x512)")
+  size = "image size (default: 512x512)"
+  parser.add_argument("--size", type=parse_size, default="512x512", metavar="HxW", help=size)
   arguments = parser.parse_args()
   try:
-    height, width = _size(arguments.size)
     print(_ROW.format("network", "pool", "parameters", "side branches", "multiply-adds", "stride"))
     for network in arguments.networks:
       for pool in arguments.pools:
-        print(_row(network, pool, arguments.classes, height, width), flush=True)
+        print(_row(network, pool, arguments.classes, *arguments.size), flush=True)
   except ValueError as error:
     sys.exit(f"error: {error}")
 
@@ -47,16 +48,6 @@ def _row(network: str, pool: str, classes: int, height: int, width: int) -> str:
   share = f"{result.side_branches / result.parameters:.3%}" if result.side_branches else "-"
   adds = f"{result.multiply_adds / 1e9:.2f} G"
   return _ROW.format(network, pool, f"{result.parameters:,}", share, adds, result.output_stride)
-
-
-def _size(text: str) -> tuple[int, int]:
-  try:
-    height, width = (int(side) for side in text.split("x"))
-  except ValueError:
-    height = width = 0
-  if min(height, width) < 1:
-    raise ValueError(f"--size: expected HEIGHTxWIDTH, such as 512x512, got {text!r}")
-  return height, width
 
 
 if __name__ == "__main__":

@@ -62,8 +62,8 @@ def test_help_starts_no_device(tmp_path):
 @pytest.mark.parametrize(
   ("command", "message"),
   [
-    ("training --size 180", "--size: expected HEIGHTxWIDTH such as 180x240, got '180'"),
-    ("training --size 0x8", "--size: expected HEIGHTxWIDTH such as 180x240, got '0x8'"),
+    ("training --size 180", "--size: expected HEIGHTxWIDTH such as 512x1024, got '180'"),
+    ("training --size 0x8", "--size: expected HEIGHTxWIDTH such as 512x1024, got '0x8'"),
     ("training --networks vgg17", "--networks: invalid choice: 'vgg17'"),
     ("training --dtypes float99", "--dtypes: invalid choice: 'float99'"),
     ("training --rounds 0", "--rounds: expected a whole number of at least 1, got '0'"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import pathlib
 
+from ppool_jax.utils.arguments import parse_size
 from train.evaluation.label_maps import LABEL_IDS
 from train.evaluation.predictor import INFERENCE_FIELDS
 
@@ -60,11 +62,6 @@ def _add_run_options(group) -> None:
   group.add_argument("--scales", type=float, nargs="+", metavar="S", help="average over these scales")
   flip = argparse.BooleanOptionalAction
   group.add_argument("--flip", action=flip, help="average with the mirrored image")
-  group.add_argument("--window", type=_size, metavar="HxW", help="sliding window; 0x0: whole images")
-  group.add_argument("--stride", type=_size, metavar="HxW", help="stride of the window")
-
-
-def _size(text: str) -> tuple[int, int]:
-  """Two numbers with an x between them."""
-  height, width = text.split("x")
-  return int(height), int(width)
+  size = functools.partial(parse_size, minimum=0)
+  group.add_argument("--window", type=size, metavar="HxW", help="sliding window; 0x0: whole images")
+  group.add_argument("--stride", type=size, metavar="HxW", help="stride of the window")

@@ -140,7 +140,7 @@ def test_views_from_the_command_line(workdir):
     ("--predictions x --data voc --scales 1", "--scales does not go with --predictions"),
     ("--predictions x", "--predictions needs --data"),
     ("--workdir x --predictions y", "not allowed with argument"),
-    ("--workdir x --window 3", "invalid _size value: '3'"),
+    ("--workdir x --window 3", "--window: expected HEIGHTxWIDTH such as 512x1024, got '3'"),
     ("", "one of the arguments --workdir --predictions is required"),
   ],
 )
