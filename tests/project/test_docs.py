@@ -8,7 +8,7 @@ from tests.helpers.training import ROOT
 from train.studies.definition import load_study, study_files
 from train.study import run_study
 
-PAGES = ("PAPER.md", "STUDIES.md", "OWN_ALPHA.md", "THEORY.md", "RESULTS.md")
+PAGES = ("DATA.md", "PAPER.md", "STUDIES.md", "OWN_ALPHA.md", "THEORY.md", "RESULTS.md")
 
 
 @pytest.mark.parametrize("page", PAGES)
