@@ -21,7 +21,7 @@ def rng(seed=0):
 
 
 def example(size=(24, 32), seed=0):
-  """Every pixel another colour (row, column, noise); labels 0..10 and 255."""
+  """Every pixel another color (row, column, noise); labels 0..10 and 255."""
   rows, columns = np.indices(size)
   noise = rng(seed).integers(0, 256, size)
   image = np.stack([rows * 3, columns * 3, noise], -1).astype(np.uint8)

@@ -86,9 +86,9 @@ def _legend(examples: Sequence[Example], table: ClassTable) -> list[Patch]:
   maps = [labels for example in examples for labels in (example.label, *example.predictions)]
   shown = sorted(set().union(*(np.unique(labels).tolist() for labels in maps)))
   names = ["ignored" if train_id == IGNORE else short_class_name(table.names[train_id]) for train_id in shown]
-  colours = table.palette()[shown] / 255
+  colors = table.palette()[shown] / 255
   edge = {"edgecolor": "0.4", "linewidth": 0.4}
-  return [Patch(facecolor=rgb, label=name, **edge) for rgb, name in zip(colours, names, strict=True)]
+  return [Patch(facecolor=rgb, label=name, **edge) for rgb, name in zip(colors, names, strict=True)]
 
 
 def _draw_row(figure: Figure, height: float, top: float, panels: list[np.ndarray], box: Box | None) -> None:

@@ -43,12 +43,12 @@ def draw(
   figure = Figure(figsize=(_WIDTH, _BAR * len(bars) + 0.8 + 0.1 * note.count("\n")), layout="constrained")
   axes = figure.subplots()
   shown = [(place, row) for place, row in enumerate(bars) if row]
-  colours = [_THIN if row.thin else _OTHERS for _, row in shown]
+  colors = [_THIN if row.thin else _OTHERS for _, row in shown]
   drawn = axes.barh(
     [place for place, _ in shown],
     [row.gain for _, row in shown],
     height=0.72,
-    color=colours,
+    color=colors,
     xerr=_errors([row for _, row in shown]),
     error_kw={"elinewidth": 0.6, "capsize": 1.5, "capthick": 0.6, "ecolor": "0.15"},
   )
@@ -75,7 +75,7 @@ def draw(
 
 
 def _kinds(present: Sequence[Gain]) -> list[Patch]:
-  """Which colour is of the thin classes, where there are both kinds."""
+  """Which color is of the thin classes, where there are both kinds."""
   if len({row.thin for row in present}) < 2:
     return []
   return [Patch(color=_THIN, label="thin classes"), Patch(color=_OTHERS, label="others")]

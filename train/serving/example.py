@@ -28,7 +28,7 @@ def main(photographs: list[str]) -> None:
     images = np.asarray(Image.open(file).convert("RGB"))[None]  # uint8 [1, height, width, 3]
     output = np.asarray(predict(variables, images))[0]
     picture = Image.fromarray(output if output.ndim == 2 else output.argmax(-1).astype(np.uint8))
-    picture.putpalette([value for row in classes for value in row["colour"]])
+    picture.putpalette([value for row in classes for value in row["color"]])
     picture.save(f"{file}-classes.png")
     print(f"{file}-classes.png")
 

@@ -34,25 +34,25 @@ def source(tmp_path, monkeypatch):
 
 
 class TestClasses:
-  def test_other_objects_are_ignored(self):
+  def test_raw_id_0_is_ignored(self):
     mapped = ADE20K.to_train_ids(np.arange(151), "x")
     np.testing.assert_array_equal(mapped, [IGNORE, *range(150)])
     assert ADE20K.num_classes == 150
     assert "pole" in [ADE20K.names[k] for k in ADE20K.thin]
 
-  def test_official_numbers(self):
+  def test_counts_are_the_published_ones(self):
     assert Ade20k.COUNTS == {"train": 20210, "val": 2000}
 
   @needs("ade20k_sample")
-  def test_names_and_colours_are_the_publishers(self):
+  def test_names_and_colors_equal_the_publishers_files(self):
     with (ASSETS / "ade20k_sample" / "objectInfo150.csv").open() as file:
       assert [row["Name"] for row in csv.DictReader(file)] == list(ADE20K.names)
-    colours = scipy.io.loadmat(ASSETS / "ade20k_sample" / "color150.mat")["colors"]
-    np.testing.assert_array_equal(ADE20K.palette()[:150], colours)
+    colors = scipy.io.loadmat(ASSETS / "ade20k_sample" / "color150.mat")["colors"]
+    np.testing.assert_array_equal(ADE20K.palette()[:150], colors)
 
 
 @pytest.mark.parametrize("layout", ["folder", "inside", "zip"])
-def test_labels_are_bit_equal(source, tmp_path, layout):
+def test_prepared_labels_equal_the_files(source, tmp_path, layout):
   inside = source / "ADEChallengeData2016"
   files = {"folder": source, "inside": inside, "zip": tmp_path / "zip"}[layout]
   if layout == "zip":
@@ -68,7 +68,7 @@ def test_labels_are_bit_equal(source, tmp_path, layout):
 
 
 @needs("ade20k_sample")
-def test_genuine_labels_are_bit_equal(tmp_path):
+def test_prepared_genuine_labels_equal_the_files(tmp_path):
   sample = ASSETS / "ade20k_sample"
   for part, kind in (("images", "jpg"), ("annotations", "png")):
     folder = tmp_path / "ADEChallengeData2016" / part / "validation"
@@ -89,7 +89,7 @@ class TestErrors:
     return source / "ADEChallengeData2016" / "annotations" / "validation" / "ADE_val_00000001.png"
 
   @pytest.mark.parametrize("value", [151, 255])
-  def test_value_beyond_150(self, source, tmp_path, value):
+  def test_unknown_label_value_is_rejected(self, source, tmp_path, value):
     label = raw_label(1, np.arange(151, dtype=np.uint8))
     label[0, 0] = value
     file = save(self.label(source), label)
@@ -100,31 +100,31 @@ class TestErrors:
       re.escape(f"{file}: label {value} is not in the table (it has 0..150)"),
     )
 
-  def test_label_of_voc(self, source, tmp_path):
+  def test_palette_label_is_rejected(self, source, tmp_path):
     """Its values are ids of ADE20K too; the palette tells."""
     file = save(self.label(source), raw_label(1, np.arange(21, dtype=np.uint8)), voc_palette())
     refuses("ade20k", source, tmp_path / "data", re.escape(f"{file}: expected") + r".*\(mode L\), got mode P")
 
-  def test_missing_label(self, source, tmp_path):
+  def test_missing_label_is_rejected(self, source, tmp_path):
     self.label(source).unlink()
     refuses("ade20k", source, tmp_path / "data", r"ADE_val_00000001\.png: no such file")
 
-  def test_label_without_image(self, source, tmp_path):
+  def test_label_without_image_is_rejected(self, source, tmp_path):
     save(self.label(source).with_name("ADE_val_00000009.png"), raw_label(1, np.arange(9, dtype=np.uint8)))
     refuses("ade20k", source, tmp_path / "data", r"ADE_val_00000009\.png: there is no image")
 
-  def test_fewer(self, source, tmp_path, monkeypatch):
+  def test_incomplete_split_is_rejected(self, source, tmp_path, monkeypatch):
     set_counts(monkeypatch, "ade20k", {"train": 3, "val": 4})
     refuses("ade20k", source, tmp_path / "data", r"^val: 2 of 4 images; --partial")
 
-  def test_wrong_zip(self, source, tmp_path):
+  def test_another_zip_is_rejected(self, source, tmp_path):
     (tmp_path / "zip").mkdir()
     archive = zip_of(tmp_path / "zip" / "ADEChallengeData2016.zip", source, "other")
     refuses(
       "ade20k", tmp_path / "zip", tmp_path / "data", re.escape(f"{archive}: expected") + ".*another archive"
     )
 
-  def test_empty_folders(self, tmp_path):
+  def test_empty_folders_are_rejected(self, tmp_path):
     (tmp_path / "images" / "training").mkdir(parents=True)
     refuses(
       "ade20k",
@@ -135,5 +135,5 @@ class TestErrors:
       partial=True,
     )
 
-  def test_wrong_folder(self, tmp_path):
+  def test_folder_of_another_layout_is_rejected(self, tmp_path):
     refuses("ade20k", tmp_path, tmp_path / "data", "expected ADEChallengeData2016/images", FileNotFoundError)

@@ -33,7 +33,7 @@ def source(tmp_path):
 
 
 class TestClasses:
-  def test_names_and_thin(self):
+  def test_class_names_and_thin_classes(self):
     assert CAMVID.num_classes == 11
     assert CAMVID.names == tuple(PUBLISHED)[:11]
     assert [CAMVID.names[k] for k in CAMVID.thin] == [
@@ -44,7 +44,7 @@ class TestClasses:
       "Bicyclist",
     ]
 
-  def test_palette(self):
+  def test_palette_has_segnets_colors(self):
     palette = CAMVID.palette()
     assert palette.dtype == np.uint8
     assert palette.shape == (256, 3)
@@ -53,13 +53,13 @@ class TestClasses:
     assert [tuple(color) for color in palette[:11].tolist()] == colors
     assert not palette[11:].any()
 
-  def test_official_colors(self):
+  def test_official_colors_equal_the_published_table(self):
     names = [row.name for row in sorted(CAMVID.rows, key=lambda row: row.raw_id)]
     published = {color: names.index(name) for name, parts in PUBLISHED.items() for color in parts.values()}
     assert len(published) == 32
     assert published == OFFICIAL_COLORS
 
-  def test_indices_of_every_color(self):
+  def test_every_official_color_has_a_raw_id(self):
     colors = np.array(list(OFFICIAL_COLORS), np.uint8).reshape(4, 8, 3)
     expected = np.array(list(OFFICIAL_COLORS.values()), np.uint8).reshape(4, 8)
     np.testing.assert_array_equal(colors_to_raw_ids(colors, "x"), expected)
@@ -70,22 +70,22 @@ class TestClasses:
     np.testing.assert_array_equal(mapped.ravel(), [*range(11), IGNORE])
 
   @pytest.mark.parametrize("value", [12, 200, 255])
-  def test_unknown_raw_id(self, value):
+  def test_unknown_raw_id_is_rejected(self, value):
     with pytest.raises(ValueError, match=rf"some\.png: label {value} is not"):
       CAMVID.to_train_ids(np.array([[0, value]], np.uint8), "some.png")
 
-  def test_duplicate_raw_ids(self):
+  def test_duplicate_raw_ids_are_rejected(self):
     rows = [LabelClass("a", 3, 0, (0, 0, 0)), LabelClass("b", 3, 1, (1, 1, 1))]
     with pytest.raises(ValueError, match=r"raw ids: .*\[3, 3\]"):
       ClassTable(rows)
 
   @pytest.mark.parametrize("ids", [(0, 2), (1, 2), (0, 0)])
-  def test_gaps_in_train_ids(self, ids):
+  def test_gaps_in_train_ids_are_rejected(self, ids):
     rows = [LabelClass(str(raw), raw, train, (0, 0, 0)) for raw, train in enumerate(ids)]
     with pytest.raises(ValueError, match=re.escape(f"train ids: expected 0..K-1, got {list(ids)}")):
       ClassTable(rows)
 
-  def test_same_table_in_the_registry(self):
+  def test_registry_has_the_table(self):
     assert get_dataset("camvid").table is CAMVID
     with pytest.raises(ValueError, match="did you mean 'camvid'"):
       get_dataset("camvit")
@@ -93,7 +93,7 @@ class TestClasses:
 
 class TestSegnetLayout:
   @pytest.mark.parametrize("prefix", ["", "/SegNet/CamVid/"])
-  def test_labels_and_images_are_bit_equal(self, tmp_path, capfd, prefix):
+  def test_prepared_arrays_equal_the_files(self, tmp_path, capfd, prefix):
     counts = {"train": range(5), "val": [10, 11], "test": [20]}
     source = write_lists(tmp_path / "source", counts, prefix)
     prepare("camvid", str(source), str(tmp_path / "data"))
@@ -109,7 +109,7 @@ class TestSegnetLayout:
     assert "train: 5 images\nval: 2 images\ntest: 1 images\n" in out
     assert err == ""  # neither TFDS's bars nor its advice
 
-  def test_random_access(self, source, tmp_path):
+  def test_examples_have_random_access(self, source, tmp_path):
     prepare("camvid", str(source), str(tmp_path / "data"))
     opened = open_prepared("camvid", "train", str(tmp_path / "data"))
     assert len(opened) == 3
@@ -119,7 +119,7 @@ class TestSegnetLayout:
       with pytest.raises(IndexError, match=f"expected 0..2, got {i}"):
         opened[i]
 
-  def test_palette_label_comes_back_as_indices(self, source, tmp_path):
+  def test_palette_label_is_read_as_indices(self, source, tmp_path):
     label = Image.fromarray(raw_label(1))
     label.putpalette([255 - k for k in range(36)])
     assert label.mode == "P"
@@ -138,7 +138,7 @@ class TestSegnetLayout:
       examples("train", tmp_path / "data")["1"]["image"], np.asarray(image.convert("RGB"))
     )
 
-  def test_jpeg_is_kept_as_it_is(self, source, tmp_path):
+  def test_jpeg_is_stored_unchanged(self, source, tmp_path):
     Image.fromarray(pixels(1)).save(source / "train" / "1.jpg")
     (source / "train.txt").write_text("train/1.jpg trainannot/1.png\n")
     prepare("camvid", str(source), str(tmp_path / "data"))
@@ -167,7 +167,7 @@ class TestOfficialLayout:
       save(source / "LabeledApproved_full" / f"{name}_L.png", colors[choice])
     return source
 
-  def test_prepared(self, tmp_path):
+  def test_prepared_arrays_equal_the_official_files(self, tmp_path):
     source = self.write(tmp_path / "source")
     prepare("camvid", str(source), str(tmp_path / "data"))
     found = {split: examples(split, tmp_path / "data") for split in ("train", "val", "test")}
@@ -182,7 +182,7 @@ class TestOfficialLayout:
       np.testing.assert_array_equal(example["label"].ravel(), expected)
       np.testing.assert_array_equal(example["image"], pixels(self.NAMES.index(name)))
 
-  def test_unknown_color(self, tmp_path):
+  def test_unknown_color_is_rejected(self, tmp_path):
     source = self.write(tmp_path / "source")
     file = source / "LabeledApproved_full" / "0016E5_07961_L.png"
     colors = np.array(Image.open(file))
@@ -192,7 +192,7 @@ class TestOfficialLayout:
       prepare("camvid", str(source), str(tmp_path / "data"))
     assert_not_prepared(tmp_path / "data", says="after an unknown color")
 
-  def test_other_size(self, tmp_path):
+  def test_label_of_another_size_is_rejected(self, tmp_path):
     source = self.write(tmp_path / "source")
     save(source / "701_StillsRaw_full" / "0016E5_07961.png", pixels(0, (10, 16)))
     with pytest.raises(
@@ -200,13 +200,13 @@ class TestOfficialLayout:
     ):
       prepare("camvid", str(source), str(tmp_path / "data"))
 
-  def test_missing_label(self, tmp_path):
+  def test_missing_label_is_rejected(self, tmp_path):
     source = self.write(tmp_path / "source")
     (source / "LabeledApproved_full" / "0016E5_07961_L.png").unlink()
     with pytest.raises(ValueError, match=r"0016E5_07961_L\.png: no such file"):
       prepare("camvid", str(source), str(tmp_path / "data"))
 
-  def test_strange_name(self, tmp_path):
+  def test_unknown_frame_name_is_rejected(self, tmp_path):
     source = self.write(tmp_path / "source")
     save(source / "701_StillsRaw_full" / "holiday.png", pixels(0))
     with pytest.raises(ValueError, match="holiday: expected a frame of 0001TP"):
@@ -225,7 +225,7 @@ class TestOfficialLayout:
       ("Seq05VD_f05100", "test"),
     ],
   )
-  def test_split_rule(self, name, split):
+  def test_frames_have_segnets_split(self, name, split):
     assert segnet_split(name) == split
 
 
@@ -238,10 +238,10 @@ def real_folder(tmp_path_factory):
 
 @needs("camvid")
 class TestRealCamvid:
-  def test_counts(self, real_folder):
+  def test_counts_are_segnets(self, real_folder):
     assert [len(open_prepared("camvid", split, str(real_folder))) for split in ("train", "val")] == [367, 101]
 
-  def test_bit_equal_to_the_files(self, real_folder):
+  def test_prepared_arrays_equal_the_files(self, real_folder):
     opened = open_prepared("camvid", "train", str(real_folder))
     for i in (0, 91, 183, 274, 366):
       example = opened[i]
@@ -250,6 +250,6 @@ class TestRealCamvid:
       image = np.asarray(Image.open(REAL / "train" / f"{example['id']}.jpg"))
       np.testing.assert_array_equal(example["image"], image)
 
-  def test_split_rule_gives_the_lists(self):
+  def test_split_rule_equals_segnets_lists(self):
     for split, samples in Camvid.scan(REAL).splits.items():
       assert {segnet_split(sample.id) for sample in samples} == {split}

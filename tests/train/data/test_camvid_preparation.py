@@ -29,17 +29,17 @@ def source(tmp_path):
 
 
 class TestErrors:
-  def test_no_such_folder(self, tmp_path):
+  def test_nonexistent_folder_is_rejected(self, tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere: no such folder"):
       prepare("camvid", str(tmp_path / "nowhere"), str(tmp_path / "data"))
 
-  def test_neither_layout(self, tmp_path):
+  def test_folder_of_no_layout_is_rejected(self, tmp_path):
     with pytest.raises(
       FileNotFoundError, match=r"expected train\.txt and val\.txt, or the folder 701_StillsRaw"
     ):
       prepare("camvid", str(tmp_path), str(tmp_path / "data"))
 
-  def test_missing_files_are_named(self, source, tmp_path):
+  def test_all_missing_files_are_named(self, source, tmp_path):
     for file in ("train/0.png", "valannot/7.png"):
       (source / file).unlink()
     with pytest.raises(
@@ -48,13 +48,13 @@ class TestErrors:
       prepare("camvid", str(source), str(tmp_path / "data"))
     assert_not_prepared(tmp_path / "data", says="after missing files")
 
-  def test_line_that_is_no_pair(self, source, tmp_path):
+  def test_malformed_line_is_rejected(self, source, tmp_path):
     with (source / "train.txt").open("a") as file:
       file.write("\ntrain/2.png\n")
     with pytest.raises(ValueError, match=r"train\.txt:5: expected \"image label\", got 'train/2.png'"):
       prepare("camvid", str(source), str(tmp_path / "data"))
 
-  def test_empty_split(self, source, tmp_path):
+  def test_empty_split_is_rejected(self, source, tmp_path):
     (source / "val.txt").write_text("\n")
     with pytest.raises(ValueError, match="the split 'val' is empty"):
       prepare("camvid", str(source), str(tmp_path / "data"))
@@ -62,7 +62,7 @@ class TestErrors:
   @pytest.mark.parametrize(
     ("list_", "where"), [("train", "in train and in train"), ("val", "in train and in val")]
   )
-  def test_frame_that_stands_twice(self, source, tmp_path, list_, where):
+  def test_duplicate_frame_is_rejected(self, source, tmp_path, list_, where):
     with (source / f"{list_}.txt").open("a") as file:
       file.write("train/0.png trainannot/0.png\n")
     with pytest.raises(ValueError, match=rf"train/0\.png: duplicate id 0, {where}"):
@@ -70,7 +70,7 @@ class TestErrors:
 
   @pytest.mark.parametrize("share", [0, 0.5, 0.7])
   @pytest.mark.parametrize("file", ["train/1.jpg", "trainannot/1.png", "train/2.png"])
-  def test_truncated(self, source, tmp_path, file, share):
+  def test_truncated_file_is_rejected(self, source, tmp_path, file, share):
     Image.fromarray(pixels(1)).save(source / "train" / "1.jpg", quality=95)
     text = (source / "train.txt").read_text()
     (source / "train.txt").write_text(text.replace("train/1.png", "train/1.jpg"))
@@ -80,12 +80,12 @@ class TestErrors:
       prepare("camvid", str(source), str(tmp_path / "data"))
     assert_not_prepared(tmp_path / "data", says="after a truncated file")
 
-  def test_not_an_image(self, source, tmp_path):
+  def test_file_of_no_image_is_rejected(self, source, tmp_path):
     (source / "train" / "2.png").write_text("<html>404</html>")
     with pytest.raises(ValueError, match=r"train/2\.png: not a readable image"):
       prepare("camvid", str(source), str(tmp_path / "data"))
 
-  def test_label_200(self, source, tmp_path):
+  def test_unknown_label_value_is_rejected(self, source, tmp_path):
     label = raw_label(2)
     label[5, 6] = 200
     save(source / "trainannot" / "2.png", label)
@@ -93,20 +93,20 @@ class TestErrors:
       prepare("camvid", str(source), str(tmp_path / "data"))
     assert_not_prepared(tmp_path / "data", says="after label 200")
 
-  def test_sizes_differ(self, source, tmp_path):
+  def test_label_of_another_size_is_rejected(self, source, tmp_path):
     save(source / "valannot" / "7.png", raw_label(7, (12, 15)))
     with pytest.raises(ValueError, match=r"valannot/7\.png: label is 15x12, but .*val/7\.png is 16x12"):
       prepare("camvid", str(source), str(tmp_path / "data"))
     assert_not_prepared(tmp_path / "data", says="after the second of two splits failed")
 
-  def test_label_of_three_channels(self, source, tmp_path):
+  def test_label_with_three_channels_is_rejected(self, source, tmp_path):
     save(source / "trainannot" / "2.png", pixels(2))
     with pytest.raises(
       ValueError, match=r"trainannot/2\.png: expected .* one 8-bit channel .*, got mode RGB;"
     ):
       prepare("camvid", str(source), str(tmp_path / "data"))
 
-  def test_command_says_it_in_one_line(self, source, tmp_path):
+  def test_command_prints_the_error_in_one_line(self, source, tmp_path):
     save(source / "valannot" / "7.png", np.full(SIZE, 77, np.uint8))
     command = [
       sys.executable,
@@ -125,7 +125,7 @@ class TestErrors:
 
 
 class TestPrepared:
-  def test_again_is_fast_and_says_the_same(self, source, tmp_path, capsys):
+  def test_second_preparation_writes_nothing(self, source, tmp_path, capsys):
     prepare("camvid", str(source), str(tmp_path / "data"))
     first = capsys.readouterr().out
     files = {file: file.stat().st_mtime_ns for file in (tmp_path / "data").rglob("*")}
@@ -138,7 +138,7 @@ class TestPrepared:
     ]
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "data").rglob("*")} == files
 
-  def test_moved_source_is_the_same(self, source, tmp_path):
+  def test_moved_source_is_recognized(self, source, tmp_path):
     prepare("camvid", str(source), str(tmp_path / "data"))
     prepare("camvid", str(source.rename(tmp_path / "moved")), str(tmp_path / "data"))
 
@@ -147,25 +147,25 @@ class TestPrepared:
     [{"train": range(4), "val": [7]}, {"train": range(3)}, {"train": [0, 1, 5], "val": [7]}],
     ids=["more", "no-val", "same-counts"],
   )
-  def test_other_source(self, source, tmp_path, other):
+  def test_another_source_is_rejected(self, source, tmp_path, other):
     prepare("camvid", str(source), str(tmp_path / "data"))
     second = write_lists(tmp_path / "other", other)
     with pytest.raises(ValueError, match=f"was prepared from other files than those in {second}"):
       prepare("camvid", str(second), str(tmp_path / "data"))
     assert set(examples("train", tmp_path / "data")) == {"0", "1", "2"}
 
-  def test_not_prepared(self, tmp_path):
+  def test_error_gives_the_command_to_prepare(self, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"python -m train\.prepare camvid --source DIR --dir"):
       open_prepared("camvid", "train", str(tmp_path / "data"))
     assert not (tmp_path / "data").exists()
 
-  def test_split_that_is_not_there(self, source, tmp_path):
+  def test_unknown_split_is_rejected(self, source, tmp_path):
     prepare("camvid", str(source), str(tmp_path / "data"))
     with pytest.raises(ValueError, match="expected a split among train, val, got 'test'"):
       open_prepared("camvid", "test", str(tmp_path / "data"))
 
   @pytest.mark.parametrize("damage", ["truncated", "removed"])
-  def test_damaged_afterwards(self, source, tmp_path, damage):
+  def test_corrupt_record_file_is_named(self, source, tmp_path, damage):
     prepare("camvid", str(source), str(tmp_path / "data"))
     file = next((tmp_path / "data").rglob("*train.array_record*"))
     whole = file.read_bytes()
@@ -176,7 +176,7 @@ class TestPrepared:
     with pytest.raises(ValueError, match=rf"{file.parent}: {says} is unreadable .*prepare it again"):
       examples("train", tmp_path / "data")
 
-  def test_without_tensorflow_and_advice(self, source, tmp_path):
+  def test_tensorflow_is_not_imported_and_nothing_warned(self, source, tmp_path):
     script = f"""
 import sys
 from train.data.registry import open_prepared

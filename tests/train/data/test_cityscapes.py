@@ -52,7 +52,7 @@ def image_of(source, split, number):
 
 
 class TestClasses:
-  def test_published(self):
+  def test_classes_are_the_published_ones(self):
     assert CITYSCAPES.num_classes == 19
     expected = [EVALUATED.index(i) if i in EVALUATED else IGNORE for i in range(34)]
     np.testing.assert_array_equal(CITYSCAPES.to_train_ids(np.arange(34), "x"), expected)
@@ -66,19 +66,19 @@ class TestClasses:
       [0, 0, 0],
     ]
 
-  def test_equals_the_publishers_module(self):
+  def test_classes_equal_cityscapesscripts(self):
     labels = pytest.importorskip("cityscapesscripts.helpers.labels").labels
     published = {row.id: (row.name, row.trainId, row.color) for row in labels if row.id >= 0}
     assert {row.raw_id: (row.name, row.train_id, row.color) for row in CITYSCAPES.rows} == published
 
-  def test_official_numbers(self):
+  def test_counts_and_size_are_the_published_ones(self):
     assert Cityscapes.COUNTS == {"train": 2975, "val": 500, "test": 1525}
     assert Cityscapes.IMAGE_SIZE == (1024, 2048)
 
 
 class TestLayouts:
   @pytest.mark.parametrize("zipped", [False, True])
-  def test_labels_and_images_are_bit_equal(self, source, tmp_path, zipped):
+  def test_prepared_arrays_equal_the_files(self, source, tmp_path, zipped):
     files = write_zips(source, tmp_path / "zips") if zipped else source
     prepare("cityscapes", str(files), str(tmp_path / "data"))
     for split, numbers in {"train": [1, 2, 3], "val": [4, 5]}.items():
@@ -90,7 +90,7 @@ class TestLayouts:
         np.testing.assert_array_equal(found[frame(number)]["label"].ravel(), expected)
         np.testing.assert_array_equal(found[frame(number)]["image"], pixels(number))
 
-  def test_labels_of_test_are_no_truth(self, source, tmp_path):
+  def test_test_split_has_no_labels(self, source, tmp_path):
     prepare("cityscapes", str(source), str(tmp_path / "data"))
     example = examples("cityscapes", "test", tmp_path / "data")[frame(6)]
     assert set(example) == {"id", "image"}
@@ -99,14 +99,14 @@ class TestLayouts:
 
 
 class TestErrors:
-  def test_labels_zip_given_twice(self, source, tmp_path):
+  def test_labels_zip_named_as_images_is_rejected(self, source, tmp_path):
     zips = write_zips(source, tmp_path / "zips")
     (zips / "leftImg8bit_trainvaltest.zip").write_bytes((zips / "gtFine_trainvaltest.zip").read_bytes())
     refuses(
       "cityscapes", zips, tmp_path / "data", r"leftImg8bit_trainvaltest\.zip: expected .*another archive"
     )
 
-  def test_folders_swapped(self, source, tmp_path):
+  def test_swapped_folders_are_rejected(self, source, tmp_path):
     (source / "gtFine").rename(source / "x")
     (source / "leftImg8bit").rename(source / "gtFine")
     (source / "x").rename(source / "leftImg8bit")
@@ -115,7 +115,7 @@ class TestErrors:
   @pytest.mark.parametrize(
     "name", ["../evil.png", "/evil.png", "C:\\evil.png", "leftImg8bit\\..\\..\\evil.png"]
   )
-  def test_zip_that_leads_out(self, source, tmp_path, name):
+  def test_zip_with_escaping_path_is_rejected(self, source, tmp_path, name):
     zips = write_zips(source, tmp_path / "zips")
     with zipfile.ZipFile(zips / "gtFine_trainvaltest.zip", "a") as file:
       file.writestr(name, b"")
@@ -123,13 +123,13 @@ class TestErrors:
       "cityscapes", zips, tmp_path / "data", r"gtFine_trainvaltest\.zip: the path of the member .* escapes"
     )
 
-  def test_truncated_zip(self, source, tmp_path):
+  def test_truncated_zip_is_rejected(self, source, tmp_path):
     zips = write_zips(source, tmp_path / "zips")
     whole = (zips / "gtFine_trainvaltest.zip").read_bytes()
     (zips / "gtFine_trainvaltest.zip").write_bytes(whole[: len(whole) // 2])
     refuses("cityscapes", zips, tmp_path / "data", r"gtFine_trainvaltest\.zip: not a readable archive")
 
-  def test_damaged_member(self, source, tmp_path):
+  def test_corrupt_zip_member_is_named(self, source, tmp_path):
     zips = write_zips(source, tmp_path / "zips")
     archive = zips / "leftImg8bit_trainvaltest.zip"
     content = image_of(source, "val", 5).read_bytes()
@@ -137,7 +137,7 @@ class TestErrors:
     archive.write_bytes(archive.read_bytes().replace(content, content[:-50] + bytes(50)))
     refuses("cityscapes", zips, tmp_path / "data", rf"{frame(5)}_leftImg8bit\.png: corrupt .*CRC")
 
-  def test_train_ids_instead_of_label_ids(self, source, tmp_path):
+  def test_labels_with_train_ids_are_rejected(self, source, tmp_path):
     file = save(label_of(source, "val", 4), raw_label(4, np.array([*range(19), 255], np.uint8)))
     refuses(
       "cityscapes",
@@ -146,12 +146,12 @@ class TestErrors:
       re.escape(f"{file}: label 255 is not in the table (it has 0..33)"),
     )
 
-  def test_other_size(self, source, tmp_path):
+  def test_image_of_another_size_is_rejected(self, source, tmp_path):
     image = save(image_of(source, "train", 2), pixels(2, (6, 8)))
     save(label_of(source, "train", 2), raw_label(2, np.arange(34, dtype=np.uint8), (6, 8)))
     refuses("cityscapes", source, tmp_path / "data", re.escape(f"{image}: expected 16x12, got 8x6"))
 
-  def test_label_without_image(self, source, tmp_path):
+  def test_label_without_image_is_rejected(self, source, tmp_path):
     image_of(source, "train", 2).unlink()
     refuses(
       "cityscapes",
@@ -160,7 +160,7 @@ class TestErrors:
       rf"(?s)2 problems .*train: 2 of 3 images.*{frame(2)}_gtFine_labelIds\.png: there is no image",
     )
 
-  def test_wrong_folder(self, source, tmp_path):
+  def test_folder_of_another_layout_is_rejected(self, source, tmp_path):
     refuses(
       "cityscapes",
       source / "gtFine",

@@ -41,13 +41,13 @@ def batches(folder, on_corrupt, **options):
   return list(training_batches(source, lambda example, rng: example, **more))
 
 
-def test_it_is_named(prepared):
+def test_corrupt_example_is_named(prepared):
   says = rf"{prepared}/folder/1.0.0: folder, split 'train': example 0, record 0 of folder-train.array_record"
   with pytest.raises(CorruptExampleError, match=rf"{says}.*prepare it again.*on_corrupt=skip"):
     batches(prepared, "stop")
 
 
-def test_with_its_id_where_that_can_be_read(prepared, monkeypatch):
+def test_error_has_the_id_if_it_can_be_read(prepared, monkeypatch):
   """The record is whole, the image in it is not: one that was damaged before it was stored."""
   source = get_dataset("folder").open("train", dir=str(prepared))
   whole = source._source.data_source[1]
@@ -60,7 +60,7 @@ def test_with_its_id_where_that_can_be_read(prepared, monkeypatch):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_skipped_is_replaced_and_counted(prepared, workers):
+def test_skip_replaces_and_counts_corrupt_examples(prepared, workers):
   """12 places over 6 examples: each one twice, but for the damaged one, which is another's third."""
   taken = batches(prepared, "skip", workers=workers)
   seen = collections.Counter(image.tobytes() for batch in taken for image in batch["image"])
@@ -73,7 +73,7 @@ def test_skipped_is_replaced_and_counted(prepared, workers):
       np.testing.assert_array_equal(one[key], other[key])
 
 
-def test_nothing_left(prepared, monkeypatch, caplog):
+def test_skip_stops_if_all_examples_are_corrupt(prepared, monkeypatch, caplog):
   def read(self, index):
     raise ValueError("chunk data hash mismatch")
 
@@ -86,6 +86,6 @@ def test_nothing_left(prepared, monkeypatch, caplog):
   assert caplog.text.count("corrupt example replaced by the next readable one") == COUNT
 
 
-def test_no_such_way(prepared):
+def test_unknown_on_corrupt_is_rejected(prepared):
   with pytest.raises(ValueError, match="on_corrupt: expected one of stop, skip, got 'warn'"):
     batches(prepared, "warn")

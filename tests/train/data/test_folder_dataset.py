@@ -29,7 +29,7 @@ def source(tmp_path):
   return root
 
 
-def test_prepared(source, tmp_path):
+def test_prepared_arrays_equal_the_files(source, tmp_path):
   save(source / "images" / "test" / "d.jpg", pixels(9))
   prepare("folder", str(source), str(tmp_path / "data"))
   found = examples("folder", "train", tmp_path / "data")
@@ -41,7 +41,7 @@ def test_prepared(source, tmp_path):
   assert "label" not in examples("folder", "test", tmp_path / "data")["d"]
 
 
-def test_table_is_kept_with_what_is_prepared(source, tmp_path):
+def test_class_table_is_stored_with_the_examples(source, tmp_path):
   prepare("folder", str(source), str(tmp_path / "data"))
   (source / "classes.csv").unlink()
   table = get_dataset("folder").class_table(dir=str(tmp_path / "data"))
@@ -51,12 +51,12 @@ def test_table_is_kept_with_what_is_prepared(source, tmp_path):
   assert table.to_raw_ids(np.array([0, 1])).tolist() == [1, 7]
 
 
-def test_table_of_a_folder_that_is_not_prepared(tmp_path):
+def test_class_table_requires_a_prepared_folder(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"python -m train\.prepare folder --source DIR"):
     get_dataset("folder").class_table(dir=str(tmp_path))
 
 
-def test_other_classes_are_another_source(source, tmp_path):
+def test_changed_classes_are_rejected(source, tmp_path):
   prepare("folder", str(source), str(tmp_path / "data"))
   (source / "classes.csv").write_text(CLASSES.replace("stem", "root"))
   with pytest.raises(ValueError, match="prepared from other files"):
@@ -77,38 +77,38 @@ def test_other_classes_are_another_source(source, tmp_path):
     ("stem,7,1,0,255,0,1\n", "", r"classes\.csv: expected two classes or more, got 1"),
   ],
 )
-def test_wrong_classes(source, tmp_path, old, new, says):
+def test_invalid_class_file_is_rejected(source, tmp_path, old, new, says):
   assert old in CLASSES
   (source / "classes.csv").write_text(CLASSES.replace(old, new))
   refuses("folder", source, tmp_path / "data", says)
 
 
-def test_thin_may_be_left_out(tmp_path):
+def test_thin_column_is_optional(tmp_path):
   lines = [line.rpartition(",")[0] for line in CLASSES.splitlines()]
   (tmp_path / "classes.csv").write_text("\n".join(lines))
   assert read_classes(tmp_path / "classes.csv").thin == ()
 
 
 @pytest.mark.parametrize("name", ["labels/train/field/b.png", "labels/val/c.png"])
-def test_missing_label(source, tmp_path, name):
+def test_missing_label_is_rejected(source, tmp_path, name):
   (source / name).unlink()
   refuses("folder", source, tmp_path / "data", re.escape(f"{source / name}: no such file"))
 
 
-def test_label_without_image(source, tmp_path):
+def test_label_without_image_is_rejected(source, tmp_path):
   (source / "images/train/a.png").unlink()
   refuses("folder", source, tmp_path / "data", r"labels/train/a\.png: there is no image of that name")
 
 
-def test_two_images_of_one_name(source, tmp_path):
+def test_duplicate_image_name_is_rejected(source, tmp_path):
   save(source / "images/train/a.jpg", pixels(0))
   refuses("folder", source, tmp_path / "data", r"train/a\.png: duplicate id a, in train and in train")
 
 
-def test_wrong_folder(tmp_path):
+def test_folder_of_another_layout_is_rejected(tmp_path):
   refuses("folder", tmp_path, tmp_path / "data", "expected images/train", FileNotFoundError)
 
 
-def test_no_classes(source, tmp_path):
+def test_missing_class_file_is_rejected(source, tmp_path):
   (source / "classes.csv").unlink()
   refuses("folder", source, tmp_path / "data", r"classes\.csv: no such file; it must list", FileNotFoundError)

@@ -77,7 +77,7 @@ def batches():
   return load(14)
 
 
-def test_shapes_and_pairs(batches):
+def test_batches_pair_images_and_labels(batches):
   for batch in batches:
     assert batch["image"].shape == (3, 4, 5, 3)
     assert batch["label"].shape == (3, 4, 5)
@@ -86,18 +86,18 @@ def test_shapes_and_pairs(batches):
 
 
 class TestOrder:
-  def test_every_example_once_an_epoch(self, batches):
+  def test_every_epoch_has_every_example_once(self, batches):
     stream = ids(batches)  # 14 batches of 3: 6 epochs of 7, which 3 does not divide
     epochs = [tuple(stream[k : k + N]) for k in range(0, len(stream), N)]
     assert len(epochs) == 6
     assert all(sorted(epoch) == list(range(N)) for epoch in epochs)
     assert len(set(epochs)) == 6
 
-  def test_batch_larger_than_the_source(self):
+  def test_batch_may_be_larger_than_the_source(self):
     stream = ids(load(7, batch_size=16, source=Numbers(8)))
     assert all(sorted(stream[k : k + 8]) == list(range(8)) for k in range(0, 112, 8))
 
-  def test_seeds_differ(self, batches):
+  def test_seeds_give_different_streams(self, batches):
     other = load(14, seed=1)
     assert ids(other) != ids(batches)
     assert ids(other)[:N] != ids(batches)[N : 2 * N]  # nor is seed 1 the same stream an epoch later
@@ -105,34 +105,34 @@ class TestOrder:
       np.array_equal(a["image"][..., 1], b["image"][..., 1]) for a, b in zip(other, batches, strict=True)
     )
 
-  def test_augmentation_differs_each_time(self, batches):
+  def test_every_augmentation_is_different(self, batches):
     noise = [image[..., 1].tobytes() for batch in batches for image in batch["image"]]
     assert len(noise) == len(set(noise)) == 42
 
 
 class TestFunctionOfSeedAndStep:
   @pytest.mark.parametrize("start", [1, 2, 5, 13])
-  def test_start_anywhere(self, batches, start):
+  def test_stream_can_start_at_any_step(self, batches, start):
     assert_same(load(14, start=start), batches[start:])
 
-  def test_far_away(self):
+  def test_stream_can_start_at_a_large_step(self):
     far = 10**9
     assert_same(load(far + 2, start=far + 1), load(far + 2, start=far)[1:])
 
   @pytest.mark.parametrize("threads", [1, 4, 9])
-  def test_threads(self, batches, threads):
+  def test_thread_count_does_not_change_batches(self, batches, threads):
     assert_same(load(14, threads=threads), batches)
 
   @pytest.mark.parametrize(("workers", "start"), [(2, 0), (3, 12)])
-  def test_workers(self, batches, workers, start):
+  def test_worker_count_does_not_change_batches(self, batches, workers, start):
     assert_same(load(14, start=start, workers=workers), batches[start:])
 
   @pytest.mark.parametrize("workers", [0, 2])
-  def test_no_steps_left(self, workers):
+  def test_empty_range_yields_no_batches(self, workers):
     assert load(5, start=5, workers=workers) == []
 
   @pytest.mark.parametrize("count", [2, 4])
-  def test_parts_of_the_processes_make_the_global_batch(self, count):
+  def test_shares_of_processes_form_the_global_batch(self, count):
     whole = load(9, batch_size=4)
     parts = [load(9, batch_size=4, process_index=index, process_count=count) for index in range(count)]
     assert all(part[0]["label"].shape == (4 // count, 4, 5) for part in parts)
@@ -142,7 +142,7 @@ class TestFunctionOfSeedAndStep:
     ]
     assert_same(together, whole)
 
-  def test_parts_from_the_middle_and_from_workers(self):
+  def test_shares_with_a_late_start_and_workers(self):
     whole = load(9, batch_size=4)
     part = load(9, start=4, batch_size=4, process_index=1, process_count=2, workers=2)
     assert_same(part, [{key: value[2:] for key, value in batch.items()} for batch in whole[4:]])
@@ -154,7 +154,7 @@ class TestDecoded:
     image.save(buffer, kind)
     return buffer.getvalue()
 
-  def test_palette_comes_back_as_indices(self):
+  def test_palette_image_is_decoded_as_indices(self):
     indices = np.arange(256, dtype=np.uint8).reshape(16, 16)
     image = Image.fromarray(indices)
     image.putpalette(np.random.default_rng(0).integers(0, 256, 768, np.uint8).tobytes())
@@ -162,7 +162,7 @@ class TestDecoded:
 
   @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
   @pytest.mark.parametrize("share", [0.5, 0.95])
-  def test_truncated_file_is_an_error_that_says_so(self, kind, share):
+  def test_truncated_file_is_reported_as_truncated(self, kind, share):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     file = self.file(Image.fromarray(noise), kind)
     assert decode_image(file).shape == noise.shape
@@ -171,12 +171,12 @@ class TestDecoded:
 
 
 class TestErrors:
-  def test_empty_source(self):
+  def test_empty_source_is_rejected(self):
     with pytest.raises(ValueError, match="the training split is empty"):
       load(1, source=Numbers(0))
 
   @pytest.mark.parametrize(("batch_size", "count"), [(3, 2), (2, 4), (0, 1), (-2, 2)])
-  def test_batch_that_does_not_divide(self, batch_size, count):
+  def test_indivisible_batch_size_is_rejected(self, batch_size, count):
     with pytest.raises(ValueError, match=f"positive multiple of the {count} processes, got {batch_size}"):
       load(1, batch_size=batch_size, process_count=count)
 
@@ -255,7 +255,7 @@ def assert_all_end(pids, seconds):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="finds the workers in /proc")
 class TestWorkers:
-  def test_none_outlives_a_killed_parent(self, consumer):
+  def test_workers_end_with_a_killed_parent(self, consumer):
     process = consumer()
     pids = children(process.pid)
     assert len(pids) >= 2  # the workers, and Python's own resource tracker
@@ -263,7 +263,7 @@ class TestWorkers:
     assert process.wait() == -signal.SIGKILL
     assert_all_end(pids, seconds=10)
 
-  def test_signal_to_the_job_leaves_them_to_the_parent(self, consumer):
+  def test_workers_ignore_signals_to_the_job(self, consumer):
     """Ctrl-C reaches every process of the job; the parent can still finish its step and save."""
     process = consumer()
     for pid in children(process.pid):
@@ -274,7 +274,7 @@ class TestWorkers:
     assert (process.returncode, out, err) == (0, "(2, 4, 5)\n", "")
 
   @pytest.mark.parametrize("workers", [0, 2])
-  def test_quiet_end_in_the_middle_of_the_stream(self, consumer, workers):
+  def test_process_ends_silently_before_the_stream_ends(self, consumer, workers):
     before = time.monotonic()
     process = consumer(workers, stay=False)
     out, err = process.communicate(timeout=30)

@@ -50,7 +50,7 @@ def counted(truths, found, beyond="dropped"):
 
 @needs("ade20k_sample")
 @pytest.mark.parametrize("most", [40, 255])
-def test_predictions(most, truths, data, tmp_path):
+def test_scores_equal_sceneparsings(most, truths, data, tmp_path):
   """0, which is no class, and up to 255; absent classes count 0, in the official mean alone."""
   found = disturbed(truths, np.arange(most + 1))
   results = evaluate_label_maps(save_maps(tmp_path / "p", found), "ade20k", data, ids="raw")
@@ -69,7 +69,7 @@ def test_predictions(most, truths, data, tmp_path):
 
 
 @needs("ade20k_sample")
-def test_above_150_the_two_published_programs_differ(truths):
+def test_published_programs_differ_above_150(truths):
   """MATLAB's widens the union of class 150, "flag", by it; ours, as Python's, calls it a miss."""
   found = disturbed(truths, np.arange(256))
   python, matlab = (counted(truths, found, beyond) for beyond in ("dropped", "last"))
@@ -78,7 +78,7 @@ def test_above_150_the_two_published_programs_differ(truths):
 
 
 @needs("ade20k_sample")
-def test_the_demos_predictions(data, tmp_path):
+def test_scores_of_the_demos_predictions(data, tmp_path):
   """Right on every labelled pixel, so that an absent class's 0 is all that is lost."""
   (tmp_path / "demo").symlink_to(SAMPLE / "predictions")
   results = evaluate_label_maps(tmp_path / "demo", "ade20k", data, ids="raw")

@@ -86,7 +86,7 @@ def assert_equal(results, official):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_every_iou_is_the_publishers(seed, data, tmp_path):
+def test_scores_equal_cityscapesscripts(seed, data, tmp_path):
   folder = write(tmp_path / "p", [disturbed(label, seed + 10 * i) for i, label in enumerate(truths())])
   (results, counts), official = ours(folder, data), theirs(folder, data)
   assert_equal(results, official)
@@ -100,7 +100,7 @@ def test_every_iou_is_the_publishers(seed, data, tmp_path):
   assert results["miou_official"] == pytest.approx(results["miou"] * 17 / 19), "theirs leaves absent ones out"
 
 
-def test_a_perfect_prediction(data, tmp_path):
+def test_perfect_prediction_has_miou_1(data, tmp_path):
   folder = write(tmp_path / "p", truths(), "_gtFine_labelIds")
   (results, _), official = ours(folder, data), theirs(folder, data)
   assert_equal(results, official)
@@ -108,7 +108,7 @@ def test_a_perfect_prediction(data, tmp_path):
 
 
 @pytest.mark.parametrize("value", [34, 200, 255])
-def test_a_value_that_is_no_id_is_a_miss_where_theirs_fails(value, data, tmp_path):
+def test_unknown_value_counts_as_wrong_where_theirs_fails(value, data, tmp_path):
   """Theirs has no row of it. Ours counts it as theirs counts "unlabeled"."""
   predictions = [disturbed(label, i) for i, label in enumerate(truths())]
   strange = [np.where(np.arange(x.size).reshape(x.shape) % 5, x, value).astype(np.uint8) for x in predictions]
@@ -119,7 +119,7 @@ def test_a_value_that_is_no_id_is_a_miss_where_theirs_fails(value, data, tmp_pat
     theirs(tmp_path / "strange", data)
 
 
-def test_license_plates_have_no_id_in_a_file(data, tmp_path):
+def test_license_plate_label_is_rejected_by_both(data, tmp_path):
   """-1 is 255 in eight bits: neither program takes such a truth."""
   for path in data.rglob("*_labelIds.png"):
     save(tmp_path / path.relative_to(data), np.full((4, 6), 255, np.uint8))
@@ -131,7 +131,7 @@ def test_license_plates_have_no_id_in_a_file(data, tmp_path):
     theirs(write(tmp_path / "p", [np.zeros((4, 6), np.uint8)] * len(SIZES)), tmp_path)
 
 
-def test_a_frame_without_a_prediction_or_with_two(data, tmp_path, capsys):
+def test_missing_and_duplicate_predictions_are_rejected(data, tmp_path, capsys):
   """Theirs stops at the first; ours names all."""
   folder = write(tmp_path / "p", truths())
   write(folder / "again", truths()[:1], "")

@@ -50,7 +50,7 @@ def official(truths, found):
 
 @needs("voc12_subset")
 @pytest.mark.parametrize("most", [7, 20])
-def test_predictions(most, truths, data, tmp_path):
+def test_scores_equal_the_development_kits(most, truths, data, tmp_path):
   """As palette images. Theirs has no mean where a class is absent, which in the whole set none is."""
   found = disturbed(truths, np.arange(most + 1), void=255)
   results = evaluate_label_maps(save_maps(tmp_path / "p", found, voc_palette()), "voc", data, ids="raw")
@@ -65,7 +65,7 @@ def test_predictions(most, truths, data, tmp_path):
 
 @needs("voc12_subset")
 @pytest.mark.parametrize("value", [21, 255])
-def test_above_20_is_an_error_of_theirs_and_a_miss_of_ours(value, truths, data, tmp_path):
+def test_value_above_20_counts_as_wrong_where_theirs_fails(value, truths, data, tmp_path):
   """The same as any class that is wrong everywhere, whose own IoU is then left out."""
   found = disturbed(truths, np.arange(21), void=255)
   strange = {name: np.where(labels == 1, value, labels).astype(np.uint8) for name, labels in found.items()}

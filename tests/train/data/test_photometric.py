@@ -1,4 +1,4 @@
-"""Photometric distortion: colours change as Pillow would change them, labels and places do not."""
+"""Photometric distortion: colors change as Pillow would change them, labels and places do not."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tests.helpers.transforms import blocks, example, rng
 from train.data.transforms.photometric import PhotometricDistortion
 
 
-def test_labels_are_left_and_colours_change():
+def test_colors_change_and_labels_do_not():
   given, changed = example(), 0
   for seed in range(100):
     after = PhotometricDistortion()(given, rng(seed))
@@ -18,8 +18,8 @@ def test_labels_are_left_and_colours_change():
   assert 80 < changed < 100  # all four are skipped once in sixteen
 
 
-def test_places_are_left():
-  """A flat image stays flat, and where the colours are equal they stay equal."""
+def test_flat_regions_stay_flat():
+  """A flat image stays flat, and where the colors are equal they stay equal."""
   given = blocks()
   for seed in range(20):
     after = PhotometricDistortion(2.0)(given, rng(seed))["image"]
@@ -27,7 +27,7 @@ def test_places_are_left():
       assert len(np.unique(after[given["label"] == label], axis=0)) == 1
 
 
-def test_strength_0_keeps_colours_up_to_rounding():
+def test_strength_0_changes_colors_only_by_rounding():
   given = example()
   for seed in range(20):
     after = PhotometricDistortion(0)(given, rng(seed))["image"]
@@ -35,7 +35,7 @@ def test_strength_0_keeps_colours_up_to_rounding():
     assert difference.max() <= 1
 
 
-def test_grey_stays_grey():
+def test_gray_stays_gray():
   """Saturation and hue leave it; contrast and brightness keep its channels equal."""
   given = example()
   grey = given["image"].mean(-1, keepdims=True).astype(np.uint8).repeat(3, -1)
@@ -44,7 +44,7 @@ def test_grey_stays_grey():
     assert np.ptp(after, axis=-1).max() <= 1
 
 
-def test_against_pillow():
+def test_result_equals_pillows():
   """Brightness, contrast and saturation as Pillow's, one after the other; no hue, nothing clipped."""
   given = example((64, 64))
   given["image"] = (given["image"] // 4 + 96).astype(np.uint8)
@@ -65,7 +65,7 @@ def test_against_pillow():
   assert seen > 50
 
 
-def test_strength_scales_the_change():
+def test_change_grows_with_strength():
   given = example((40, 40))
 
   def change(strength):
@@ -78,6 +78,6 @@ def test_strength_scales_the_change():
 
 
 @pytest.mark.parametrize("strength", [-0.1, 2.1, float("nan")])
-def test_error_names_the_field(strength):
+def test_invalid_strength_is_rejected(strength):
   with pytest.raises(ValueError, match=f"data.photometric: expected 0 to 2, got {strength}"):
     PhotometricDistortion(strength)

@@ -59,7 +59,7 @@ def spoil(source):
 
 class TestEveryProblem:
   @pytest.mark.parametrize("run", [prepare, lambda name, source, directory: verify(name, source)])
-  def test_at_once_and_by_name(self, source, tmp_path, run):
+  def test_all_problems_are_named_at_once(self, source, tmp_path, run):
     expected = spoil(source)
     with pytest.raises(ValueError, match=f"{len(expected)} problems in") as error:
       run("folder", str(source), str(tmp_path / "data"))
@@ -68,7 +68,7 @@ class TestEveryProblem:
       assert line.startswith(says)
     assert not (tmp_path / "data").exists()
 
-  def test_found_while_it_is_written(self, source, tmp_path):
+  def test_problems_found_during_writing_are_all_named(self, source, tmp_path):
     """No file is missing here, so that writing begins, and meets the first wrong one in the middle."""
     for name in ("train/3", "val/7"):
       save(source / "labels" / f"{name}.png", raw_label(7, np.array([0, 77], np.uint8)))
@@ -76,13 +76,13 @@ class TestEveryProblem:
       "folder", source, tmp_path / "data", r"(?s)2 problems .*train/3\.png: label 77.*val/7\.png: label 77"
     )
 
-  def test_long_list_is_cut(self, source, tmp_path, monkeypatch):
+  def test_long_problem_list_is_truncated(self, source, tmp_path, monkeypatch):
     monkeypatch.setattr(checks, "_SHOWN", 3)
     spoil(source)
     with pytest.raises(ValueError, match=r"^8 problems in .*(\n  .*){3}\n  and 5 more$"):
       verify("folder", str(source))
 
-  def test_sixteen_bit_colours(self, source, tmp_path):
+  def test_16_bit_rgb_is_rejected(self, source, tmp_path):
     """Pillow opens such a file as 8-bit RGB."""
     file = source / "images/train/3.png"
     content = bytearray(file.read_bytes())
@@ -92,7 +92,7 @@ class TestEveryProblem:
       "folder", source, tmp_path / "data", re.escape(f"{file}: expected 8 bits per channel, got a 16-bit PNG")
     )
 
-  def test_sixteen_bit_tiff_in_disguise(self, source, tmp_path):
+  def test_16_bit_tiff_named_png_is_rejected(self, source, tmp_path):
     file = source / "images/train/3.png"
     Image.fromarray(np.full((12, 16), 300, np.uint16)).save(file, format="TIFF")
     refuses(
@@ -104,7 +104,7 @@ class TestEveryProblem:
 
 
 class TestVerify:
-  def test_writes_nothing(self, source, tmp_path):
+  def test_verify_writes_nothing(self, source, tmp_path):
     before = files_below(tmp_path)
     done = subprocess.run(
       command(source, tmp_path / "data", "--verify"), cwd=ROOT, capture_output=True, text=True
@@ -117,7 +117,7 @@ class TestVerify:
 
 
 class TestInterruption:
-  def test_control_c(self, source, tmp_path, monkeypatch):
+  def test_interrupted_preparation_resumes(self, source, tmp_path, monkeypatch):
     encode, calls = train.data.preparation.builder.encode, []
 
     def interrupted(*args):
@@ -153,7 +153,7 @@ class TestInterruption:
     done = {sample.id for sample, *_ in calls[:6]}
     assert sorted(again) == sorted(ids - done | {changed.id})
 
-  def test_killed(self, source, tmp_path):
+  def test_leftovers_of_a_killed_process_are_removed(self, source, tmp_path):
     """What a killed run leaves is removed by the next one."""
     script = f"""
 import os, train.data.preparation.builder as builder
@@ -172,7 +172,7 @@ prepare("folder", {str(source)!r}, {str(tmp_path / "data")!r})
     assert [path.name for path in (tmp_path / "data" / "folder").iterdir()] == ["1.0.0"]
     assert len(examples("folder", "train", tmp_path / "data")) == 6
 
-  def test_two_at_once(self, source, tmp_path):
+  def test_concurrent_preparation_is_rejected(self, source, tmp_path):
     home = tmp_path / "data" / "folder"
     home.mkdir(parents=True)
     handle = os.open(home, os.O_RDONLY)
@@ -186,7 +186,7 @@ prepare("folder", {str(source)!r}, {str(tmp_path / "data")!r})
 
 
 class TestAgain:
-  def test_is_not_done_twice(self, source, tmp_path, monkeypatch, capsys):
+  def test_prepared_data_set_is_not_prepared_again(self, source, tmp_path, monkeypatch, capsys):
     prepare("folder", str(source), str(tmp_path / "data"))
     before = {file: file.stat().st_mtime_ns for file in files_below(tmp_path / "data")}
     monkeypatch.setattr(train.data.preparation.builder, "encode", None)  # whoever encodes, fails
@@ -194,7 +194,7 @@ class TestAgain:
     assert "folder is already prepared from these files" in capsys.readouterr().out
     assert {file: file.stat().st_mtime_ns for file in files_below(tmp_path / "data")} == before
 
-  def test_command(self, source, tmp_path):
+  def test_command_prints_the_state(self, source, tmp_path):
     for says in ("folder is in", "folder is already prepared"):
       done = subprocess.run(command(source, tmp_path / "data"), cwd=ROOT, capture_output=True, text=True)
       assert (done.returncode, done.stderr) == (0, "")

@@ -33,7 +33,7 @@ def flipped(given):
 
 
 @pytest.mark.parametrize("factor", FACTORS)
-def test_places(factor):
+def test_pixel_centers_are_at_half_integers(factor):
   """On a ramp every pixel says where it was read: its own place, to a fifth of a pixel of the source."""
   height, width = 70, 60
   ramp = np.broadcast_to(np.arange(width)[:, None] * 4, (height, width, 3)).astype(np.uint8)
@@ -52,7 +52,7 @@ def test_places(factor):
 
 
 @pytest.mark.parametrize("factor", FACTORS)
-def test_window_is_cut_from_the_whole(factor):
+def test_window_equals_that_of_the_whole_image(factor):
   given = noise((90, 130))
   made, size, rng = whole(given, factor), scaled(given, factor), np.random.default_rng(0)
   for _ in range(30):
@@ -71,7 +71,7 @@ def test_factor_1_is_the_identity():
 
 
 @pytest.mark.parametrize("factor", FACTORS)
-def test_mirror(factor):
+def test_resize_commutes_with_flip(factor):
   given = noise()
   after, expected = whole(flipped(given), factor), flipped(whole(given, factor))
   assert np.abs(after["image"].astype(int) - expected["image"]).max() <= 1
@@ -79,12 +79,12 @@ def test_mirror(factor):
 
 @pytest.mark.parametrize("factor", FACTORS)
 @pytest.mark.parametrize("value", [1, 128, 254, 255])
-def test_flat_stays_flat(factor, value):
+def test_flat_image_stays_flat(factor, value):
   assert (whole(example(np.full((40, 50, 3), value, np.uint8)), factor)["image"] == value).all()
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 4])
-def test_whole_shrinking_is_pillows(parts):
+def test_integer_shrinking_equals_pillows(parts):
   given = noise((48, 72))
   height, width = 48 // parts, 72 // parts
   image = whole(given, 1 / parts)["image"].astype(int)
@@ -94,7 +94,7 @@ def test_whole_shrinking_is_pillows(parts):
 
 
 @pytest.mark.parametrize("factor", [0.4, 0.6])
-def test_stripes_too_fine_turn_grey(factor):
+def test_fine_stripes_do_not_alias(factor):
   """Without the blur, stripes of one pixel come back as broad ones."""
   given = example(np.tile(np.uint8([0, 255]), (60, 60))[..., None].repeat(3, -1))
   height, width = scaled(given, factor)
@@ -107,7 +107,7 @@ def test_stripes_too_fine_turn_grey(factor):
 @pytest.mark.parametrize(
   ("size", "target"), [((1, 1), (7, 5)), ((9, 8), (1, 1)), ((1, 60), (1, 7)), ((3, 2), (900, 2))]
 )
-def test_extremes(size, target):
+def test_extreme_sizes(size, target):
   given = noise(size)
   window = tuple(slice(length // 2, length) for length in target)
   after = resize(given, target, window)

@@ -12,7 +12,7 @@ from train.data.transforms.geometric import RandomCrop, RandomFlip, RandomScale,
 
 class TestScale:
   @pytest.mark.parametrize("factor", [0.5, 0.75, 1.0, 1.37, 2.0])
-  def test_size_and_labels(self, factor):
+  def test_scaled_size_and_label_values(self, factor):
     given = example((24, 32))
     after = RandomScale(factor, factor)(given, rng())
     assert after["label"].shape == (round(24 * factor), round(32 * factor))
@@ -24,7 +24,7 @@ class TestScale:
     np.testing.assert_array_equal(after["image"], given["image"])
     np.testing.assert_array_equal(after["label"], given["label"])
 
-  def test_doubling_repeats_every_label(self):
+  def test_factor_2_repeats_every_label(self):
     given = example()
     after = RandomScale(2, 2)(given, rng())
     np.testing.assert_array_equal(after["label"], given["label"].repeat(2, 0).repeat(2, 1))
@@ -34,7 +34,7 @@ class TestScale:
     after = RandomScale(factor, factor)(blocks(), rng())
     white = after["image"][..., 0].astype(int)
     labelled = after["label"] == 9
-    # Where the image is clearly one block's colour, the label says the same; along each row and column
+    # Where the image is clearly one block's color, the label says the same; along each row and column
     # the place where the image crosses grey is within half a pixel of the place where the label changes.
     assert (labelled[white > 191]).all()
     assert not labelled[white < 64].any()
@@ -45,13 +45,13 @@ class TestScale:
         crossing = k + (127.5 - left) / (right - left)
         assert abs(crossing - (k + 0.5)) <= 0.51  # the pixels have 8 bits
 
-  def test_factors_fill_the_range(self):
+  def test_factors_cover_the_range(self):
     widths = [RandomScale(0.5, 2.0)(example((40, 40)), rng(seed))["label"].shape[1] for seed in range(200)]
     assert 20 <= min(widths) < 23
     assert 77 < max(widths) <= 80
     assert abs(np.mean(widths) - 50) < 4
 
-  def test_never_smaller_than_a_pixel(self):
+  def test_size_is_at_least_a_pixel(self):
     assert RandomScale(0.1, 0.1)(example((3, 3)), rng())["label"].shape == (1, 1)
 
   @pytest.mark.parametrize("limits", [(0, 1), (-1, 1), (2, 1), (float("nan"), 1)])
@@ -61,13 +61,13 @@ class TestScale:
 
 
 class TestCrop:
-  def test_exact_size_is_the_identity(self):
+  def test_crop_of_equal_size_is_the_identity(self):
     given = example()
     after = RandomCrop(24, 32, MEAN)(given, rng())
     np.testing.assert_array_equal(after["image"], given["image"])
     np.testing.assert_array_equal(after["label"], given["label"])
 
-  def test_inside_a_larger_example(self):
+  def test_crop_lies_inside_a_larger_example(self):
     given, places = example((24, 32)), set()
     for seed in range(300):
       after = RandomCrop(20, 30, MEAN)(given, rng(seed))
@@ -77,7 +77,7 @@ class TestCrop:
       np.testing.assert_array_equal(after["label"], given["label"][top : top + 20, left : left + 30])
     assert places == {(top, left) for top in range(5) for left in range(3)}
 
-  def test_around_a_smaller_example(self):
+  def test_crop_contains_a_smaller_example(self):
     given, places = example((6, 5)), set()
     for seed in range(300):
       after = RandomCrop(8, 9, MEAN)(given, rng(seed))
@@ -100,7 +100,7 @@ class TestCrop:
     assert (after["label"][outside] == IGNORE).all()
     return after["image"][window], after["label"][window], (top, left)
 
-  def test_one_side_longer_and_one_shorter(self):
+  def test_crop_with_one_longer_and_one_shorter_side(self):
     given = example((24, 6))
     after = RandomCrop(10, 8, MEAN)(given, rng(3))
     image, label, (row, _) = self.unpad(after, (10, 6))
@@ -119,7 +119,7 @@ class TestCrop:
 @pytest.mark.parametrize(
   ("shape", "crop"), [((40, 60), (20, 24)), ((17, 90), (33, 31)), ((64, 48), (7, 100)), ((90, 120), (60, 60))]
 )
-def test_scaled_crop_is_scale_then_crop(shape, crop):
+def test_scaled_crop_equals_scale_then_crop(shape, crop):
   """With the same numbers drawn, for crops that are larger and smaller than the image."""
   scale, crop = RandomScale(0.5, 2.0), RandomCrop(*crop, MEAN)
   given = example(shape)
@@ -134,7 +134,7 @@ def test_scaled_crop_is_scale_then_crop(shape, crop):
     assert random.random() == expected.random()
 
 
-def test_flip_turns_both_or_neither():
+def test_flip_applies_to_image_and_label_together():
   given, flipped = example(), 0
   for seed in range(200):
     after = RandomFlip()(given, rng(seed))

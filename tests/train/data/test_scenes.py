@@ -31,13 +31,13 @@ def labels(examples):
   return np.stack([example["label"] for example in examples])
 
 
-def colour_codes(examples):
-  """RGB to one of 4096 colours each, `[N, H, W]`."""
+def color_codes(examples):
+  """RGB to one of 4096 colors each, `[N, H, W]`."""
   images = np.stack([example["image"] for example in examples]).astype(np.int64) // 16
   return images @ np.array([256, 16, 1])
 
 
-def test_class_table():
+def test_class_table_has_five_thin_classes():
   assert SCENES.num_classes == 9
   assert [SCENES.names[k] for k in SCENES.thin] == ["pole", "wire", "fence", "sign", "pedestrian"]
   assert all(row.raw_id == row.train_id for row in SCENES.rows)
@@ -45,7 +45,7 @@ def test_class_table():
 
 
 @pytest.mark.parametrize("size", [(96, 128), (64, 64), (180, 240), (32, 33)])
-def test_shapes_and_types(size):
+def test_shapes_and_dtypes(size):
   example = Scenes(2, seed=0, size=size)[1]
   assert example["image"].dtype == example["label"].dtype == np.uint8
   assert example["image"].shape == (*size, 3)
@@ -59,7 +59,7 @@ def test_ids_are_distinct(examples):
   assert all(isinstance(name, str) for name in ids)
 
 
-def test_example_depends_on_seed_and_index_alone(examples):
+def test_example_depends_only_on_seed_and_index(examples):
   source = Scenes(1000, seed=7)
   for i in (31, 3, np.int64(31), 0):
     np.testing.assert_array_equal(source[i]["image"], examples[i]["image"])
@@ -67,7 +67,7 @@ def test_example_depends_on_seed_and_index_alone(examples):
     assert source[i]["id"] == examples[i]["id"]
 
 
-def test_fresh_process_agrees(examples):
+def test_another_process_generates_the_same_scenes(examples):
   code = (
     "import hashlib; from train.data.datasets.scenes import Scenes; e = Scenes(4, seed=7)[3]\n"
     "for k in ('image', 'label'): print(hashlib.sha256(e[k].tobytes()).hexdigest()[:16])"
@@ -76,18 +76,18 @@ def test_fresh_process_agrees(examples):
   assert printed.stdout.split() == [digest(examples[3]["image"]), digest(examples[3]["label"])]
 
 
-def test_labels_stay_as_published(examples):
+def test_labels_are_unchanged(examples):
   assert digest(examples[3]["label"]) == DIGEST
 
 
-def test_seeds_and_indices_differ(examples):
+def test_seeds_and_indices_give_different_scenes(examples):
   other = Scenes(50, seed=8)
   for i in range(5):
     assert (other[i]["label"] != examples[i]["label"]).mean() > 0.05
     assert (examples[i + 1]["label"] != examples[i]["label"]).mean() > 0.05
 
 
-def test_every_class_has_its_share(labels):
+def test_class_shares_are_in_their_ranges(labels):
   shares = np.bincount(labels.ravel(), minlength=256) / labels.size
   large = np.setdiff1d(range(SCENES.num_classes), SCENES.thin)
   assert (shares[large] > 0.03).all()
@@ -130,14 +130,14 @@ def test_no_large_classes_touch(labels):
 
 
 @pytest.mark.parametrize("power", [0, 0.5, 1])
-def test_colour_alone_does_not_solve_it(examples, labels, power):
-  """The best class of each colour, with classes weighed by their share to `1 - power`, on other scenes."""
+def test_color_alone_does_not_determine_the_class(examples, labels, power):
+  """The best class of each color, with classes weighed by their share to `1 - power`, on other scenes."""
   held_out = [Scenes(30, seed=8)[i] for i in range(30)]
   truth = np.stack([example["label"] for example in held_out])
   counts = np.zeros((4096, 256))
-  np.add.at(counts, (colour_codes(examples), labels), 1)
+  np.add.at(counts, (color_codes(examples), labels), 1)
   counts = counts[:, : SCENES.num_classes]
-  guess = (counts / counts.sum(0) ** power).argmax(1)[colour_codes(held_out)]
+  guess = (counts / counts.sum(0) ** power).argmax(1)[color_codes(held_out)]
   guess[truth == IGNORE] = IGNORE
   both = [((guess == k) & (truth == k)).sum() for k in range(SCENES.num_classes)]
   either = [((guess == k) | (truth == k)).sum() for k in range(SCENES.num_classes)]
@@ -145,7 +145,7 @@ def test_colour_alone_does_not_solve_it(examples, labels, power):
 
 
 @pytest.mark.parametrize("i", [-1, 5, 100])
-def test_index_out_of_range(i):
+def test_index_out_of_range_is_rejected(i):
   with pytest.raises(IndexError, match=rf"expected 0\.\.4, got {i}"):
     Scenes(5, seed=0)[i]
 
@@ -163,6 +163,6 @@ def test_iteration_ends():
     ({"size": (64,)}, r"size: expected .* got \(64,\)"),
   ],
 )
-def test_bad_arguments(arguments, message):
+def test_invalid_arguments_are_rejected(arguments, message):
   with pytest.raises(ValueError, match=message):
     Scenes(**{"count": 1, "seed": 0, **arguments})

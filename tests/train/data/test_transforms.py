@@ -11,7 +11,7 @@ from train.data.transforms.compose import Compose, train_transform
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_input_is_left_alone_and_output_is_whole(name):
+def test_input_is_unchanged_and_output_complete(name):
   before = example()
   given = {key: np.array(value) if key != "id" else value for key, value in before.items()}
   for seed in range(8):
@@ -25,7 +25,7 @@ def test_input_is_left_alone_and_output_is_whole(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_read_only_input_will_do(name):
+def test_input_may_be_read_only(name):
   given = example()
   given["image"].flags.writeable = given["label"].flags.writeable = False
   for seed in range(4):
@@ -33,7 +33,7 @@ def test_read_only_input_will_do(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_function_of_the_generator(name):
+def test_result_depends_only_on_the_generator(name):
   outcomes = []
   for seed in (0, 1, 2, 3, 4, 5, 6, 7):
     first, second = (ALL[name](example(), rng(seed)) for _ in range(2))
@@ -48,14 +48,14 @@ def config(**changes):
   return types.SimpleNamespace(**{**fields, **changes})
 
 
-def test_chain_is_what_the_config_asks_for():
+def test_train_transform_follows_the_config():
   chosen = tuple(ALL[name] for name in ("scaled crop", "flip", "photometric"))
   assert train_transform(config(), MEAN) == Compose(chosen)
   plain = train_transform(config(flip=False, photometric=0), MEAN)
   assert plain == Compose((ALL["scaled crop"],))
 
 
-def test_size_and_labels_of_the_whole_chain():
+def test_train_transform_size_and_label_values():
   given = example()
   for seed in range(30):
     after = train_transform(config(), MEAN)(given, rng(seed))
@@ -64,7 +64,7 @@ def test_size_and_labels_of_the_whole_chain():
     assert set(np.unique(after["label"])) <= {*range(11), IGNORE}
 
 
-def test_chain_has_one_generator_for_all():
+def test_compose_draws_from_one_generator():
   given, chain, together = example(), Compose((ALL["scale"], ALL["crop"])), rng(5)
   expected = ALL["crop"](ALL["scale"](given, together), together)
   np.testing.assert_array_equal(chain(given, rng(5))["image"], expected["image"])

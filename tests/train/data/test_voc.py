@@ -57,7 +57,7 @@ def assert_prepared(folder):
 
 
 class TestClasses:
-  def test_published(self):
+  def test_classes_are_the_published_ones(self):
     assert VOC.num_classes == 21
     assert VOC.names[15] == "person"
     assert [VOC.names[k] for k in VOC.thin] == ["bicycle", "chair", "pottedplant"]
@@ -65,17 +65,17 @@ class TestClasses:
     assert VOC.palette()[255].tolist() == [224, 224, 192]
     np.testing.assert_array_equal(VOC.to_train_ids(VOC_VALUES, "x"), [*range(21), IGNORE])
 
-  def test_official_numbers(self):
+  def test_counts_are_the_published_ones(self):
     assert Voc.COUNTS == {"train": 1464, "val": 1449, "aug": 10582 - 1464, "test": 1456}
 
 
 class TestLayouts:
-  def test_folders(self, source, tmp_path):
+  def test_folders_are_prepared(self, source, tmp_path):
     prepare("voc", str(source), str(tmp_path / "data"))
     assert_prepared(tmp_path / "data")
 
   @pytest.mark.parametrize("prefix", ["VOCdevkit", "TrainVal/VOCdevkit"])
-  def test_tars(self, source, tmp_path, prefix):
+  def test_tars_are_prepared(self, source, tmp_path, prefix):
     (tmp_path / "tars").mkdir()
     tar_of(tmp_path / "tars" / "VOCtrainval_11-May-2012.tar", source / "VOCdevkit", prefix)
     tar_of(tmp_path / "tars" / "benchmark.tgz", source / "benchmark_RELEASE", "benchmark_RELEASE", "w:gz")
@@ -83,7 +83,7 @@ class TestLayouts:
     assert_prepared(tmp_path / "data")
 
   @pytest.mark.parametrize("listed", [True, False])
-  def test_segmentation_class_aug(self, source, tmp_path, listed):
+  def test_segmentation_class_aug_is_prepared(self, source, tmp_path, listed):
     """All of 12,031 lie there; another PNG for 1 shows that the official one wins."""
     root = source / "VOCdevkit" / "VOC2012"
     for number in (1, 4, 5, 6, 7):
@@ -94,13 +94,13 @@ class TestLayouts:
     prepare("voc", str(source), str(tmp_path / "data"))
     assert_prepared(tmp_path / "data")
 
-  def test_without_sbd(self, source, tmp_path):
+  def test_trainaug_requires_sbd(self, source, tmp_path):
     (source / "benchmark_RELEASE").rename(tmp_path / "elsewhere")
     prepare("voc", str(source), str(tmp_path / "data"))
     with pytest.raises(ValueError, match="among train, val, trainval, got 'trainaug'"):
       get_dataset("voc").open("trainaug", dir=str(tmp_path / "data"))
 
-  def test_images_of_test_have_no_label(self, source, tmp_path, capsys):
+  def test_test_split_has_no_labels(self, source, tmp_path, capsys):
     write_voc(source / "VOCdevkit" / "VOC2012", {"test": [9]})
     prepare("voc", str(source), str(tmp_path / "data"))
     assert "test: 1 images without labels" in capsys.readouterr().out
@@ -112,22 +112,22 @@ class TestLayouts:
 
 
 class TestErrors:
-  def test_val_in_trainaug(self, source, tmp_path):
+  def test_val_image_in_trainaug_is_rejected(self, source, tmp_path):
     lists = source / "VOCdevkit" / "VOC2012" / "ImageSets" / "Segmentation"
     write_lines(lists / "trainaug.txt", [1, 2, 3, 5, 6, 7])
     refuses("voc", source, tmp_path / "data", r"trainaug\.txt: 5 is an image of val")
 
-  def test_fewer(self, source, tmp_path, monkeypatch):
+  def test_incomplete_split_is_rejected(self, source, tmp_path, monkeypatch):
     set_counts(monkeypatch, "voc", {**COUNTS, "aug": 3})
     refuses("voc", source, tmp_path / "data", r"^aug: 2 of 3 images; --partial")
     prepare("voc", str(source), str(tmp_path / "data"), partial=True)
 
-  def test_missing_label_has_no_substitute(self, source, tmp_path):
+  def test_missing_official_label_is_rejected(self, source, tmp_path):
     save(source / "VOCdevkit/VOC2012/SegmentationClassAug/2.png", sbd_label(2))
     (source / "VOCdevkit/VOC2012/SegmentationClass/2.png").unlink()
     refuses("voc", source, tmp_path / "data", r"SegmentationClass/2\.png: no such file")
 
-  def test_labels_of_sbd_are_none_for_val(self, source, tmp_path):
+  def test_sbd_labels_are_not_used_for_val(self, source, tmp_path):
     """They have no void border."""
     (source / "VOCdevkit/VOC2012/SegmentationClass").rename(tmp_path / "elsewhere")
     says = (
@@ -136,17 +136,17 @@ class TestErrors:
     refuses("voc", source, tmp_path / "data", says)
 
   @pytest.mark.parametrize("content", [b"", b"MATLAB 5.0 MAT-file", None])
-  def test_damaged_mat(self, source, tmp_path, content):
+  def test_corrupt_mat_is_rejected(self, source, tmp_path, content):
     file = source / "benchmark_RELEASE/dataset/cls/7.mat"
     file.write_bytes(file.read_bytes()[:-20] if content is None else content)
     refuses("voc", source, tmp_path / "data", re.escape(f"{file}: not an SBD label"))
 
-  def test_palette_of_another_set(self, source, tmp_path):
+  def test_palette_of_another_data_set_is_rejected(self, source, tmp_path):
     file = source / "VOCdevkit/VOC2012/SegmentationClass/5.png"
     save(file, raw_label(5, VOC_VALUES), voc_palette()[::-1])
     refuses("voc", source, tmp_path / "data", re.escape(f"{file}: value") + ".*VOC's.* another data set")
 
-  def test_label_of_ade20k(self, source, tmp_path):
+  def test_label_of_ade20k_is_rejected(self, source, tmp_path):
     file = save(
       source / "VOCdevkit/VOC2012/SegmentationClass/5.png", raw_label(5, np.arange(151)).astype("u1")
     )
@@ -155,14 +155,14 @@ class TestErrors:
     )
 
   @pytest.mark.parametrize("name", ["../evil.txt", "/etc/evil", "VOCdevkit/VOC2012/../../evil"])
-  def test_tar_that_leads_out(self, tmp_path, name):
+  def test_tar_with_escaping_path_is_rejected(self, tmp_path, name):
     tar_with(tmp_path / "VOCtrainval_11-May-2012.tar", name)
     refuses(
       "voc", tmp_path, tmp_path / "data", r"VOCtrainval_11-May-2012\.tar: the path of the member .* escapes"
     )
 
   @pytest.mark.parametrize(("tar", "share"), [("VOCtrainval_11-May-2012.tar", 0.6), ("benchmark.tgz", 0.5)])
-  def test_truncated_tar(self, source, tmp_path, tar, share):
+  def test_truncated_tar_is_rejected(self, source, tmp_path, tar, share):
     (tmp_path / "tars").mkdir()
     tar_of(tmp_path / "tars" / "VOCtrainval_11-May-2012.tar", source / "VOCdevkit", "VOCdevkit")
     tar_of(tmp_path / "tars" / "benchmark.tgz", source / "benchmark_RELEASE", "benchmark_RELEASE", "w:gz")
@@ -170,13 +170,13 @@ class TestErrors:
     (tmp_path / "tars" / tar).write_bytes(whole[: int(share * len(whole))])
     refuses("voc", tmp_path / "tars", tmp_path / "data", rf"{tar}: not a readable archive")
 
-  def test_wrong_folder(self, tmp_path):
+  def test_folder_of_another_layout_is_rejected(self, tmp_path):
     (tmp_path / "JPEGImages").mkdir()
     refuses("voc", tmp_path, tmp_path / "data", "expected VOCdevkit/VOC2012 with", FileNotFoundError)
 
 
 @needs("voc12_lists")
-def test_published_lists(tmp_path):
+def test_splits_of_the_published_lists(tmp_path):
   """The lists, with SBD's made of the published trainaug and val: 10,582, none of them of val."""
   lists = {s: (ASSETS / "voc12_lists" / f"{s}.txt").read_text().split() for s in ("train", "val", "trainaug")}
   for split in ("train", "val"):
@@ -196,7 +196,7 @@ def test_published_lists(tmp_path):
 
 
 @needs("voc12_subset")
-def test_genuine_labels_are_bit_equal(tmp_path, capsys):
+def test_prepared_genuine_arrays_equal_the_files(tmp_path, capsys):
   prepare("voc", str(ASSETS / "voc12_subset"), str(tmp_path), partial=True)
   out = capsys.readouterr().out
   assert "val: 200 of 1449 images\naug: 500 of 9118 images\n" in out
@@ -214,13 +214,13 @@ def test_genuine_labels_are_bit_equal(tmp_path, capsys):
 
 
 @needs("voc12_subset")
-def test_colours_are_those_of_a_genuine_file():
+def test_colors_equal_a_genuine_palette():
   file = next((ASSETS / "voc12_subset" / "VOC2012" / "SegmentationClassAug").glob("*.png"))
   palette = np.array(Image.open(file).getpalette()).reshape(256, 3)
   assert {value: tuple(palette[value].tolist()) for value in VOC.colors} == VOC.colors
 
 
-def test_pixels_of_an_image_in_a_tar(source, tmp_path):
+def test_image_in_a_tar_is_stored_unchanged(source, tmp_path):
   """The file is kept as it is, wherever it was read from."""
   (tmp_path / "tars").mkdir()
   tar_of(tmp_path / "tars" / "VOCtrainval_11-May-2012.tar", source / "VOCdevkit", "VOCdevkit")

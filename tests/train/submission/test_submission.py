@@ -67,7 +67,7 @@ def predicted(run, image):
   return Predictor(run.experiment, run.config)(run.variables, image[None])[0]
 
 
-def test_voc_archive_of_a_run(voc_run, tmp_path, capsys):
+def test_voc_archive(voc_run, tmp_path, capsys):
   arguments = parse(["--workdir", str(voc_run), "--submission", "voc", "--out", str(tmp_path)])
   found = members(write_submission(**{**arguments, "out": tmp_path}))
   assert list(found) == [f"{COMP5}/{i}.png" for i in "789"]  # nothing but VOC's train, and no weights
@@ -81,10 +81,10 @@ def test_voc_archive_of_a_run(voc_run, tmp_path, capsys):
     photograph = np.asarray(Image.open(voc_run.parent / "VOC2012" / "JPEGImages" / f"{i}.jpg"))
     np.testing.assert_array_equal(np.asarray(image), predicted(run, photograph))
     assert np.asarray(image).shape == size
-    colours = np.reshape(image.getpalette(), (256, 3))
+    colors = np.reshape(image.getpalette(), (256, 3))
     # VOClabelcolormap.m's first five, tvmonitor's, and void's.
     rows = [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [0, 0, 128], [0, 64, 128], [224, 224, 192]]
-    np.testing.assert_array_equal(colours[[0, 1, 2, 3, 4, 20, 255]], rows)
+    np.testing.assert_array_equal(colors[[0, 1, 2, 3, 4, 20, 255]], rows)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_voc_archive_of_a_run(voc_run, tmp_path, capsys):
     ("vgg16.h5", "voc", "train", COMP6),
   ],
 )
-def test_voc_competition_by_what_was_trained_on(weights, data, split, folder):
+def test_voc_competition_follows_the_training_data(weights, data, split, folder):
   config = tiny_config(model__weights=weights, data__name=data, data__split=split)
   assert SUBMISSION_FORMATS["voc"].choose_folder(config) == folder
 
@@ -128,7 +128,7 @@ def test_ade20k_archive(untrained, tmp_path):
     np.testing.assert_array_equal(np.asarray(decoded(content)), predicted(run, image) + 1)
 
 
-def test_an_interrupted_submission_goes_on(voc_run, tmp_path, monkeypatch):
+def test_interrupted_submission_resumes(voc_run, tmp_path, monkeypatch):
   asked = []
 
   def predictions(experiment, variables, source, config):
@@ -160,7 +160,7 @@ def test_an_interrupted_submission_goes_on(voc_run, tmp_path, monkeypatch):
     write_submission(voc_run, "voc", tmp_path)
 
 
-def test_an_archive_that_is_not_valid_is_not_written(voc_run, tmp_path):
+def test_invalid_archive_is_not_written(voc_run, tmp_path):
   archive = write_submission(voc_run, "voc", tmp_path)
   archive.unlink()
   (tmp_path / COMP5 / "8.png").write_bytes(png(np.full((20, 30), 21)))
@@ -169,7 +169,7 @@ def test_an_archive_that_is_not_valid_is_not_written(voc_run, tmp_path):
   assert not [path for path in tmp_path.iterdir() if "tar" in path.name]
 
 
-def test_images_that_cannot_be_submitted_are_all_named(untrained, tmp_path):
+def test_all_invalid_images_are_named(untrained, tmp_path):
   untrained("cityscapes")
   for city, size in (("a", (16, 32)), ("b", (1024, 2048))):
     save(tmp_path / city / f"{FRAMES[0]}_leftImg8bit.png", np.zeros((*size, 3), np.uint8))
@@ -185,7 +185,7 @@ def test_images_that_cannot_be_submitted_are_all_named(untrained, tmp_path):
   assert not (tmp_path / "out").exists()
 
 
-def test_errors_of_a_submission(voc_run, tmp_path):
+def test_invalid_submission_is_rejected(voc_run, tmp_path):
   with pytest.raises(ValueError, match="expected a run that predicts its 150 classes, got one of voc, which"):
     write_submission(voc_run, "ade20k", tmp_path)
   with pytest.raises(ValueError, match=r"voc: expected a split among .*, got 'tset'"):
@@ -203,12 +203,12 @@ def test_errors_of_a_submission(voc_run, tmp_path):
     ("", "--images or --submission is needed"),
   ],
 )
-def test_errors_of_the_command_line(command, error, capsys):
+def test_invalid_options_are_rejected(command, error, capsys):
   with pytest.raises(SystemExit):
     parse(["--workdir", "w", "--out", "o", *command.split()])
   assert error in capsys.readouterr().err
 
 
-def test_png_of_a_whole_cityscapes_image_is_the_image():
+def test_encoded_cityscapes_image_decodes_to_itself():
   values = np.resize(LABEL_IDS, (1024, 2048))
   np.testing.assert_array_equal(np.asarray(decoded(encode(values, None))), values)

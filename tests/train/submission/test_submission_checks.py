@@ -91,7 +91,7 @@ def huge_png():
     ),
   ],
 )
-def test_a_wrong_archive_is_named_by_file(files, expected, tmp_path):
+def test_invalid_archive_is_reported_by_file(files, expected, tmp_path):
   archive = tar_gz(tmp_path / "mine.tgz", files)
   problems = check_archive(archive, SUBMISSION_FORMATS["voc"], SIZES).problems
   with pytest.raises(ValueError, match="problems: ") as error:
@@ -100,7 +100,7 @@ def test_a_wrong_archive_is_named_by_file(files, expected, tmp_path):
   assert len(problems.by_kind) == 1, "only this problem is reported"
 
 
-def test_what_others_pack_is_taken(tmp_path):
+def test_archives_of_other_programs_are_valid(tmp_path):
   short = png(np.arange(12).reshape(3, 4), PALETTE[:21])
   root = tmp_path / COMP6
   for name in SIZES:
@@ -115,7 +115,7 @@ def test_what_others_pack_is_taken(tmp_path):
   assert [*contents.predictions] == FRAMES[:2]
 
 
-def test_values_and_names_of_the_others(tmp_path):
+def test_values_and_names_of_cityscapes_and_ade20k(tmp_path):
   train_ids = png(np.zeros((1024, 2048)), None)
   files = {f"{FRAMES[0]}.png": train_ids, f"a/{FRAMES[0]}_x.png": train_ids, "readme.png": train_ids}
   found = check_archive(
@@ -140,7 +140,7 @@ def test_values_and_names_of_the_others(tmp_path):
   }
 
 
-def test_bombs_are_refused_and_not_unpacked(tmp_path, monkeypatch):
+def test_decompression_bombs_are_rejected(tmp_path, monkeypatch):
   image = f"{COMP6}/2008_000001.png"
   found = check_archive(
     tar_gz(tmp_path / "a.tgz", {image: bytes(2**26 + 1)}), SUBMISSION_FORMATS["voc"], None
@@ -161,7 +161,7 @@ def test_bombs_are_refused_and_not_unpacked(tmp_path, monkeypatch):
     assert text == "it unpacks to more than 4 MB, larger than any submission"
 
 
-def test_links_and_unreadable_archives(tmp_path):
+def test_links_and_unreadable_archives_are_rejected(tmp_path):
   with tarfile.open(tmp_path / "link.tgz", "w:gz") as archive:
     link = tarfile.TarInfo(f"{COMP6}/2008_000001.png")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
@@ -187,7 +187,7 @@ def test_links_and_unreadable_archives(tmp_path):
   ]
 
 
-def test_the_program(tmp_path, monkeypatch, capsys):
+def test_command_prints_problems_and_omissions(tmp_path, monkeypatch, capsys):
   archive = tar_gz(tmp_path / "mine.tgz", {f"{COMP6}/{i}.png": GOOD for i in (*SIZES, *map(str, range(30)))})
   for name in [*SIZES, "2008_000003", "2008_000004"]:
     save(tmp_path / "JPEGImages" / f"{name}.jpg", pixels(0, (3, 4)))
@@ -216,7 +216,7 @@ def test_the_program(tmp_path, monkeypatch, capsys):
   ]
 
 
-def test_images_by_folder_and_list(tmp_path):
+def test_expected_images_from_folder_and_list(tmp_path):
   city = SUBMISSION_FORMATS["cityscapes"]
   save(tmp_path / "images" / "berlin" / f"{FRAMES[0]}_leftImg8bit.png", pixels(0, (3, 4)))
   assert list_expected_images(city, tmp_path / "images", None) == {FRAMES[0]: (3, 4)}
@@ -233,7 +233,7 @@ def test_images_by_folder_and_list(tmp_path):
 
 
 @needs("ade20k_sample")
-def test_the_genuine_sample_predictions_are_taken(tmp_path):
+def test_genuine_sample_predictions_are_valid(tmp_path):
   folder = ASSETS / "ade20k_sample"
   images = list_expected_images(SUBMISSION_FORMATS["ade20k"], folder / "images", None)
   files = {path.name: path.read_bytes() for path in sorted((folder / "predictions").glob("*.png"))}
