@@ -131,7 +131,7 @@ def test_ade20k_archive(untrained, tmp_path):
 def test_interrupted_submission_resumes(voc_run, tmp_path, monkeypatch):
   asked = []
 
-  def predictions(experiment, variables, source, config):
+  def predict_dataset(experiment, variables, source, config):
     for index in range(len(source)):
       example = source[index]
       asked.append(example["id"])
@@ -139,7 +139,7 @@ def test_interrupted_submission_resumes(voc_run, tmp_path, monkeypatch):
         raise KeyboardInterrupt
       yield example, np.full(example["image"].shape[:2], int(example["id"]), np.uint8)
 
-  monkeypatch.setattr(write, "predictions", predictions)
+  monkeypatch.setattr(write, "predict_dataset", predict_dataset)
   with pytest.raises(KeyboardInterrupt):
     write_submission(voc_run, "voc", tmp_path)
   assert sorted(path.name for path in tmp_path.rglob("*.*")) == [f"{asked[0]}.png", "submission.json"]
