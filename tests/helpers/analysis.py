@@ -3,8 +3,14 @@
 import numpy as np
 
 from train.analysis.boundary import EDGE
+from train.analysis.observe import Observer
 
 LINE = {"alpha/pool1/low": 0.02, "alpha/pool1/high": 0.03, "alpha/pool2/low": 0.12, "alpha/pool2/high": 0.17}
+
+
+def alpha_maps(experiment, variables, image):
+  """Alpha maps of one image uint8 [H, W, 3], float32 [h, w, C] by unit."""
+  return {unit: observed.alpha for unit, observed in Observer(experiment)(variables, image).items()}
 
 
 def windows_near_edges(label, stride, shape):

@@ -1,1 +1,1 @@
-"""Two runs beside each other, as a paper shows them: the pieces of `python -m train.compare`."""
+"""Comparison of two runs: gains by class, predictions side by side, the paper's Figures 4 and 5."""

@@ -1,4 +1,4 @@
-"""What a run is called in a figure."""
+"""Titles of runs in figures: their pooling, and their workdir or step where that is the same."""
 
 from __future__ import annotations
 
@@ -32,37 +32,35 @@ _SOURCES = {
 
 
 def pool_title(config) -> str:
-  """The pooling of a config: name, alpha, keywords that are not the defaults, stages if not all."""
+  """Describes a config's pooling: name, alpha, keywords other than the defaults, and stages if not all."""
   config = resolve_pooling(config)
-  known = {} if config.pool == PUBLISHED else pool_keywords(config.pool)
-  details = _details(config.pool_kwargs.items(), known)
+  defaults = {} if config.pool == PUBLISHED else pool_keywords(config.pool)
+  details = _format_keywords(config.pool_kwargs.items(), defaults)
   if config.alpha:
     keywords = config.alpha.to_dict()
     name = keywords.pop("name")
-    details = [*_alpha_details(name, keywords), *details]
-  where = []
+    details = [*_describe_alpha(name, keywords), *details]
   if config.pool_stages:
-    names = [stage.replace(":", " ", 1) for stage in config.pool_stages]
-    where = [
-      f"in {', '.join(names)}" + (f", {config.pool_rest} elsewhere" if config.pool_rest != "max" else "")
-    ]
-  return ", ".join([_POOLS.get(config.pool, config.pool), *details, *where])
+    names = ", ".join(stage.replace(":", " ", 1) for stage in config.pool_stages)
+    rest = f", {config.pool_rest} elsewhere" if config.pool_rest != "max" else ""
+    details = [*details, f"in {names}{rest}"]
+  return ", ".join([_POOLS.get(config.pool, config.pool), *details])
 
 
 def distinct_titles(configs: Sequence, workdirs: Sequence[pathlib.Path], steps: Sequence[int]) -> list[str]:
-  """`pool_title` of each; where they are all the same with what tells them apart: the workdir or the step."""
+  """`pool_title` of each config; equal titles are followed by the workdir or the step."""
   titles = [pool_title(config) for config in configs]
-  for marks in (workdir_names(workdirs), (f"step {step}" for step in steps)):
+  for suffixes in (workdir_names(workdirs), (f"step {step}" for step in steps)):
     if len(set(titles)) == len(titles):
       break
-    titles = [f"{pool_title(config)} ({mark})" for config, mark in zip(configs, marks, strict=True)]
+    titles = [f"{pool_title(config)} ({suffix})" for config, suffix in zip(configs, suffixes, strict=True)]
   return titles
 
 
 def workdir_names(workdirs: Sequence[pathlib.Path]) -> list[str]:
-  """The shortest ends of the paths that differ: "seed-0", or "max/seed-0" where several are called seed-0.
+  """The shortest distinct ends of the paths: "seed-0", or "max/seed-0" if several folders are called seed-0.
 
-  All have as many folders as the longest needs; one path given twice has the same name twice.
+  All names have the same number of folders. A path that is given twice has the same name twice.
   """
   parts = [pathlib.Path(os.path.abspath(workdir)).parts for workdir in workdirs]
   for count in range(1, max(map(len, parts)) + 1):
@@ -72,19 +70,17 @@ def workdir_names(workdirs: Sequence[pathlib.Path]) -> list[str]:
   return [names[path] for path in parts]
 
 
-def _alpha_details(name: str, keywords: Mapping) -> list[str]:
+def _describe_alpha(name: str, keywords: Mapping) -> list[str]:
   if name == "constant":
     return [f"{_ALPHA} = {keywords['value']:g}"]
   source = [] if name == "side_branch" else [_SOURCES.get(name, name.replace("_", " "))]
-  return [*source, *_details(keywords.items(), alpha_keywords(name))]
+  return [*source, *_format_keywords(keywords.items(), alpha_keywords(name))]
 
 
-def _details(keywords: Iterable[tuple[str, Any]], defaults: Mapping) -> list[str]:
-  """The keywords that are not the defaults."""
+def _format_keywords(keywords: Iterable[tuple[str, Any]], defaults: Mapping) -> list[str]:
+  """The keywords that differ from the defaults, as "initial = 2.5"."""
   return [
-    f"{key.replace('_', ' ')} = {value:g}"
-    if isinstance(value, float)
-    else f"{key.replace('_', ' ')} = {value}"
+    f"{key.replace('_', ' ')} = {f'{value:g}' if isinstance(value, float) else value}"
     for key, value in keywords
     if defaults.get(key) != value
   ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import pathlib
 
 import numpy as np
@@ -11,6 +10,7 @@ from train.data.classes import ClassTable
 from train.evaluation.confusion_figure import draw_confusion
 from train.evaluation.predictor import INFERENCE_FIELDS
 from train.experiment.run import Run
+from train.utils.csv_files import write_csv
 from train.utils.json_files import write_json
 
 
@@ -29,12 +29,11 @@ def write_results(results: dict, confusion: np.ndarray, table: ClassTable, stem:
   """Writes STEM.json (with the confusion matrix), STEM.csv (a row per class) and STEM.png (the matrix)."""
   write_json(_add_suffix(stem, ".json"), {**results, "confusion": confusion.tolist()})
   keys = [key for key in results if key.startswith("per_class_")]
-  with _add_suffix(stem, ".csv").open("w", newline="") as file:
-    writer = csv.writer(file)
-    writer.writerow(["train_id", "class", *(key.removeprefix("per_class_") for key in keys)])
-    for train_id, name in enumerate(table.names):
-      # None, of a class that does not occur, becomes an empty cell.
-      writer.writerow([train_id, name, *(results[key][name] for key in keys)])
+  rows = [
+    [train_id, name, *(results[key][name] for key in keys)] for train_id, name in enumerate(table.names)
+  ]
+  header = ["train_id", "class", *(key.removeprefix("per_class_") for key in keys)]
+  write_csv(_add_suffix(stem, ".csv"), header, rows)
   draw_confusion(confusion, table).savefig(_add_suffix(stem, ".png"), dpi=100, bbox_inches="tight")
   print(f"wrote {stem}.json, .csv, .png")
 

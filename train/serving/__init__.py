@@ -1,1 +1,1 @@
-"""The pieces of `python -m train.export`."""
+"""Uses of a finished run: predictions for photographs, and exported models."""

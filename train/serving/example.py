@@ -1,6 +1,6 @@
-"""Classes of photographs by an exported model: python predict.py PHOTO... writes PHOTO-classes.png.
+"""Predicts photographs with the exported model: python predict.py PHOTO... writes PHOTO-classes.png.
 
-Needs jax, flatbuffers, numpy and Pillow, and no code of the project that trained the model.
+It needs jax, flatbuffers, numpy and Pillow, and no code of the project that trained the model.
 """
 
 import json
@@ -20,11 +20,11 @@ def main(photographs: list[str]) -> None:
     sys.exit("usage: python predict.py PHOTO...")
   model = export.deserialize(bytearray((FOLDER / "model.jaxexport").read_bytes()))
   variables = jax.device_put(dict(np.load(FOLDER / "variables.npz")))
-  predict = jax.jit(model.call)  # compiles once for every shape of `images`
+  predict = jax.jit(model.call)  # compiles once per shape of `images`
   classes = json.loads((FOLDER / "classes.json").read_text())
   for file in photographs:
     if not pathlib.Path(file).is_file():
-      sys.exit(f"error: no photograph {file}")
+      sys.exit(f"error: no such photograph: {file}")
     images = np.asarray(Image.open(file).convert("RGB"))[None]  # uint8 [1, height, width, 3]
     output = np.asarray(predict(variables, images))[0]
     picture = Image.fromarray(output if output.ndim == 2 else output.argmax(-1).astype(np.uint8))

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from train.comparison import figure5
-from train.comparison.gains import Gain
+from train.comparison.gains import ClassGain
 from train.studies.result import Result, VariantInfo
 from train.studies.statistics import Estimate, Row, percentages
 from train.studies.tables import metric_title
@@ -77,10 +77,10 @@ def draw_gains(
   return figure5.draw(present, absent, (titles[variant.baseline], variant.title), split, remark)
 
 
-def _gain(row: Row, train_id: int, thin: bool, pixels: int) -> Gain:
+def _gain(row: Row, train_id: int, thin: bool, pixels: int) -> ClassGain:
   before, gain = row.difference.baseline, row.difference.estimate
   interval = None if gain.low is None else (gain.low, gain.high)
-  return Gain(train_id, row.label, thin, pixels, before, before + gain.mean, interval)
+  return ClassGain(train_id, row.label, thin, pixels, before, before + gain.mean, interval)
 
 
 def _draw_panel(axes: Axes, metric: str, variants, results: Sequence[Result], rows: Sequence[Row]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from ppool_jax import models
-from tests.helpers.analysis import LINE, windows_near_edges
+from tests.helpers.analysis import LINE, alpha_maps, windows_near_edges
 from tests.helpers.training import run, tiny_config
 from train.analysis import collect
 from train.analysis.alpha_maps import draw_channel_means, draw_figure6, draw_maps
@@ -22,8 +22,7 @@ from train.analyze import analyze
 from train.experiment.experiment import open_split
 from train.experiment.run import open_run
 from train.loop.loop import train
-from train.predict import find_alpha
-from train.report import _alpha
+from train.reporting.alpha_section import build_alpha_section
 
 FIGURES = ("histograms", "boundary", "sparsity", "shift", "figure6")
 
@@ -71,7 +70,7 @@ def test_the_numbers_are_those_of_the_maps(found, runs):
   content = found[1]["units"]
   opened = open_run(runs / "ppool")
   source = open_split(opened.config, "val")
-  maps = [find_alpha(opened.experiment, opened.variables, source[i]["image"]) for i in range(5)]
+  maps = [alpha_maps(opened.experiment, opened.variables, source[i]["image"]) for i in range(5)]
   for unit, stride, (h, w) in (("pool1", 2, (17, 23)), ("pool2", 4, (8, 12))):
     alpha = np.stack([one[unit] for one in maps]).astype(float)
     assert alpha.shape[:3] == (5, h, w)
@@ -191,6 +190,6 @@ def test_errors_come_before_any_work(runs, tmp_path):
 def test_the_report_shows_what_saturates(runs, tmp_path):
   opened = open_run(runs / "ppool")
   (tmp_path / "metrics.jsonl").write_text(json.dumps({"step": 1, **LINE}) + "\n")
-  text = _alpha({"mine": opened, "max": open_run(runs / "max")}, {"mine": tmp_path})
+  text = build_alpha_section({"mine": opened, "max": open_run(runs / "max")}, {"mine": tmp_path})
   assert "<p>mine: 29 % of pool2&#x27;s alphas are at an end of the range" in text
   assert text.count("data:image/png;base64,") == 3

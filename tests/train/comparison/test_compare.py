@@ -10,8 +10,9 @@ from PIL import Image
 
 from tests.helpers.datasets import pixels, save
 from tests.helpers.training import run, tiny_config
-from train.compare import compare, main, parse
-from train.comparison.pair import open_pair
+from train.compare import main, parse
+from train.comparison.compare import compare
+from train.comparison.run_pair import open_pair
 from train.evaluation.best_worst import image_miou
 from train.evaluation.evaluate import evaluate
 from train.evaluation.evaluator import SegmentationEvaluator
@@ -173,7 +174,10 @@ def test_both_are_evaluated_alike(copies, out, tmp_path, capsys):
   change(copies[1], eval__flip=True, eval__batch_size=1)
   compare(*copies, tmp_path / "out", count=0)
   said = capsys.readouterr().out
-  assert f"both runs are evaluated as {copies[0]} says; the other's config has another eval.flip" in said
+  assert (
+    f"both runs are evaluated with the eval config of {copies[0]}; the other run's has another eval.flip"
+    in said
+  )
   assert (tmp_path / "out/gains.csv").read_bytes() == (out / "gains.csv").read_bytes()
 
 
@@ -185,9 +189,9 @@ def test_both_are_evaluated_alike(copies, out, tmp_path, capsys):
       {},
       r"same splits \(data.eval_split\), or --split, got 'val' and 'train'",
     ),
-    ({"data__options__seed": 3}, {}, r"same images, which they are not: data\.options\.seed differs"),
-    ({"data__options__val": 4}, {}, r"same images, which they are not: data\.options\.val differs"),
-    ({"data__options__size": [48, 32]}, {}, r"not: data\.options\.size differs"),
+    ({"data__options__seed": 3}, {}, r"same images, got different ones: data\.options\.seed differs"),
+    ({"data__options__val": 4}, {}, r"same images, got different ones: data\.options\.val differs"),
+    ({"data__options__size": [48, 32]}, {}, r"ones: data\.options\.size differs"),
     ({}, {"split": "test"}, "expected the split train or val, got 'test'"),
     ({}, {"step": [2, 77]}, "expected a checkpoint"),
     (

@@ -11,8 +11,9 @@ from matplotlib.text import Text
 from tests.helpers.evaluation import RAW
 from tests.helpers.training import tiny_config
 from train.comparison import figure4, figure5
-from train.comparison.examples import Box, Example, MostGaining
-from train.comparison.gains import gains
+from train.comparison.examples import Box, Example
+from train.comparison.gains import class_gains
+from train.comparison.selection import LargestGains
 from train.comparison.titles import distinct_titles, pool_title, workdir_names
 from train.data.classes import IGNORE
 from train.data.registry import get_dataset
@@ -29,7 +30,7 @@ def example(name="a", gain=0.1, label=None, predictions=None, size=(8, 12)):
 
 def test_choice_by_gain():
   """Ties by id, nothing of an image that is all ignored, and never more than asked for."""
-  chosen = MostGaining(3)
+  chosen = LargestGains(3)
   for name, gain in (("d", 0.1), ("b", 0.2), ("x", np.nan), ("c", 0.1), ("a", -0.5), ("e", 0.3)):
     chosen.add(example(name, gain))
     assert len(chosen.examples()) <= 3
@@ -42,35 +43,36 @@ def test_the_box_is_where_predictions_differ_most():
   second[2, 3:8] = 2  # fewer
   label[0:9, 30:40], second[0:9, 30:40] = IGNORE, 3  # more, where nothing counts
   shown = example(label=label, predictions=(first, second), size=label.shape)
-  box = shown.box()
+  box = shown.difference_box()
   assert (box.height, box.width) == (4, 10)
-  assert box.of(second).tolist() == second[box.top : box.top + 4, box.left : box.left + 10].tolist()
-  assert (box.of(second) == 1).sum() == 6
+  assert box.crop(second).tolist() == second[box.top : box.top + 4, box.left : box.left + 10].tolist()
+  assert (box.crop(second) == 1).sum() == 6
   assert abs(box.top + 2 - 11) <= 1  # in the middle
   assert abs(box.left + 5 - 25.5) <= 1
-  assert example().box() is None
+  assert example().difference_box() is None
 
 
 def test_no_other_box_holds_more():
   draw = np.random.default_rng(0)
   label = np.where(draw.random((21, 30)) < 0.2, IGNORE, 0).astype(np.uint8)
   first, second = draw.integers(0, 2, (2, 21, 30)).astype(np.uint8)
-  box = example(label=label, predictions=(first, second), size=label.shape).box()
+  box = example(label=label, predictions=(first, second), size=label.shape).difference_box()
   differ = (first != second) & (label != IGNORE)
   assert box[2:] == (5, 8)
-  assert box.of(differ).sum() == max(differ[y : y + 5, x : x + 8].sum() for y in range(17) for x in range(23))
+  counts = [differ[y : y + 5, x : x + 8].sum() for y in range(17) for x in range(23)]
+  assert box.crop(differ).sum() == max(counts)
 
 
 def test_absent_classes_and_ties():
   """Sky is nowhere; car is predicted only: no gain of either. Equal gains in the table's order."""
   first = np.array([[6, 2, 0, 0], [2, 6, 0, 0], [0] * 4, [0] * 4])
   second = np.array([[7, 0, 0, 1], [0, 7, 0, 1], [0] * 4, [0] * 4])
-  present, absent = gains(first, second, RAW)
+  present, absent = class_gains(first, second, RAW)
   assert [row.name for row in present] == ["road", "pole"]
   assert [row.gain for row in present] == pytest.approx([100 * (7 / 8 - 6 / 10)] * 2)
   assert absent == ["sky", "car"]
   with pytest.raises(ValueError, match="the two evaluations are of different labels"):
-    gains(first, 2 * second, RAW)
+    class_gains(first, 2 * second, RAW)
 
 
 def texts_of(figure):
@@ -101,7 +103,7 @@ def test_figure_4_shows_the_panels():
   panels = []
   for row in rows:
     maps = [row.image, *(colorize(labels, table) for labels in (row.label, *row.predictions))]
-    panels += [*maps, *(row.box().of(panel) for panel in maps)]
+    panels += [*maps, *(row.difference_box().crop(panel) for panel in maps)]
   assert len(shown) == len(panels) == 16
   for drawn, panel in zip(shown, panels, strict=True):
     np.testing.assert_array_equal(drawn, panel)
@@ -128,7 +130,7 @@ def test_figure_5_is_legible(classes):
   for k in range(1, classes):
     second[k, k] -= k % 7
     second[k, 0] += k % 7
-  present, absent = gains(first, second, table)
+  present, absent = class_gains(first, second, table)
   figure = figure5.draw(present, absent, TITLES, "val")
   texts = texts_of(figure)
   bars = [patch.get_width() for patch in figure.axes[0].patches]
@@ -144,7 +146,7 @@ def test_intervals_are_error_bars_within_the_figure():
   """The number stands outside the bar's interval; a class without one has none."""
   first = np.diag([40, 50, 60, 70])
   second = first + np.array([[-9, 9, 0, 0], [0] * 4, [0, 5, -5, 0], [0] * 4])
-  present, absent = gains(second, first, RAW)
+  present, absent = class_gains(second, first, RAW)
   ends = {"road": (1.0, 40.0), "car": (-1.5, 0.5)}
   present = [row._replace(interval=ends.get(row.name)) for row in present]
   figure = figure5.draw(present, absent, TITLES, "val", "mean of 4 seeds")
@@ -206,4 +208,4 @@ def test_names_of_workdirs():
 
 
 def test_a_box_of_an_image():
-  assert Box(1, 2, 2, 3).of(np.arange(20).reshape(4, 5)).tolist() == [[7, 8, 9], [12, 13, 14]]
+  assert Box(1, 2, 2, 3).crop(np.arange(20).reshape(4, 5)).tolist() == [[7, 8, 9], [12, 13, 14]]

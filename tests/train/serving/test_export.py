@@ -25,9 +25,10 @@ from train.evaluation.predictor import Predictor
 from train.evaluation.tta import make_predict_fn
 from train.experiment.experiment import make_experiment
 from train.experiment.run import Run, open_run
-from train.export import PLATFORMS, export, lower
 from train.loop.loop import train
 from train.serving import artifact
+from train.serving.export import PLATFORMS, export
+from train.serving.lowering import lower_model
 
 # Packages without their .pth files, one of which brings this project.
 ALONE = f"""
@@ -196,7 +197,7 @@ def test_every_network_and_every_pool_takes_any_batch_and_size(name, pool):
   config = tiny_config(f"runlocal,pool={pool}", model__name=name, model__width=0.1)
   experiment = make_experiment(config)
   run = Run(config, experiment, 0, varied(experiment.model, np.zeros((1, 64, 64, 3))))
-  exported = lower(run, "probabilities", PLATFORMS, None)
+  exported = lower_model(run, "probabilities", PLATFORMS, None)
   assert exported.platforms == ("cpu", "cuda", "tpu")
   assert [str(side) for side in exported.out_avals[0].shape] == ["b", "h", "w", "9"]
   if pool == "max":
@@ -216,9 +217,9 @@ def test_other_predictions_than_the_checkpoints_are_refused(served, workdir, tmp
   exported = jax_export.deserialize(bytearray((served / "model.jaxexport").read_bytes()))
   wrong = {name: -array for name, array in np.load(served / "variables.npz").items()}
   np.savez(tmp_path / "damaged/variables.npz", **wrong)
-  with pytest.raises(ValueError, match="other classes than the checkpoint at"):
-    artifact.agreement(tmp_path / "damaged", run, exported, None)
-  monkeypatch.setattr(artifact, "LEAST_AGREEMENT", 1.1)
+  with pytest.raises(ValueError, match="classes differ from the checkpoint's at"):
+    artifact.measure_agreement(tmp_path / "damaged", run, exported, None)
+  monkeypatch.setattr(artifact, "MIN_AGREEMENT", 1.1)
   with pytest.raises(ValueError, match="nothing was written"):
     export(workdir, tmp_path / "new")
   assert [path.name for path in tmp_path.iterdir()] == ["damaged"]
@@ -238,7 +239,7 @@ def test_errors(served, workdir, tmp_path):
     export(tmp_path / "none", tmp_path / "out")
   with pytest.raises(ValueError, match="expected a checkpoint of step 77"):
     export(workdir, tmp_path / "out", step=77)
-  with pytest.raises(ValueError, match="expected a new or an empty folder, but it holds something"):
+  with pytest.raises(ValueError, match="expected a new or an empty folder, but it is not empty"):
     export(workdir, served)
   with pytest.raises(ValueError, match="expected a new or an empty folder"):
     export(workdir, served / "model.json")

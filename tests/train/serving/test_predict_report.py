@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.analysis import alpha_maps
 from tests.helpers.training import tiny_config
 from train.data.datasets.camvid_classes import CAMVID
 from train.evaluation.batching import batches_by_size
@@ -17,8 +18,8 @@ from train.evaluation.predictor import Predictor
 from train.experiment.experiment import open_split
 from train.experiment.run import open_run
 from train.loop.loop import train
-from train.predict import find_alpha, predict
-from train.report import write_report
+from train.reporting.report import write_report
+from train.serving.photographs import predict
 from train.visualization.colorize import overlay, to_palette_image
 
 
@@ -77,7 +78,7 @@ def test_errors_of_predict(runs, photographs, tmp_path):
 
 def test_alpha_maps_of_an_image(runs):
   run = open_run(runs / "ppool")
-  maps = find_alpha(run.experiment, run.variables, np.zeros((40, 48, 3), np.uint8))
+  maps = alpha_maps(run.experiment, run.variables, np.zeros((40, 48, 3), np.uint8))
   assert {unit: alpha.shape for unit, alpha in maps.items()} == {
     "pool1": (20, 24, 16),
     "pool2": (10, 12, 32),

@@ -1,4 +1,4 @@
-"""Two runs that can be compared: the same images, the same classes, evaluated in the same way."""
+"""Opens two runs for a comparison: on the same images and classes, with the same inference settings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from train.experiment.experiment import open_split
 from train.experiment.run import Run, open_run
 
 
-class Pair(NamedTuple):
-  """The baseline and the run that is held against it.
+class RunPair(NamedTuple):
+  """The baseline and the run that is compared with it.
 
   Attributes:
-    workdirs, runs, titles: of both; the second's config.eval is the first's.
-    split, source: the images: their split's name, random access to the examples.
-    table: their classes.
+    workdirs, runs, titles: of both; the second run has the first one's config.eval.
+    split, source: the split's name, and random access to its examples.
+    table: the classes.
   """
 
   workdirs: tuple[pathlib.Path, pathlib.Path]
@@ -37,60 +37,61 @@ def open_pair(
   steps: Sequence[int | None] = (None, None),
   split: str | None = None,
   titles: Sequence[str] | None = None,
-) -> Pair:
+) -> RunPair:
   """Opens the runs and their split.
 
   Args:
-    workdirs: of the baseline and of the other.
+    workdirs: of the baseline and of the other run.
     steps: their checkpoints; None: the newest.
     split: None: the configs'.
-    titles: what to call them; None: as their poolings are called.
+    titles: of the runs in figures; None: their poolings.
 
   Raises:
     FileNotFoundError: no run, no checkpoint, or a data set that is not prepared.
-    ValueError: runs on different data sets, classes, splits or images, or twice the same checkpoint.
+    ValueError: runs on different data sets, classes, splits or images, or the same checkpoint twice.
   """
   first, second = (pathlib.Path(workdir) for workdir in workdirs)
   runs = tuple(open_run(*arguments) for arguments in zip((first, second), steps, strict=True))
   if first.resolve() == second.resolve() and runs[0].step == runs[1].step:
     raise ValueError(f"expected two runs or two steps, got {first} at step {runs[0].step} twice")
-  _same("data sets (data.name)", [run.config.data.name for run in runs])
+  _require_equal("data sets (data.name)", [run.config.data.name for run in runs])
   if not split:
-    split = _same("splits (data.eval_split), or --split", [run.config.data.eval_split for run in runs])
+    split = _require_equal("splits (data.eval_split), or --split", [r.config.data.eval_split for r in runs])
   if runs[0].experiment.table.rows != runs[1].experiment.table.rows:
-    raise ValueError(f"expected runs with the same classes, got other tables in {first} and {second}")
+    raise ValueError(f"expected runs with the same classes, got different tables in {first} and {second}")
   sources = [open_split(run.config, split) for run in runs]
   _check_images(*sources, [run.config.data.options.to_dict() for run in runs])
-  _evaluate_alike(runs, first)
+  _use_same_inference(runs, first)
   titles = tuple(
     titles or distinct_titles([run.config for run in runs], (first, second), [r.step for r in runs])
   )
-  return Pair((first, second), runs, titles, split, sources[0], runs[0].experiment.table)
+  return RunPair((first, second), runs, titles, split, sources[0], runs[0].experiment.table)
 
 
-def _same(what: str, values: list[str]) -> str:
+def _require_equal(what: str, values: list[str]) -> str:
   if values[0] != values[1]:
     raise ValueError(f"expected runs with the same {what}, got {values[0]!r} and {values[1]!r}")
   return values[0]
 
 
 def _check_images(first, second, options: list[dict]) -> None:
-  """Compares the number of the examples, and the first, middle and last of them."""
+  """Compares the number of examples, and the first, middle and last example."""
   probes = {0, len(first) // 2, len(first) - 1}
-  if len(first) != len(second) or not all(_equal(first[i], second[i]) for i in sorted(probes)):
+  if len(first) != len(second) or not all(_same_example(first[i], second[i]) for i in sorted(probes)):
     differ = [key for key in sorted({*options[0], *options[1]}) if options[0].get(key) != options[1].get(key)]
-    fields = ", ".join(f"data.options.{key}" for key in differ) or "what is prepared"
-    raise ValueError(f"expected runs on the same images, which they are not: {fields} differs")
+    fields = ", ".join(f"data.options.{key}" for key in differ) or "the prepared data"
+    raise ValueError(f"expected runs on the same images, got different ones: {fields} differs")
 
 
-def _equal(first: dict, second: dict) -> bool:
+def _same_example(first: dict, second: dict) -> bool:
   return first["id"] == second["id"] and np.array_equal(first["label"], second["label"])
 
 
-def _evaluate_alike(runs: tuple[Run, Run], first: pathlib.Path) -> None:
-  wanted, other = (run.config.eval for run in runs)
-  changed = [name for name in INFERENCE_FIELDS if wanted[name] != other[name]]
+def _use_same_inference(runs: tuple[Run, Run], first: pathlib.Path) -> None:
+  """Gives the second run the first one's config.eval."""
+  baseline, other = (run.config.eval for run in runs)
+  changed = [name for name in INFERENCE_FIELDS if baseline[name] != other[name]]
   if changed:
     fields = ", ".join(f"eval.{name}" for name in changed)
-    print(f"both runs are evaluated as {first} says; the other's config has another {fields}")
-  other.update(wanted)
+    print(f"both runs are evaluated with the eval config of {first}; the other run's has another {fields}")
+  other.update(baseline)

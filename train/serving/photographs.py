@@ -1,0 +1,68 @@
+"""Predicts photographs with a run: label maps, overlays and alpha maps."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from train.analysis.alpha_maps import draw_channel_means, draw_maps
+from train.analysis.picture import AlphaPictures
+from train.data.preparation.image_files import read_image
+from train.evaluation.predictor import Predictor
+from train.experiment.run import open_run
+from train.submission.images import find_images
+from train.utils.progress import track
+from train.visualization.colorize import overlay, to_palette_image
+
+
+def predict(workdir, images: str, out, step: int | None, alpha: bool, channels: list[int] | None) -> None:
+  """Writes the predictions of photographs into the folder `out`.
+
+  For every photograph these are NAME.png (a palette image of train ids), NAME-overlay.png, and with `alpha`
+  NAME-alpha-UNIT.png and NAME-alpha-means.png, the parts of the paper's Figure 6.
+
+  Args:
+    workdir: of the run.
+    images: a pattern of photographs.
+    step: the checkpoint; None: the newest.
+    channels: of the alpha maps; None: four that differ most.
+
+  Raises:
+    FileNotFoundError: no run, or no photograph.
+    ValueError: an unreadable photograph, two of one name, or alpha maps of a network without P-pooling.
+  """
+  files = find_images(images)
+  _check_names(files, images)
+  run = open_run(workdir, step)
+  predictor = Predictor(run.experiment, run.config)
+  alpha_pictures = AlphaPictures(run.experiment, run.variables, run.config.seed) if alpha else None
+  out = pathlib.Path(out)
+  out.mkdir(parents=True, exist_ok=True)
+  for file in track(files, "predicting", "images"):
+    image = read_image(file)
+    labels = predictor(run.variables, image[None])[0]
+    to_palette_image(labels, run.experiment.table).save(out / f"{file.stem}.png")
+    Image.fromarray(overlay(image, labels, run.experiment.table)).save(out / f"{file.stem}-overlay.png")
+    if alpha_pictures:
+      _write_alpha_maps(alpha_pictures, image, channels, out / f"{file.stem}-alpha")
+  print(f"wrote the predictions of {len(files)} images to {out}")
+
+
+def _check_names(files: list[pathlib.Path], images: str) -> None:
+  stems = [file.stem for file in files]
+  if len(set(stems)) < len(stems):
+    twice = next(stem for stem in stems if stems.count(stem) > 1)
+    raise ValueError(
+      f"--images {images}: two files are called {twice}; their results would overwrite each other"
+    )
+
+
+def _write_alpha_maps(
+  pictures: AlphaPictures, image: np.ndarray, channels: list[int] | None, stem: pathlib.Path
+) -> None:
+  picture = pictures(image)
+  figures = {unit: draw_maps(picture, unit, channels) for unit in picture.units}
+  for name, figure in {**figures, "means": draw_channel_means(picture)}.items():
+    figure.savefig(stem.with_name(f"{stem.name}-{name}.png"), dpi=100)
