@@ -1,4 +1,4 @@
-"""The benchmarks' command lines: a bad argument is told in a line, before anything is measured."""
+"""Parses the benchmarks' command lines; an invalid argument is an error before anything is measured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from train.utils.json_files import check_output_file
 
 
 def parser(name: str, description: str) -> argparse.ArgumentParser:
-  """Of the benchmark `name`, described by its docstring."""
+  """The parser of the benchmark `name`; `description` is its docstring."""
   raw = argparse.RawTextHelpFormatter
   return argparse.ArgumentParser(f"python -m benchmarks.{name}", description=description, formatter_class=raw)
 
@@ -22,7 +22,7 @@ def positive(text: str) -> int:
 
 
 def shape(text: str) -> tuple[int, int, int, int]:
-  """[N, H, W, C] of "2,224,224,64"; H and W are even, as 2x2 windows of stride 2 are to cover all."""
+  """[N, H, W, C] of "2,224,224,64"; H and W are even, so that 2x2 windows of stride 2 cover x."""
   try:
     n, h, w, c = map(positive, text.split(","))
   except (ValueError, argparse.ArgumentTypeError):
@@ -33,14 +33,14 @@ def shape(text: str) -> tuple[int, int, int, int]:
 
 
 def folder(text: str) -> pathlib.Path:
-  """A folder that is there."""
+  """An existing folder."""
   if not (path := pathlib.Path(text)).is_dir():
-    raise argparse.ArgumentTypeError(f"expected a folder that is there, got {text!r}")
+    raise argparse.ArgumentTypeError(f"expected an existing folder, got {text!r}")
   return path
 
 
 def out_file(text: str) -> pathlib.Path:
-  """A file that can be written; its folder is there."""
+  """A file that can be written, in an existing folder."""
   path = pathlib.Path(text)
   try:
     check_output_file(path)

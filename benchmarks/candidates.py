@@ -1,4 +1,4 @@
-"""What the benchmark compares: `(x, alpha) -> y` for 2x2 windows of stride 2.
+"""The functions that the benchmarks compare: `(x, alpha) -> y` for 2x2 windows of stride 2.
 
 x is `[N, H, W, C]` >= 0 with even H and W; alpha is `[N, H/2, W/2, C]`.
 """
@@ -21,7 +21,7 @@ _TINY = 1e-6
 
 def library() -> dict:
   """The poolings of this library."""
-  mask = np.full((2, 2), 0.1, np.float32)  # of NumPy: naming the poolings starts no device
+  mask = np.full((2, 2), 0.1, np.float32)  # a NumPy array: listing the poolings starts no device
   return {
     "ppool": lambda x, a: ppool_jax.polynomial_pool(x, a, *_WINDOW),
     "ppool, scalar alpha": lambda x, a: ppool_jax.polynomial_pool(x, a[0, 0, 0, 0], *_WINDOW),
@@ -45,7 +45,7 @@ def flax_poolings() -> dict:
 
 
 def limits() -> dict:
-  """What no pooling can beat: x read and written once; one logarithm and exponential an element."""
+  """Lower bounds of any pooling: a copy of x; one logarithm and exponential per element."""
   return {
     "copy": lambda x, a: 2 * x,
     "log + exp pass": lambda x, a: jnp.exp(2 * jnp.log(jnp.maximum(x, _TINY))),
@@ -53,9 +53,9 @@ def limits() -> dict:
 
 
 def formulations() -> dict:
-  """Other ways to write P-pooling, all differentiated by JAX, with an absolute floor of 1e-6.
+  """Other formulations of P-pooling with an absolute floor of 1e-6; JAX differentiates all but "bare".
 
-  Only the first is Eq. 1 to the letter: it overflows for x^(alpha+1) > 3.4e38.
+  Only the first is exactly Eq. 1; it overflows for x^(alpha+1) > 3.4e38.
   """
   return {
     "Eq. 1 as written": _eq1,
@@ -95,7 +95,7 @@ def _reduce_window(x, alpha):
   def total(z):
     return lax.reduce_window(z, 0.0, lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
 
-  # One maximum for each example keeps the powers in range, where one for each window would need two passes.
+  # One maximum per example keeps the powers in range; one per window would need two passes.
   top = lax.stop_gradient(jnp.max(x, (1, 2, 3), keepdims=True))
   wide = jnp.repeat(jnp.repeat(alpha, 2, 1), 2, 2)
   weights = jnp.exp(wide * jnp.log(jnp.maximum(x / top, _TINY)))
@@ -125,7 +125,7 @@ def _statistics(x, alpha):
 
 @jax.custom_vjp
 def _bare(x, alpha):
-  """The closed form without what makes it exact: no ties, no floor, no shift; only in reverse mode."""
+  """The closed form without ties, floor and shift, which make it exact; reverse mode only."""
   taps, _, _, weights = _statistics(x, alpha)
   return sum(w * tap for w, tap in zip(weights, taps, strict=True)) / sum(weights)
 
@@ -135,8 +135,8 @@ def _bare_forward(x, alpha):
   return y, (x, alpha, y)
 
 
-def _bare_reverse(kept, dy):
-  x, alpha, y = kept
+def _bare_reverse(residuals, dy):
+  x, alpha, y = residuals
   taps, top, logs, weights = _statistics(x, alpha)
   scale = dy / sum(weights)
   parts = [
@@ -144,10 +144,10 @@ def _bare_reverse(kept, dy):
     for w, tap in zip(weights, taps, strict=True)
   ]
   shape = (*y.shape[:2], 2, y.shape[2], 2, y.shape[3])
-  place = 2 * lax.broadcasted_iota(int, shape, 2) + lax.broadcasted_iota(int, shape, 4)
+  tap_index = 2 * lax.broadcasted_iota(int, shape, 2) + lax.broadcasted_iota(int, shape, 4)
   dx = jnp.broadcast_to(parts[3][:, :, None, :, None], shape)
   for i in (2, 1, 0):
-    dx = jnp.where(place == i, parts[i][:, :, None, :, None], dx)
+    dx = jnp.where(tap_index == i, parts[i][:, :, None, :, None], dx)
   dalpha = scale * sum(w * log * (tap - y) for w, log, tap in zip(weights, logs, taps, strict=True))
   return lax.optimization_barrier(dx).reshape(x.shape), dalpha
 

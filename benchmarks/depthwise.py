@@ -1,4 +1,4 @@
-"""Depthwise convolution as shifted products against XLA's grouped convolution.
+"""Times depthwise convolution as shifted products against XLA's grouped convolution.
 
 python -m benchmarks.depthwise
 """
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from benchmarks import arguments
 from benchmarks.timing import interleaved
 from ppool_jax.models.network import Depthwise
-from train.planning.machine import machine
+from train.planning.machine import describe_machine
 from train.utils.errors import report_errors
 
 _SHAPE = (2, 38, 38, 728)  # Xception's middle flow on images of 608
@@ -33,7 +33,7 @@ def main() -> None:
   arguments.parser("depthwise", __doc__).parse_args()
   x = jax.random.normal(jax.random.key(0), _SHAPE)
   kernel = jax.random.normal(jax.random.key(1), (3, 3, _SHAPE[-1]))
-  print(f"{machine()['device']}, x = {list(_SHAPE)}, medians in milliseconds")
+  print(f"{describe_machine()['device']}, x = {list(_SHAPE)}, medians in milliseconds")
   for dilation in (1, 2):
     calls = {}
     for name, function in (("shifted", shifted), ("grouped", grouped)):

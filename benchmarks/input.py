@@ -1,11 +1,11 @@
-"""The loader's images a second with full augmentation, against decoding alone.
+"""Times the loader with full augmentation against decoding alone, in images per second.
 
   python -m benchmarks.input [--assets FOLDER] [--batches 12] [--rounds 7] [--memory 2000]
 
-Cityscapes: 512x1024 crops of generated 1024x2048 PNGs (textured, so that they compress as photographs
-do); VOC: 513x513 crops of JPEGs, generated or, with --assets, the photographs of voc12_subset. Decoding
-alone is the same loader with a transform that only cuts a corner. The two take turns; a share is the
-median over the rounds, so that what else the machine does falls on both.
+Cityscapes: 512x1024 crops of generated 1024x2048 PNGs (textured, to compress as photographs do); VOC: 513x513
+crops of JPEGs, generated or, with --assets, the photographs of voc12_subset. Decoding alone is the same
+loader with a transform that only crops the corner. The two alternate, and a share is the median over the
+rounds, so that other load of the machine affects both.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from benchmarks import arguments
 from train.data.loader import training_batches
 from train.data.prepared import decode_image
 from train.data.transforms.compose import train_transform
-from train.planning.machine import machine
+from train.planning.machine import describe_machine
 from train.utils.errors import report_errors
 
 _BATCH = 4
 
 
 class Encoded:
-  """Random access to files in memory, decoded as those of prepared data are."""
+  """Random access to files in memory, decoded as prepared data is."""
 
   def __init__(self, files: list[tuple[bytes, bytes]]):
     self._files = files
@@ -44,7 +44,7 @@ class Encoded:
 
 
 class Corner:
-  """The cheapest transform to one size: the image's corner, padded where it is smaller."""
+  """The cheapest transform to one size: crops the image's corner and pads smaller images."""
 
   def __init__(self, height: int, width: int):
     self._size = height, width
@@ -65,30 +65,30 @@ def main() -> None:
   parser = arguments.parser("input", __doc__)
   parser.add_argument("--assets", type=arguments.folder, help="folder with voc12_subset")
   parser.add_argument(
-    "--batches", type=arguments.positive, default=12, help="a round; of VOC's, five times as many"
+    "--batches", type=arguments.positive, default=12, help="per round; VOC has five times as many"
   )
   parser.add_argument("--rounds", type=arguments.positive, default=7)
-  parser.add_argument("--memory", type=arguments.positive, help="batches over which memory is watched")
+  parser.add_argument("--memory", type=arguments.positive, help="batches over which memory is measured")
   args = parser.parse_args()
   sets = {
     "cityscapes": (Encoded(generated(8, (1024, 2048), "PNG")), (512, 1024), args.batches),
     "voc": (Encoded(photographs(args.assets)), (513, 513), 5 * args.batches),
   }
-  here = machine()
-  print(f"{here['device']}, {here['cores']} cores, batches of {_BATCH}, medians of {args.rounds}")
+  machine = describe_machine()
+  print(f"{machine['device']}, {machine['cores']} cores, batches of {_BATCH}, medians of {args.rounds}")
   print(
     "| data | workers | decoding alone, images/s | augmented, images/s | share | CPU, ms an image | load |"
   )
   print("|---|---|---|---|---|---|---|")
   for name, (source, crop, batches) in sets.items():
     for workers in (0, 1, 2):
-      print(f"| {name} | {workers} | {row(source, crop, workers, batches, args.rounds)} |", flush=True)
+      print(f"| {name} | {workers} | {format_row(source, crop, workers, batches, args.rounds)} |", flush=True)
     if args.memory:
-      watch_memory(name, source, crop, args.memory)
+      print_memory(name, source, crop, args.memory)
 
 
-def row(source, crop: tuple[int, int], workers: int, batches: int, rounds: int) -> str:
-  """Both rates, their share, the CPU time of this process for both, and how busy the machine was."""
+def format_row(source, crop: tuple[int, int], workers: int, batches: int, rounds: int) -> str:
+  """Both rates, their ratio, the CPU time of this process for both, and the machine's load."""
   transforms = Corner(*crop), full_augmentation(crop)
   measured = [
     [measure(source, transform, seed, workers, batches) for transform in transforms] for seed in range(rounds)
@@ -102,17 +102,17 @@ def row(source, crop: tuple[int, int], workers: int, batches: int, rounds: int) 
 
 
 def measure(source, transform, seed: int, workers: int, batches: int) -> tuple[float, float]:
-  """Images a second, and milliseconds of CPU time an image in this process."""
+  """Images per second, and milliseconds of CPU time per image in this process."""
   stream = training_batches(
     source, transform, batch_size=_BATCH, seed=seed, start=0, stop=batches + 8, workers=workers
   )
-  for _ in range(8):  # the start of workers, and what the first has made when the last begins
+  for _ in range(8):  # excludes the workers' start and the batches that they prefetched
     next(stream)
-  begun, busy = time.perf_counter(), time.process_time()
+  started, busy = time.perf_counter(), time.process_time()
   for _ in stream:
     pass
   images = batches * _BATCH
-  return images / (time.perf_counter() - begun), (time.process_time() - busy) / images * 1000
+  return images / (time.perf_counter() - started), (time.process_time() - busy) / images * 1000
 
 
 def full_augmentation(crop: tuple[int, int]):
@@ -121,7 +121,7 @@ def full_augmentation(crop: tuple[int, int]):
   return train_transform(ml_collections.ConfigDict(fields), (124, 116, 104))
 
 
-def watch_memory(name: str, source, crop: tuple[int, int], batches: int) -> None:
+def print_memory(name: str, source, crop: tuple[int, int], batches: int) -> None:
   """Prints the largest resident size (Linux) in each fifth of the batches."""
   stream = training_batches(source, full_augmentation(crop), batch_size=_BATCH, seed=0, start=0, stop=batches)
   pages = [int(pathlib.Path("/proc/self/statm").read_text().split()[1]) for _ in stream]
@@ -130,7 +130,7 @@ def watch_memory(name: str, source, crop: tuple[int, int], batches: int) -> None
 
 
 def generated(count: int, size: tuple[int, int], kind: str) -> list[tuple[bytes, bytes]]:
-  """Textured images and blocky label maps as files."""
+  """Textured images and blocky label maps, as encoded files."""
   rng = np.random.default_rng(0)
   files = []
   for _ in range(count):
@@ -139,12 +139,12 @@ def generated(count: int, size: tuple[int, int], kind: str) -> list[tuple[bytes,
     image = np.clip(smooth + rng.normal(0, 4, smooth.shape), 0, 255).astype(np.uint8)
     label = rng.integers(0, 19, (size[0] // 64 + 1, size[1] // 64 + 1), np.uint8)
     label = label.repeat(64, 0).repeat(64, 1)[: size[0], : size[1]]
-    files.append((_file(image, kind), _file(label, "PNG")))
+    files.append((_encode(image, kind), _encode(label, "PNG")))
   return files
 
 
 def photographs(assets: pathlib.Path | None) -> list[tuple[bytes, bytes]]:
-  """VOC's own files, or generated ones of its usual size."""
+  """VOC's files, or generated ones of their usual size."""
   if assets is None:
     return generated(40, (375, 500), "JPEG")
   root = assets / "voc12_subset" / "VOC2012"
@@ -152,7 +152,7 @@ def photographs(assets: pathlib.Path | None) -> list[tuple[bytes, bytes]]:
   return [((root / "JPEGImages" / f"{p.stem}.jpg").read_bytes(), p.read_bytes()) for p in labels]
 
 
-def _file(array: np.ndarray, kind: str) -> bytes:
+def _encode(array: np.ndarray, kind: str) -> bytes:
   buffer = io.BytesIO()
   Image.fromarray(array).save(buffer, kind)
   return buffer.getvalue()

@@ -1,9 +1,9 @@
-"""How near a pre-trained network with P-pools, at their initial alpha, is to the same one with max pooling.
+"""Compares a pre-trained network with P-pooling, at its initial alpha, with the same one with max pooling.
 
   python -m benchmarks.near_max [--weights vgg16=FILE --images FOLDER]
 
-Without a file a network has random weights (He-normal; scales and statistics varied) and noise for
-images: then only P-pooling's own deviation is measured, not what it means for trained features.
+Without a file a network has random weights (He-normal, random scales and statistics) and noise images: this
+measures P-pooling's deviation from max pooling, not its effect on trained features.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _named_file(text: str) -> tuple[str, str]:
 
 
 def compare(network: str, file: str | None, folder: pathlib.Path | None):
-  """(feature, cosine, relative L2 distance) of the two networks' last features at each stride."""
+  """Yields (feature, cosine, relative L2 distance) of the networks' last features at each stride."""
   trunk = models.backbone(network, max_or("max", network))
   images = np.zeros((4, *_SIZE, 3), np.float32)
   variables = random_variables(trunk, images)
@@ -60,7 +60,7 @@ def compare(network: str, file: str | None, folder: pathlib.Path | None):
   for pool in ("max", "ppool"):
     model = models.backbone(network, max_or(pool, network), **options)
     start = jax.jit(model.init)(jax.random.key(0), images[:1])
-    features.append(jax.jit(model.apply)(_merged(start, variables), images))
+    features.append(jax.jit(model.apply)(_merge(start, variables), images))
   last = {grid.stride: name for name, grid in trunk.grids.items() if name in features[0]}
   for name in last.values():
     a, b = (np.asarray(f[name], np.float64) for f in features)
@@ -69,14 +69,14 @@ def compare(network: str, file: str | None, folder: pathlib.Path | None):
 
 
 def max_or(pool: str, network: str):
-  """`pool` where a network takes the maximum, or would in the place of a stride; averages stay."""
+  """Selects `pool` for the network's maxima and strided convolutions; its averages stay."""
   slots = models.backbone(network).pool_slots
   kept = {slot.name: "published" for slot in slots if slot.published not in ("max", "strided")}
   return {"default": pool, **kept}
 
 
 def random_variables(trunk, images):
-  """The trunk's variables, He-normal, with statistics and scales away from 0 and 1."""
+  """Random variables of the trunk: He-normal kernels, and statistics and scales that are not 0 and 1."""
   rng = np.random.default_rng(0)
 
   def draw(path, leaf):
@@ -90,22 +90,22 @@ def random_variables(trunk, images):
 
 
 def photographs(folder: pathlib.Path | None) -> np.ndarray:
-  """uint8 `[4, 224, 224, 3]`: the middles of a folder's first photographs, or noise."""
+  """uint8 `[4, 224, 224, 3]`: center crops of a folder's first photographs, or noise."""
   if folder is None:
     return np.random.default_rng(1).integers(0, 256, (4, *_SIZE, 3), np.uint8)
   files = sorted(folder.glob("*.jpg"))[:4]
   if len(files) < 4:
     raise FileNotFoundError(f"{folder}: expected at least four .jpg files")
-  return np.stack([np.asarray(_middle(Image.open(file).convert("RGB"))) for file in files])
+  return np.stack([np.asarray(_center_crop(Image.open(file).convert("RGB"))) for file in files])
 
 
-def _middle(image):
+def _center_crop(image):
   left, top = ((side - size) // 2 for side, size in zip(image.size, _SIZE[::-1], strict=True))
   return image.crop((left, top, left + _SIZE[1], top + _SIZE[0]))
 
 
-def _merged(start, variables):
-  """`variables` where there are any, `start`'s (those of the pools) elsewhere."""
+def _merge(start, variables):
+  """`variables`, completed by those of `start` (the pools' parameters)."""
   flat = flax.traverse_util.flatten_dict(start)
   return flax.traverse_util.unflatten_dict({**flat, **flax.traverse_util.flatten_dict(dict(variables))})
 

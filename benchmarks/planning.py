@@ -2,10 +2,10 @@
 
     python -m benchmarks.planning [--dtypes float32 bfloat16] [--out FILE.json] [--table]
 
-The modern recipe on Cityscapes, crops of 512x1024, one a chip. Programs are compiled for the smallest slice
-and the largest. A chip's is the same on both but for the number of chips in a sum, so the slices
-between are of the smallest's, with as many chips; the largest batch is looked for there. A compilation takes
-minutes; what the file has is not compiled again, and --table only prints it in Markdown.
+Each plan is of the modern recipe on Cityscapes with one 512x1024 crop per chip. Programs are compiled for the
+smallest and the largest slice. The program of a chip is the same on both except for the number of chips in a
+collective; therefore the slices between use the program of the smallest slice, and the largest batch is
+searched there. A compilation takes minutes and is cached in the file; --table only prints the file's plans.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ import itertools
 from benchmarks import arguments
 from configs import paper
 from train.planning.chips import CHIPS, GIB
-from train.planning.compiled import Collective, Measures
-from train.planning.estimate import estimate
-from train.planning.programs import Programs
-from train.planning.slices import plan_slice, prepare_jax
+from train.planning.estimate import estimate_step_time
+from train.planning.program_cache import ProgramCache
+from train.planning.program_cost import Collective, ProgramCost
+from train.planning.slices import configure_jax, plan_slice
 from train.utils.errors import report_errors
 
 NETWORKS, POOLS, DTYPES = ("vgg16", "resnet50"), ("max", "ppool"), ("float32", "bfloat16")
 SMALLEST, LARGEST, CHIP_COUNTS = "v5e:2x4", "v5e:16x16", (8, 16, 32, 64, 128, 256)
 
 
-def config_of(network: str, pool: str, dtype: str):
+def make_config(network: str, pool: str, dtype: str):
   config = paper.get_config(f"data=cityscapes,network={network},recipe=modern,pool={pool}")
   config.dtype = dtype
   return config
 
 
-def sweep(programs: Programs, dtypes) -> None:
-  """One image a chip on the smallest slice, then the largest batch there, then one a chip on the largest."""
+def sweep(programs: ProgramCache, dtypes) -> None:
+  """Plans one image per chip on the smallest slice, then its largest batch, then the largest slice."""
   for (slice_, search), dtype, network, pool in itertools.product(
     ((SMALLEST, False), (SMALLEST, True), (LARGEST, False)), dtypes, NETWORKS, POOLS
   ):
     print(f"{network} {pool} {dtype}", flush=True)
-    print(plan_slice(programs, config_of(network, pool, dtype), slice_, 1, search), flush=True)
+    print(plan_slice(programs, make_config(network, pool, dtype), slice_, 1, search), flush=True)
 
 
 def table(plans) -> str:
-  """Of the plans for the smallest slice, in Markdown, and on which configs the largest slice was compared.
+  """Formats the plans of the smallest slice in Markdown, and names the configs compared on the largest.
 
   Raises:
-    ValueError: a chip's program is another on the largest slice, or a plan is not of this sweep.
+    ValueError: a program differs on the largest slice, or a plan is not of this sweep.
   """
   small, large = (_plans_for(slice_, plans) for slice_ in (SMALLEST, LARGEST))
   if len(small) + len(large) < len(plans):
@@ -54,10 +54,10 @@ def table(plans) -> str:
 
 
 def _plans_for(slice_: str, plans) -> dict[str, dict]:
-  """By config, in the table's order."""
-  of = {_name(plan): plan for plan in plans if plan["topology"] == slice_}
+  """The plans of a slice by config, in the table's order."""
+  by_name = {_name(plan): plan for plan in plans if plan["topology"] == slice_}
   order = (", ".join(names) for names in itertools.product(NETWORKS, DTYPES, POOLS))
-  return {name: of[name] for name in order if name in of}
+  return {name: by_name[name] for name in order if name in by_name}
 
 
 def _name(plan: dict) -> str:
@@ -65,9 +65,9 @@ def _name(plan: dict) -> str:
 
 
 _COLUMNS = (
-  "", "GiB a chip", "alive", "TFLOP", "GB moved", "all-reduce MB",
-  "ms: computing", "memory", "collectives", "step",
-  *(f"images/s on {count}" for count in CHIP_COUNTS), "largest a chip",
+  "", "GiB per chip", "alive", "TFLOP", "GB moved", "all-reduce MB",
+  "ms: compute", "memory", "collectives", "step",
+  *(f"images/s on {count}" for count in CHIP_COUNTS), "largest per chip",
 )  # fmt: skip
 
 
@@ -88,21 +88,21 @@ def _row(plan: dict) -> tuple:
 
 
 def _estimate(plan: dict, chips: int):
-  collectives = {kind: Collective(**found) for kind, found in plan["collectives"].items()}
-  program = Measures(0, 0, 0, 0, 0, 0, plan["flops_per_chip"], plan["bytes_per_chip"], collectives)
-  return estimate(program, CHIPS["v5e"], chips)
+  collectives = {kind: Collective(**fields) for kind, fields in plan["collectives"].items()}
+  program = ProgramCost(0, 0, 0, 0, 0, 0, plan["flops_per_chip"], plan["bytes_per_chip"], collectives)
+  return estimate_step_time(program, CHIPS["v5e"], chips)
 
 
 def _check_same(small: dict[str, dict], large: dict[str, dict]) -> str:
-  """Says for which configs a chip's program was compiled for both slices, and is the same."""
+  """Checks that the programs of both slices agree, and says for which configs."""
   both = [name for name in large if name in small]
   for name, field in itertools.product(both, ("flops_per_chip", "bytes_per_chip", "collectives")):
     a, b = small[name][field], large[name][field]
     if a != b:
       raise ValueError(f"{name}: {field}: expected the same on {SMALLEST} and {LARGEST}, got {a} and {b}")
   if not both:
-    return f"No plan for {LARGEST}: that a chip's program is the same there was not checked."
-  return f"A chip's program is the same on {LARGEST}: checked for {'; '.join(both)}."
+    return f"No plan for {LARGEST}: the programs there were not compared."
+  return f"The program of a chip is the same on {LARGEST}: checked for {'; '.join(both)}."
 
 
 def _line(cells) -> str:
@@ -113,12 +113,12 @@ def main() -> None:
   parser = arguments.parser("planning", __doc__)
   parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
   parser.add_argument("--out", type=arguments.out_file)
-  parser.add_argument("--table", action="store_true", help="print what the file has, in Markdown")
+  parser.add_argument("--table", action="store_true", help="only print the file's plans in Markdown")
   args = parser.parse_args()
   if args.table and not (args.out and args.out.is_file()):
     parser.error(f"--table: expected the file of an earlier sweep by --out, got {args.out}")
-  programs = Programs(args.out)
-  prepare_jax()
+  programs = ProgramCache(args.out)
+  configure_jax()
   if not args.table:
     sweep(programs, args.dtypes)
   print(table(programs.plans.values()))

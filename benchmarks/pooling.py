@@ -2,7 +2,7 @@
 
     python -m benchmarks.pooling [--shape 2,224,224,64] [--dtype float32] [--out FILE.json]
 
-All programs run interleaved in one process; figures are medians. Ratios are to Flax's max_pool.
+All programs run interleaved in one process; times are medians. Ratios are to Flax's max_pool.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks import arguments, candidates, timing, torch_candidates
-from train.planning.machine import machine
+from train.planning.machine import describe_machine
 from train.utils.errors import report_errors
 from train.utils.json_files import write_json
 
@@ -94,7 +94,7 @@ def _row(name, programs, forward, both, x, alpha, dy):
   return row
 
 
-def show(rows, title):
+def print_rows(rows, title):
   """Prints the table; Markdown-friendly columns."""
   table = Table("", "fwd ms", "fwd+bwd ms", "of flax max", "(first call)", "reverse temp / x", title=title)
   for row in rows:
@@ -126,11 +126,13 @@ def main() -> None:
   parser.add_argument("--rounds", type=arguments.positive, default=15)
   parser.add_argument("--out", type=arguments.out_file, help="JSON file to write")
   args = parser.parse_args()
-  rows, here = measure(args.shape, jnp.dtype(args.dtype), args.rounds), machine()
-  show(rows, f"{list(args.shape)} {args.dtype}, 2x2 stride 2, on {here['device']} x {here['cores']}")
+  rows, machine = measure(args.shape, jnp.dtype(args.dtype), args.rounds), describe_machine()
+  print_rows(
+    rows, f"{list(args.shape)} {args.dtype}, 2x2 stride 2, on {machine['device']} x {machine['cores']}"
+  )
   if args.out:
-    of = {"shape": args.shape, "dtype": args.dtype, "rounds": args.rounds}
-    write_json(args.out, {"machine": here, **of, "rows": rows})
+    settings = {"shape": args.shape, "dtype": args.dtype, "rounds": args.rounds}
+    write_json(args.out, {"machine": machine, **settings, "rows": rows})
     print(f"wrote {args.out}")
 
 

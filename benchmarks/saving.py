@@ -1,10 +1,10 @@
-"""What a checkpoint costs: how long the loop waits while one is saved, how long it takes to go on from it.
+"""Times checkpoints: how long the loop waits while one is saved, and how long restoring takes.
 
   python -m benchmarks.saving [--networks vgg16 resnet50] [--rounds 7] [--folder DIR] [--out FILE.json]
 
-"Copy" is the state's copy to host memory alone, "stall" all that the loop waits for when one is due,
-"write" what the thread needs beside it, digests and fsync included; "restore" reads, verifies and places a
-state. Medians; the two first take turns.
+"copy" copies the state to host memory, "stall" is the whole time that the loop waits for a checkpoint,
+"write" is the time of the background thread, including digests and fsync; "restore" reads, verifies and
+places a state. All are medians; copy and stall alternate.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ppool_jax.models import NETWORKS
 from train.checkpointing.async_checkpointer import Saver
 from train.checkpointing.checkpoint import Checkpoints
 from train.experiment.run import create_train_state
-from train.planning.machine import machine
+from train.planning.machine import describe_machine
 from train.step.parallel import Pmap
 from train.utils.errors import report_errors
 from train.utils.json_files import write_json
@@ -38,7 +38,7 @@ def main() -> None:
   parser = arguments.parser("saving", __doc__)
   parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=["vgg16", "resnet50"])
   parser.add_argument("--rounds", type=arguments.positive, default=7)
-  parser.add_argument("--folder", type=arguments.folder, help="on the disk that is to be measured")
+  parser.add_argument("--folder", type=arguments.folder, help="on the disk to measure")
   parser.add_argument("--out", type=arguments.out_file)
   args = parser.parse_args()
   table = Table("seconds", "MiB", *_COLUMNS)
@@ -49,11 +49,11 @@ def main() -> None:
     table.add_row(network, f"{row['mib']:.0f}", *(f"{row[name]:.3f}" for name in _COLUMNS))
   Console().print(table)
   if args.out:
-    write_json(args.out, {"machine": machine(), "saving": rows})
+    write_json(args.out, {"machine": describe_machine(), "saving": rows})
 
 
 def measure(network: str, folder: pathlib.Path, rounds: int) -> dict[str, float]:
-  """Medians in seconds, and the size of the state of a training of `network` with P-pooling."""
+  """Medians in seconds, and the size of the training state of `network` with P-pooling."""
   case = Case(network, "ppool", "float32", (64, 64), batch=1)
   template, _, _ = create_train_state(case.experiment(), case.config())
   parallel, checkpoints = Pmap(), Checkpoints(folder, keep=1)

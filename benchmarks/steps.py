@@ -1,4 +1,4 @@
-"""Training steps, and networks up to a stage, as compiled programs to be timed."""
+"""Compiles training steps, and networks up to a stage, for the benchmarks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from configs.common import default_config, parameter_groups
 from train.experiment.experiment import Experiment, init_variables, make_experiment
 from train.experiment.run import build_train_step, create_train_state
-from train.planning.compiled import Measures, measures
+from train.planning.program_cost import ProgramCost, measure_program
 from train.step.parallel import Jit, Pmap
 
 
@@ -30,10 +30,10 @@ class FlaxMax(nn.Module):
 
 
 class Case(NamedTuple):
-  """What is timed: a network of `models.NETWORKS`, a pool, a dtype, images [batch, *size, 3].
+  """A benchmark case: a network of `models.NETWORKS`, a pool, a dtype, images [batch, *size, 3].
 
   Attributes:
-    pool: of `ppool_jax.POOLS`, an alpha source of "ppool" after a colon, or "flax max".
+    pool: a name of `ppool_jax.POOLS`, "ppool:ALPHA_SOURCE", or "flax max".
   """
 
   network: str
@@ -46,7 +46,7 @@ class Case(NamedTuple):
     return f"{self.network} {self.pool} {self.dtype}"
 
   def config(self) -> ml_collections.ConfigDict:
-    """Of a training with CamVid's classes."""
+    """The config of a training with CamVid's classes."""
     pool, _, alpha = self.pool.partition(":")
     config = default_config()
     config.data.name, config.data.crop = "camvid", self.size
@@ -69,11 +69,11 @@ class Case(NamedTuple):
 
 
 class Step:
-  """The whole step of a training, update and logging included, on one device; called, it makes one and waits.
+  """A whole training step on one device, including update and metrics. A call runs one and waits for it.
 
   Attributes:
-    seconds: that compiling took, without a cache.
-    measures: what the compiler says of it; not its operations, see `operations`.
+    seconds: compilation time without a cache.
+    cost: of the compiled program; its FLOPs are not reliable on a GPU, see `operations`.
   """
 
   def __init__(self, case: Case):
@@ -87,7 +87,7 @@ class Step:
     started = time.perf_counter()
     self._compiled = step.lower(self._state, self._batch).compile()
     self.seconds = time.perf_counter() - started
-    self.measures: Measures = measures(self._compiled)
+    self.cost: ProgramCost = measure_program(self._compiled)
 
   def __call__(self) -> None:
     self._state, metrics = self._compiled(self._state, self._batch)
@@ -95,10 +95,10 @@ class Step:
 
 
 def operations(case: Case) -> float:
-  """Floating-point operations of a step, counted in the program as it is lowered for a CPU, whatever runs it.
+  """Floating-point operations of a step, counted in the program lowered for a CPU, on every platform.
 
-  A program compiled for a GPU calls cuDNN and cuBLAS, whose work the compiler does not count, and JAX counts
-  in no lowered program for a GPU or a TPU (`Lowered.cost_analysis` is None there).
+  A program compiled for a GPU calls cuDNN and cuBLAS, whose work the compiler does not count, and
+  `Lowered.cost_analysis` is None for a GPU or a TPU.
   """
   config, experiment, parallel = case.config(), case.experiment(), Jit(jax.devices("cpu")[:1])
   state, tx, schedule = create_train_state(experiment, config)
@@ -108,7 +108,7 @@ def operations(case: Case) -> float:
 
 
 def stage_programs(case: Case) -> dict:
-  """Forward and backward pass of the backbone from the images to each of its features, in their order."""
+  """Forward and backward pass of the backbone from the images to each feature, in the features' order."""
   experiment = case.experiment()
   backbone = experiment.model.backbone
   variables = {name: tree.get("backbone", {}) for name, tree in init_variables(experiment, 0).items()}
@@ -117,9 +117,9 @@ def stage_programs(case: Case) -> dict:
   names = []
 
   def features(params, images):
-    found = backbone.apply({"params": params, **variables}, images)
-    names[:] = found  # a tree that JAX returns is sorted
-    return found
+    outputs = backbone.apply({"params": params, **variables}, images)
+    names[:] = outputs  # JAX sorts the tree that it returns
+    return outputs
 
   def program(name):
     gradient = jax.grad(lambda *arguments: features(*arguments)[name].astype(jnp.float32).mean())

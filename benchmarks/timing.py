@@ -10,15 +10,15 @@ from rich.progress import track
 
 
 def interleaved(programs: dict[str, Callable], rounds: int, repeats: int = 3) -> dict[str, dict]:
-  """Runs every program once a round, so that all meet the same machine.
+  """Runs every program once per round, so that all run under the same load.
 
-  A round calls each program `repeats` times more. Its first call is kept apart: it also pays for
-  memory that the allocator gave back after another program's larger buffers.
+  A round then calls each program `repeats` more times. The first call is reported separately: it includes the
+  allocation of memory that was freed after another program's larger buffers.
 
   Args:
     programs: name -> callable that returns when its work is done.
-    rounds: how often all are visited.
-    repeats: timed calls a visit, after the first.
+    rounds: how often all programs run.
+    repeats: timed calls per round, after the first.
 
   Returns:
     name -> {"ms": median, "first_ms": median of first calls, "min_ms": shortest}.

@@ -1,4 +1,4 @@
-"""PyTorch's side of the benchmark, where torch is installed: NCHW in channels-last memory."""
+"""PyTorch's poolings for the benchmark, if torch is installed: NCHW in channels-last memory."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def programs(x: np.ndarray, alpha: np.ndarray, dy: np.ndarray) -> dict[str, dict
 
 
 def _programs(torch, function, x, alpha, dy):
-  def done():
+  def synchronize():
     if x.is_cuda:
       torch.cuda.synchronize()
 
   def forward():
     with torch.no_grad():
       function(x, alpha)
-    done()
+    synchronize()
 
   def both():
     x.grad = alpha.grad = None
     function(x, alpha).backward(dy)
-    done()
+    synchronize()
 
   return {"forward": forward, "both": both}
 

@@ -1,11 +1,11 @@
-"""Bytes that poolings move on a TPU, over the fewest possible: compiled ahead of time, nothing runs.
+"""Counts the bytes that poolings move on a TPU, over the minimum; compiled ahead of time, nothing runs.
 
   python -m benchmarks.tpu_bytes [--topology v5e:2x2] [--programs ppool ...] [--dtype bfloat16]
     [--out FILE.json]
 
-2x2 windows of stride 2. The fewest: x, alpha and y once for the forward pass; x, alpha, dy, dx and
-dalpha besides for both. "Given" has its arrays in the layout that arguments have by default, "free" in that
-which the compiler chooses, as between the layers of a network. Needs libtpu: make env EXTRAS=plan.
+Windows are 2x2 with stride 2. The minimum is x, alpha and y once for the forward pass, and also x, alpha, dy,
+dx and dalpha for both passes. "given" uses the default layout of arguments, "free" the layout that the
+compiler chooses, as between the layers of a network. Needs libtpu: make env EXTRAS=plan.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks import arguments, candidates
-from train.planning.machine import machine
-from train.planning.topology import devices_of
+from train.planning.machine import describe_machine
+from train.planning.topology import topology_devices
 from train.utils.errors import report_errors
 from train.utils.json_files import write_json
 
@@ -40,30 +40,31 @@ def main() -> None:
   parser.add_argument("--out", type=arguments.out_file)
   args = parser.parse_args()
   jax.config.update("jax_platforms", "cpu")
-  sharding = jax.sharding.SingleDeviceSharding(devices_of(args.topology)[0])
+  sharding = jax.sharding.SingleDeviceSharding(topology_devices(args.topology)[0])
   names, dtype = track(args.programs, "compiling"), args.dtype
-  rows = [row(name, shape, dtype, sharding) for name in names for shape in SHAPES]
-  show(rows)
+  rows = [measure_row(name, shape, dtype, sharding) for name in names for shape in SHAPES]
+  print_rows(rows)
   if args.out:
-    made_on = {**machine(), "libtpu": importlib.metadata.version("libtpu")}
-    write_json(args.out, {"machine": made_on, "topology": args.topology, "dtype": dtype, "rows": rows})
+    machine = {**describe_machine(), "libtpu": importlib.metadata.version("libtpu")}
+    write_json(args.out, {"machine": machine, "topology": args.topology, "dtype": dtype, "rows": rows})
 
 
 def programs() -> dict:
-  """By name, `(x, alpha) -> y`."""
+  """The functions `(x, alpha) -> y` by name."""
   pools = candidates.library() | candidates.flax_poolings() | candidates.formulations()
   formulations = ("closed form, bare", "slices", "6-D reshape", "reduce_window")
   names = (*formulations, "flax max_pool", "flax avg_pool", "max", "avg")
-  return {"ppool": pools["ppool"], "ppool, as on other platforms": _elsewhere(pools["ppool"])} | {
-    name: pools[name] for name in names
-  }
+  return {
+    "ppool": pools["ppool"],
+    "ppool, as on other platforms": _without_tpu_formulation(pools["ppool"]),
+  } | {name: pools[name] for name in names}
 
 
-def _elsewhere(pool):
-  """P-pooling in the formulation that is not the TPU's."""
+def _without_tpu_formulation(pool):
+  """P-pooling in the formulation of other platforms."""
 
   def run(x, alpha):
-    jax.clear_caches()  # what is traced is kept
+    jax.clear_caches()  # JAX caches traces
     try:
       with unittest.mock.patch(_BY_PLATFORM, lambda function, win, *operands: function(win, *operands)):
         return pool(x, alpha)
@@ -73,33 +74,33 @@ def _elsewhere(pool):
   return run
 
 
-def row(name: str, shape: tuple[int, ...], dtype: str, sharding) -> dict:
-  """Bytes over the fewest possible, for both layouts and both passes."""
-  places = {"given": sharding, "free": Format(Layout.AUTO, sharding)}
+def measure_row(name: str, shape: tuple[int, ...], dtype: str, sharding) -> dict:
+  """Bytes over the minimum, for both layouts and both passes."""
+  layouts = {"given": sharding, "free": Format(Layout.AUTO, sharding)}
   return {"name": name, "shape": shape} | {
-    f"{layouts} {passes}": ratio(programs()[name], shape, dtype, passes, place)
-    for layouts, place in places.items()
+    f"{layout} {passes}": bytes_ratio(programs()[name], shape, dtype, passes, sharding)
+    for layout, sharding in layouts.items()
     for passes in ("forward", "both")
   }
 
 
-def ratio(function, shape: tuple[int, ...], dtype: str, passes: str, places) -> float:
-  """Bytes that `function(x, alpha)` accesses, as the compiler counts them, over the fewest possible.
+def bytes_ratio(function, shape: tuple[int, ...], dtype: str, passes: str, sharding) -> float:
+  """Bytes that `function(x, alpha)` accesses, as the compiler counts them, over the minimum.
 
   Args:
     shape: of x, `[N, H, W, C]`.
     dtype: of x and y; alpha is float32.
     passes: "forward", or "both" with the gradients of x and alpha.
-    places: a device of a TPU as a sharding, or with a layout.
+    sharding: of a TPU device, or a `Format` of it.
   """
   n, h, w, c = shape
   x, y = (jax.ShapeDtypeStruct(s, dtype) for s in (shape, (n, h // 2, w // 2, c)))
   alpha = jax.ShapeDtypeStruct(y.shape, jnp.float32)
   program, arguments = (function, (x, alpha)) if passes == "forward" else (_both(function), (x, alpha, y))
-  compiled = jax.jit(program, in_shardings=places, out_shardings=places).lower(*arguments).compile()
+  compiled = jax.jit(program, in_shardings=sharding, out_shardings=sharding).lower(*arguments).compile()
   forward = _bytes(x, alpha, y)
-  fewest = {"forward": forward, "both": forward + _bytes(x, alpha, y, x, alpha)}
-  return compiled.cost_analysis()["bytes accessed"] / fewest[passes]
+  minimum = {"forward": forward, "both": forward + _bytes(x, alpha, y, x, alpha)}
+  return compiled.cost_analysis()["bytes accessed"] / minimum[passes]
 
 
 def _bytes(*arrays) -> int:
@@ -114,11 +115,11 @@ def _both(function):
   return run
 
 
-def show(rows: list[dict]) -> None:
+def print_rows(rows: list[dict]) -> None:
   columns = ("given forward", "given both", "free forward", "free both")
   table = Table("", "x", *columns)
-  for found in rows:
-    table.add_row(found["name"], str(list(found["shape"])), *(f"{found[name]:.2f}" for name in columns))
+  for row in rows:
+    table.add_row(row["name"], str(list(row["shape"])), *(f"{row[name]:.2f}" for name in columns))
   Console(width=110).print(table)
 
 

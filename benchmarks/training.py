@@ -1,12 +1,12 @@
-"""Training steps with P-pooling against max pooling: time, peak memory, compilation; time by stage.
+"""Times training steps with P-pooling against max pooling, with memory and compilation, and by stage.
 
   python -m benchmarks.training [--networks vgg16 resnet50] [--dtypes float32 bfloat16] [--size HxW]
     [--batch N] [--rounds 5] [--stages] [--out FILE.json]
 
-A step is all that a training does on the device: preprocessing, both passes, update, what is logged. The
-steps of one network and dtype take turns in one process; times are medians, ratios are to max pooling there.
-Peak memory is what the compiler plans for: arguments, results and the largest set of temporaries at once.
-Operations are counted before the compiler's optimisations, the same way on every platform.
+A step is all that training does on the device: preprocessing, forward and backward pass, update, metrics. The
+steps of one network and dtype run interleaved in one process; times are medians, ratios are to max pooling.
+Peak memory is the compiler's plan: arguments, results and the largest set of temporaries alive at once.
+Operations are counted before the compiler's optimizations, in the same way on every platform.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from benchmarks.steps import Case, Step, operations, stage_programs
 from ppool_jax.models import NETWORKS
 from ppool_jax.utils.arguments import parse_size
 from train.experiment.experiment import DTYPES
-from train.planning.machine import machine
+from train.planning.machine import describe_machine
 from train.utils.errors import report_errors
 from train.utils.json_files import write_json
 
 POOLS = ("max", "ppool", "flax max")
 MORE_POOLS = ("ppool:log_side_branch", "ppool:channel", "avg")
-"""Further ones, timed in the first network and dtype."""
+"""Also timed, with the first network and dtype."""
 ON_CPU, ON_ACCELERATOR = (2, (180, 240)), (8, (360, 480))
-"""Images and their size, unless told otherwise; the smaller would leave an accelerator idle."""
+"""Default number and size of images; the smaller ones would leave an accelerator idle."""
 STAGED_POOLS = 2
-"""The first so many, timed by stage."""
+"""How many of the pools are timed by stage."""
 
 _PEAK_SIDE = 8192
 
 
 def main() -> None:
   args = _parser().parse_args()
-  _keep_cpu()
+  _enable_cpu()
   batch, size = workload(args.batch, args.size, _accelerator())
-  # A compilation that is read from disk takes no time.
+  # A compilation that is read from the cache takes no time.
   jax.config.update("jax_enable_compilation_cache", False)
-  report = {"machine": machine(), "size": size, "batch": batch, "steps": {}, "stages": {}}
+  report = {"machine": describe_machine(), "size": size, "batch": batch, "steps": {}, "stages": {}}
   peaks = {dtype: matrix_peak(dtype) for dtype in args.dtypes} if _accelerator() else {}
   for number, (network, dtype) in enumerate((n, d) for n in args.networks for d in args.dtypes):
     pools = (*POOLS, *(MORE_POOLS if number == 0 else ()))
@@ -69,19 +69,19 @@ def _parser():
   counts = f"{small[0]}; on an accelerator {large[0]}"
   add("--batch", type=arguments.positive, metavar="N", help=f"images (default: {counts})")
   add("--rounds", type=arguments.positive, default=5)
-  add("--stages", action="store_true", help="time by stage, too")
+  add("--stages", action="store_true", help="also time each stage")
   add("--out", type=arguments.out_file)
   return parser
 
 
 def workload(batch: int | None, size: tuple[int, int] | None, accelerator: bool) -> tuple:
-  """(batch, size); None: the usual one there."""
-  usual = ON_ACCELERATOR if accelerator else ON_CPU
-  return batch or usual[0], size or usual[1]
+  """(batch, size); None: the default of the platform."""
+  default = ON_ACCELERATOR if accelerator else ON_CPU
+  return batch or default[0], size or default[1]
 
 
 def time_steps(cases: list[Case], rounds: int, peak: float | None) -> dict[str, dict]:
-  """Rows by case; the first is what the others are compared with."""
+  """Rows by case; ratios are to the first case."""
   steps = {str(case): Step(case) for case in track(cases, "compiling")}
   work = {str(case): operations(case) for case in cases}
   rows = timing.interleaved(steps, rounds, repeats=2)
@@ -89,19 +89,19 @@ def time_steps(cases: list[Case], rounds: int, peak: float | None) -> dict[str, 
   for name, step in steps.items():
     row = rows[name]
     row |= {
-      "mib": step.measures.memory / 2**20,
+      "mib": step.cost.memory / 2**20,
       "compile_s": step.seconds,
       "gflop": work[name] / 1e9,
     }
     row["ratio"] = row["ms"] / rows[reference]["ms"]
-    row["memory_ratio"] = step.measures.memory / steps[reference].measures.memory
+    row["memory_ratio"] = step.cost.memory / steps[reference].cost.memory
     if peak:
       row["share_of_peak"] = row["gflop"] / row["ms"] * 1e12 / peak
   return rows
 
 
 def time_stages(case: Case, rounds: int) -> dict[str, float]:
-  """Milliseconds by stage, forward and backward: the difference to the stage before, medians."""
+  """Median milliseconds by stage, forward and backward: the difference to the stage before."""
   times = timing.interleaved(stage_programs(case), rounds, repeats=2)
   before, stages = 0.0, {}
   for name, row in times.items():
@@ -110,15 +110,15 @@ def time_stages(case: Case, rounds: int) -> dict[str, float]:
 
 
 def matrix_peak(dtype: str) -> float:
-  """FLOP/s of this device in its best product of two large matrices, measured."""
+  """Measured peak FLOP/s of this device in a product of two large matrices."""
   a = jnp.ones((_PEAK_SIDE, _PEAK_SIDE), dtype)
   product = jax.jit(lambda a: a @ a)
   times = timing.interleaved({"product": lambda: jax.block_until_ready(product(a))}, 5)
   return 2 * _PEAK_SIDE**3 / times["product"]["min_ms"] * 1e3
 
 
-def _keep_cpu() -> None:
-  """Operations are counted on a CPU, which JAX_PLATFORMS=cuda alone would leave out."""
+def _enable_cpu() -> None:
+  """Adds the CPU to JAX's platforms: operations are counted on it, and JAX_PLATFORMS=cuda excludes it."""
   names = (jax.config.jax_platforms or "cpu").split(",")
   if "cpu" not in names:
     jax.config.update("jax_platforms", ",".join((*names, "cpu")))

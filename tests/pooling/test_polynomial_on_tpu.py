@@ -15,7 +15,7 @@ from benchmarks import tpu_bytes
 from ppool_jax import polynomial_pool
 from ppool_jax.pooling import platforms
 from ppool_jax.pooling.depthwise import depthwise
-from train.planning.topology import devices_of
+from train.planning.topology import topology_devices
 
 GEOMETRIES = {
   "2x2": ((4, 6, 8, 3), (2, 2), "VALID"),
@@ -140,7 +140,7 @@ def test_bytes_on_a_tpu(kept_out_of_the_cache, dtype, both):
   The other platforms' formulation moves 8.5 in both passes; an x cast as a whole makes it 4.4 and 5.7.
   """
   pytest.importorskip("libtpu", reason="make env EXTRAS=plan")
-  sharding = jax.sharding.SingleDeviceSharding(devices_of("v5e:2x2")[0])
+  sharding = jax.sharding.SingleDeviceSharding(topology_devices("v5e:2x2")[0])
   pool, shape = tpu_bytes.programs()["ppool"], (8, 56, 56, 256)
   places = Format(Layout.AUTO, sharding)
   found = [tpu_bytes.ratio(pool, shape, dtype, passes, places) for passes in ("forward", "both")]

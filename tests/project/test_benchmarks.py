@@ -19,16 +19,16 @@ RESULTS = ROOT / "benchmarks/results"
 
 def test_operations_are_counted_before_they_become_calls(monkeypatch):
   """On a GPU the compiled program calls libraries, and the compiler's count leaves out what they do."""
-  measured, found = steps.measures, []
+  measure_program, costs = steps.measure_program, []
 
   def without_calls(compiled):
-    found.append(measured(compiled))
-    return found[-1]._replace(flops=-1.0)
+    costs.append(measure_program(compiled))
+    return costs[-1]._replace(flops=-1.0)
 
-  monkeypatch.setattr(steps, "measures", without_calls)
+  monkeypatch.setattr(steps, "measure_program", without_calls)
   case = Case("vgg_mini", "ppool", "float32", (32, 48), 1)
   rows = training.time_steps([case], 1, peak=None)
-  assert rows[str(case)]["gflop"] == pytest.approx(found[0].flops / 1e9, rel=0.05)
+  assert rows[str(case)]["gflop"] == pytest.approx(costs[0].flops / 1e9, rel=0.05)
 
 
 def test_an_accelerator_has_more_to_do():
@@ -73,7 +73,7 @@ def test_help_starts_no_device(tmp_path):
     ("pooling --shape 2,7,8,1", "--shape: expected an even height and width, got '2,7,8,1'"),
     ("pooling --out no/a.json", "--out: no/a.json: expected a file in a folder that is there"),
     ("saving --networks vgg17", "--networks: invalid choice: 'vgg17'"),
-    ("saving --folder no", "--folder: expected a folder that is there, got 'no'"),
+    ("saving --folder no", "--folder: expected an existing folder, got 'no'"),
     ("scaling --batch 0", "--batch: expected a whole number of at least 1, got '0'"),
     ("scaling --out .", "--out: .: expected a file, but it is a folder"),
     ("tpu_bytes --out no/a.json", "--out: no/a.json: expected a file in a folder that is there"),

@@ -1,1 +1,1 @@
-"""Planning: what a training step needs on a TPU slice, from compiling it ahead of time."""
+"""Planning: the memory, work and collectives of a training step on a TPU slice, compiled ahead of time."""

@@ -1,4 +1,4 @@
-"""Published peak figures of TPU chips, and the slices that they come in."""
+"""Published peaks of TPU chips, and the slices that are offered."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ class Chip(NamedTuple):
   """One chip.
 
   Attributes:
-    name: as it begins a topology's name.
+    name: the first part of a topology's name.
     flops: peak of the matrix units in bfloat16, FLOP/s.
-    memory: HBM, bytes; the compiler keeps some of it for itself.
+    memory: HBM in bytes; the compiler reserves some of it.
     bandwidth: of the HBM, bytes/s.
-    links: bytes/s that it can send to other chips over all its links: half of what is published, which
+    links: bytes/s that it sends to other chips over all its links: half of the published value, which
       counts both directions.
-    slices: shapes that are offered, chips along each axis of the torus or mesh.
+    slices: the shapes that are offered, chips along each axis of the torus or mesh.
   """
 
   name: str
@@ -31,7 +31,7 @@ class Chip(NamedTuple):
 # v5e: https://docs.cloud.google.com/tpu/docs/v5e (197 TFLOPs, 16 GB, 819 GBps, 400 GBps in both directions)
 # v5p: https://docs.cloud.google.com/tpu/docs/v5p-training (459 TFLOPs, 95 GiB, 2765 GBps, 1200 GBps)
 # v6e: https://docs.cloud.google.com/tpu/docs/v6e (918 TFLOPs, 32 GB, 1638 GBps, 800 GBps)
-# A v4 is missing because its page gives no bandwidth of the links. A v5e of one chip is no slice to libtpu.
+# v4 is missing because its page gives no bandwidth of the links. libtpu has no v5e slice of one chip.
 _FLAT = ("2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16")
 _CUBES = ("2x2x1", "2x2x2", "2x4x4", "4x4x4", "4x4x8", "4x8x8", "8x8x8", "8x8x16", "8x16x16", "16x16x16")
 CHIPS = {
@@ -44,11 +44,11 @@ CHIPS = {
 }
 
 
-def chip_of(topology: str) -> Chip:
+def lookup_chip(topology: str) -> Chip:
   """The chip of a topology such as "v5e:4x8".
 
   Raises:
-    ValueError: no such chip, or no such slice of it; those that there are, are listed.
+    ValueError: no such chip, or no such slice of it; the message lists the existing ones.
   """
   name, _, shape = topology.partition(":")
   if name in CHIPS and shape in CHIPS[name].slices:

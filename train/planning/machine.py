@@ -1,4 +1,4 @@
-"""What a result was made on, for its file."""
+"""Describes the machine of a measurement, for its result file."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import subprocess
 import jax
 
 
-def machine() -> dict[str, str | int]:
-  """This process's first device and the versions that count; the back end is started."""
+def describe_machine() -> dict[str, str | int]:
+  """The first device, the cores, and the versions of Python and JAX; starts the backend."""
   device = jax.devices()[0]
   return {
     "device": device.device_kind if device.platform != "cpu" else _cpu_model(),

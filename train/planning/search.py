@@ -1,4 +1,4 @@
-"""The largest batch that fits, by compiling for it."""
+"""Finds the largest batch size that fits, by compiling for candidates."""
 
 from __future__ import annotations
 
@@ -8,34 +8,35 @@ GROUP = 8
 """A TPU lays arrays out in groups of eight images: nine may need more memory than sixteen."""
 
 
-def largest_that_fits(fits: Callable[[int], bool], start: int) -> int:
-  """The largest batch a chip for which a program fits, 0 if none does.
+def find_largest_batch(fits: Callable[[int], bool], start: int) -> int:
+  """The largest batch size per chip that fits, 0 if none does.
 
-  Full groups first, then what lies between the last that fits and the next, from above.
+  Full groups are tried first; then the sizes between the last full group that fits and the next, from above.
 
   Args:
-    fits: whether a program fits; fewer full groups fit where more do.
-    start: tried first, rounded up to full groups, best something too large.
+    fits: whether a batch size fits. If a number of full groups fits, fewer full groups fit too.
+    start: the first candidate, rounded up to full groups; a size that is too large is best.
   """
-  full = GROUP * _most_groups(lambda groups: fits(GROUP * groups), -(-start // GROUP))
-  between = range(full + GROUP - 1, full, -1)
-  return next((batch for batch in between if fits(batch)), full)
+  full = GROUP * _find_most_groups(lambda groups: fits(GROUP * groups), -(-start // GROUP))
+  partial = range(full + GROUP - 1, full, -1)
+  return next((batch for batch in partial if fits(batch)), full)
 
 
-def _most_groups(fits: Callable[[int], bool], start: int) -> int:
-  """The largest number that fits, by few that do: the compiler refuses in seconds and compiles in minutes.
+def _find_most_groups(fits: Callable[[int], bool], start: int) -> int:
+  """The largest number of groups that fits, found with few candidates that fit.
 
-  From `start` by halves until one fits, then to the next that does not, in steps that favour what is too
-  large. Memory itself says little: near the limit the compiler computes again what it kept before.
+  The compiler refuses a program in seconds and compiles one in minutes. Therefore `start` is halved until a
+  candidate fits, and the search between the bounds prefers candidates that are too large. The memory of a
+  program says little about the limit: near it the compiler rematerializes arrays.
   """
-  low, beyond, stride, number = 0, None, 1, start
-  while beyond != low + 1:
-    if fits(number):
-      low = number
+  low, high, stride, candidate = 0, None, 1, start
+  while high != low + 1:
+    if fits(candidate):
+      low = candidate
     else:
-      beyond = number
-    if beyond is None:
-      number, stride = low + stride, 2 * stride
+      high = candidate
+    if high is None:
+      candidate, stride = low + stride, 2 * stride
     else:
-      number = max(low + 1, (low + 3 * beyond) // 4) if low else beyond // 2
+      candidate = max(low + 1, (low + 3 * high) // 4) if low else high // 2
   return low

@@ -1,4 +1,4 @@
-"""Planning one slice: the step for a batch there, and the largest batch that fits."""
+"""Plans one slice: the step for a batch size, and the largest batch size that fits."""
 
 from __future__ import annotations
 
@@ -6,77 +6,87 @@ import time
 
 import jax
 
-from train.planning.chips import chip_of
-from train.planning.compiled import Measures
-from train.planning.programs import Programs
-from train.planning.report import Plan
-from train.planning.search import largest_that_fits
-from train.planning.topology import devices_of
+from train.planning.chips import lookup_chip
+from train.planning.plan import Plan
+from train.planning.program_cache import ProgramCache
+from train.planning.program_cost import ProgramCost
+from train.planning.search import find_largest_batch
+from train.planning.topology import topology_devices
+
+# From one image to the limit, memory grows by this share of a linear extrapolation or more. The search
+# starts at the batch size that this bound gives, which is too large.
+_MIN_GROWTH = 1 / 8
 
 
-def prepare_jax() -> None:
-  """To be called first: planning touches no device, and what it compiles cannot be read from a cache.
+def configure_jax() -> None:
+  """Configures JAX for planning; call it first.
 
-  JAX would write programs for absent devices to its persistent cache, and warn when it reads them.
+  Planning uses no device. The persistent cache is off: JAX writes programs for absent devices to it and
+  cannot read them back.
   """
   jax.config.update("jax_platforms", "cpu")
   jax.config.update("jax_enable_compilation_cache", False)
 
 
-# From one image to the limit, memory grows to this part of a straight line or more: a search begins beyond.
-_LEAST_GROWTH = 1 / 8
-
-
 def plan_slice(
-  programs: Programs, config, topology: str, batch: int, search: bool = False, likely: int | None = None
+  programs: ProgramCache,
+  config,
+  topology: str,
+  batch: int,
+  search: bool = False,
+  initial_guess: int | None = None,
 ) -> Plan:
-  """The plan of one slice, kept in `programs`. Shows what it compiles.
+  """Plans one slice, stores the plan in `programs` and prints what is compiled.
 
   Args:
-    config: of the training; its own batch does not matter.
+    config: of the training; its own batch size is not used.
     topology: such as "v5e:4x8".
-    batch: images a chip, a multiple of `config.grad_accum_steps`.
-    search: for the largest batch.
-    likely: images a chip that it may be, such as the answer for another slice of the chip.
+    batch: images per chip, a multiple of `config.grad_accum_steps`.
+    search: whether to search for the largest batch size.
+    initial_guess: images per chip at which the search starts, such as the result for another slice.
 
   Raises:
-    ValueError: no such slice, or a batch that does not divide into its parts.
+    ValueError: no such slice, or a batch that is no multiple of grad_accum_steps.
   """
-  chips, measured, parts = len(devices_of(topology)), {}, config.grad_accum_steps
+  chips, costs, parts = len(topology_devices(topology)), {}, config.grad_accum_steps
   if batch % parts:
-    raise ValueError(f"images a chip: expected a multiple of grad_accum_steps={parts}, got {batch}")
+    raise ValueError(f"images per chip: expected a multiple of grad_accum_steps={parts}, got {batch}")
 
-  def memory_of(images: int) -> int | None:
-    if images not in measured:
-      measured[images] = _shown(programs, config, topology, images)
-    return measured[images] and measured[images].memory
+  def required_memory(images: int) -> int | None:
+    if images not in costs:
+      costs[images] = _measure_and_print(programs, config, topology, images)
+    return costs[images] and costs[images].memory
 
-  first, largest = memory_of(batch), None
+  memory, largest = required_memory(batch), None
   if search:
-    beyond = chip_of(topology).memory * batch / first / _LEAST_GROWTH if first else batch
-    start = max(1, int(likely or beyond) // parts)
-    largest = parts * largest_that_fits(lambda count: memory_of(parts * count) is not None, start)
-  plan = Plan(topology, chips, batch, measured[batch], largest)
-  programs.keep(config, plan.as_dict())
+    upper = lookup_chip(topology).memory * batch / memory / _MIN_GROWTH if memory else batch
+    start = max(1, int(initial_guess or upper) // parts)
+    largest = parts * find_largest_batch(lambda count: required_memory(parts * count) is not None, start)
+  plan = Plan(topology, chips, batch, costs[batch], largest)
+  programs.add_plan(config, plan.as_dict())
   return plan
 
 
-def _shown(programs: Programs, config, topology: str, images: int) -> Measures | None:
-  print(f"{topology}: compiling for {images} a chip ...", flush=True)
+def batch_per_chip(config, topology: str) -> int:
+  """Divides `config.batch_size` over the chips of a slice.
+
+  If it does not divide, this is the smallest batch, `config.grad_accum_steps`, and a line says so.
+  """
+  chips, parts = len(topology_devices(topology)), config.grad_accum_steps
+  share, rest = divmod(config.batch_size, chips * parts)
+  if not rest:
+    return parts * share
+  print(
+    f"{topology}: batch {config.batch_size} does not divide over {chips} chips: planned with {parts} per chip"
+  )
+  return parts
+
+
+def _measure_and_print(programs: ProgramCache, config, topology: str, images: int) -> ProgramCost | None:
+  print(f"{topology}: compiling for {images} images per chip ...", flush=True)
   started = time.monotonic()
-  found = programs.measure(config, topology, images)
-  fits = f"{found.memory / 1e9:.2f} GB a chip" if found else "does not fit"
-  print(f"{topology}: {images} a chip: {fits} ({time.monotonic() - started:.0f} s)", flush=True)
-  return found
-
-
-def share_of(config, topology: str) -> int:
-  """Images a chip: `config.batch_size` over the chips; where it does not divide, the least, which is said."""
-  chips = len(devices_of(topology))
-  share, rest = divmod(config.batch_size, chips * config.grad_accum_steps)
-  if rest:
-    least = config.grad_accum_steps
-    print(
-      f"{topology}: batch {config.batch_size} does not divide over {chips} chips: planned with {least} a chip"
-    )
-  return config.grad_accum_steps * (1 if rest else share)
+  cost = programs.measure(config, topology, images)
+  result = f"{cost.memory / 1e9:.2f} GB per chip" if cost else "does not fit"
+  seconds = time.monotonic() - started
+  print(f"{topology}: {images} images per chip: {result} ({seconds:.0f} s)", flush=True)
+  return cost

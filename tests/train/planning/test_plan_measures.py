@@ -9,14 +9,14 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 
 from tests.helpers.training import tiny_config
-from train.planning.compiled import Collective, collectives, measures
-from train.planning.programs import lowered_step
+from train.planning.lower_step import lower_train_step
+from train.planning.program_cost import Collective, count_collectives, measure_program
 
 
 @pytest.fixture(scope="module")
 def step():
   """The train step of vgg_mini with batch norm over 8 devices of this machine: (state's shapes, compiled)."""
-  lowered = lowered_step(tiny_config("pool=max", model__width=0.25), jax.devices(), 16)
+  lowered = lower_train_step(tiny_config("pool=max", model__width=0.25), jax.devices(), 16)
   return lowered.args_info[0][0], lowered.compile()
 
 
@@ -28,7 +28,7 @@ def test_the_gradients_are_summed_over_the_devices(step):
   # Two sums forward and three in reverse, of which scale and bias are parameters.
   norm = 4 * channels * 3
   logged = 4 * (1 + 1 + 1 + 3)  # valid pixels, hits, loss, three wishes
-  found = measures(compiled)
+  found = measure_program(compiled)
   assert set(found.collectives) == {"all-reduce"}
   assert found.collectives["all-reduce"].bytes == size + norm + logged
 
@@ -37,7 +37,7 @@ def test_memory_of_a_step(step):
   """The state is donated: the new one lies in its place."""
   state, compiled = step
   size = sum(leaf.dtype.itemsize * math.prod(leaf.shape) for leaf in jax.tree.leaves(state))
-  found = measures(compiled)
+  found = measure_program(compiled)
   assert found.arguments == size + 2 * (32 * 48 * (3 + 1) + 3 * 4)  # + a device's images, labels and wishes
   assert found.aliased == size
   assert found.memory == found.arguments + found.outputs - size + found.temporaries + found.code
@@ -66,7 +66,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_collectives_by_kind(kind):
   function, outside, size = KINDS[kind]
-  assert collectives(_spread(function, P("i"), outside)) == {kind: Collective(1, size)}
+  assert count_collectives(_spread(function, P("i"), outside)) == {kind: Collective(1, size)}
 
 
 def test_a_loop_counts_each_turn():
@@ -83,15 +83,15 @@ def test_a_loop_counts_each_turn():
     )
 
   inside, outside = (_spread(function, P("i"), P()) for function in (each, total))
-  assert collectives(inside, loop=8) == {"all-reduce": Collective(8, 8 * 512)}
-  assert collectives(outside, loop=8) == {"all-reduce": Collective(1, 512)}
+  assert count_collectives(inside, trip_count=8) == {"all-reduce": Collective(8, 8 * 512)}
+  assert count_collectives(outside, trip_count=8) == {"all-reduce": Collective(1, 512)}
 
 
 def test_accumulation_multiplies_the_work(step):
   """A loop's inside is counted once by the compiler: the parts together do what the whole does."""
-  whole = measures(step[1])
+  whole = measure_program(step[1])
   config = tiny_config("pool=max", model__width=0.25, grad_accum_steps=2)
-  parts = measures(lowered_step(config, jax.devices(), 16).compile(), 2)
+  parts = measure_program(lower_train_step(config, jax.devices(), 16).compile(), 2)
   assert parts.flops == pytest.approx(whole.flops, rel=0.05)
   assert parts.temporaries < 0.7 * whole.temporaries
   sums = [found.collectives["all-reduce"].bytes for found in (parts, whole)]

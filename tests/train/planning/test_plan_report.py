@@ -4,21 +4,21 @@ import pytest
 from hypothesis import given, strategies as st
 
 from train.planning.chips import CHIPS, GIB
-from train.planning.compiled import Collective, Measures
-from train.planning.estimate import estimate
-from train.planning.report import Plan
-from train.planning.search import largest_that_fits
+from train.planning.estimate import estimate_step_time
+from train.planning.plan import Plan
+from train.planning.program_cost import Collective, ProgramCost
+from train.planning.search import find_largest_batch
 
-PROGRAM = Measures(0, 0, 0, 0, 0, 3 * 10**6, 197e9, 819e7, {"all-reduce": Collective(3, 80_000_000)})
+PROGRAM = ProgramCost(0, 0, 0, 0, 0, 3 * 10**6, 197e9, 819e7, {"all-reduce": Collective(3, 80_000_000)})
 
 
 def test_the_estimate():
   """197 GFLOP at 197 TFLOP/s, 8.19 GB at 819 GB/s, 2 x 7/8 x 80 MB at 200 GB/s."""
-  found = estimate(PROGRAM, CHIPS["v5e"], 8)
+  found = estimate_step_time(PROGRAM, CHIPS["v5e"], 8)
   assert found == pytest.approx((1e-3, 10e-3, 0.7e-3))
   assert (found.step, found.bound) == (pytest.approx(10.7e-3), "memory")
-  assert estimate(PROGRAM._replace(bytes=0.0), CHIPS["v5e"], 8).step == pytest.approx(1.7e-3)
-  assert estimate(PROGRAM, CHIPS["v5e"], 256).collectives == pytest.approx(2 * 255 / 256 * 0.4e-3)
+  assert estimate_step_time(PROGRAM._replace(bytes=0.0), CHIPS["v5e"], 8).step == pytest.approx(1.7e-3)
+  assert estimate_step_time(PROGRAM, CHIPS["v5e"], 256).collectives == pytest.approx(2 * 255 / 256 * 0.4e-3)
   for kind, sent in (
     ("all-gather", 7 / 8),
     ("reduce-scatter", 7),
@@ -26,21 +26,21 @@ def test_the_estimate():
     ("collective-permute", 1),
   ):
     other = PROGRAM._replace(collectives={kind: Collective(1, 200_000_000)})
-    assert estimate(other, CHIPS["v5e"], 8).collectives == pytest.approx(sent * 1e-3), kind
+    assert estimate_step_time(other, CHIPS["v5e"], 8).collectives == pytest.approx(sent * 1e-3), kind
 
 
 def test_the_report():
   plan = Plan("v5e:2x4", 8, 2, PROGRAM._replace(arguments=GIB, outputs=GIB, aliased=GIB, temporaries=GIB), 7)
   shown = str(plan)
   for part in (
-    "8 chips, batch 16 (2 a chip)",
+    "8 chips, batch 16 (2 per chip)",
     "2.00 of 16 GiB",
     "3.0 MB alive at once, on-chip memory included",
     "197.0 GFLOP and 8.2 GB moved",
     "3 all-reduce 80.0 MB",
-    "10.70 ms a step, 1,495 images/s",
-    "the larger of 1.00 ms computing and 10.00 ms memory, and 0.70 ms collectives",
-    "largest      batch 56 (7 a chip)",
+    "10.70 ms per step, 1,495 images/s",
+    "the larger of 1.00 ms compute and 10.00 ms memory, plus 0.70 ms collectives",
+    "largest      batch 56 (7 per chip)",
   ):
     assert part in shown, (part, shown)
   assert plan.as_dict()["largest_batch"] == 56
@@ -67,7 +67,7 @@ def test_the_largest_that_fits(base, each, more, start, squeezed):
     return tried[batch]
 
   tried = {}
-  found = largest_that_fits(fits, start)
+  found = find_largest_batch(fits, start)
   assert found == 0 or tried[found]
   assert not any(fits(batch) for batch in range(found + 1, found + 17))
   assert sum(tried.values()) <= 16, tried
@@ -75,7 +75,7 @@ def test_the_largest_that_fits(base, each, more, start, squeezed):
 
 def test_a_full_group_fits_where_fewer_images_do_not():
   """As measured for a v5e, where nine images of ResNet-50 need more than sixteen."""
-  assert largest_that_fits(lambda batch: batch <= 8 or batch == 16, 40) == 16
+  assert find_largest_batch(lambda batch: batch <= 8 or batch == 16, 40) == 16
 
 
 @pytest.mark.parametrize(
@@ -89,5 +89,5 @@ def test_a_full_group_fits_where_fewer_images_do_not():
 def test_the_search_compiles_little(start, tries):
   """What is refused takes seconds: few that fit are tried."""
   tried = []
-  assert largest_that_fits(lambda batch: tried.append(batch) or batch <= 13, start) == 13
+  assert find_largest_batch(lambda batch: tried.append(batch) or batch <= 13, start) == 13
   assert tried == tries
