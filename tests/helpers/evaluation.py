@@ -1,16 +1,19 @@
-"""Networks and data sets small enough to say what an evaluation must find."""
+"""Networks and data sets that are small enough to compute the result of an evaluation by hand."""
 
 from __future__ import annotations
+
+import tracemalloc
 
 import numpy as np
 
 from ppool_jax import weights
 from ppool_jax.weights.preprocess import TORCHVISION
+from tests.helpers.training import tiny_config
 from train.data.classes import IGNORE, ClassTable, LabelClass
 from train.experiment.experiment import Experiment
 
-# Raw ids as publishers have them: with gaps, and some that are ignored.
-RAW = ClassTable(
+# As in published data sets, raw ids have gaps and some are ignored.
+CLASS_TABLE = ClassTable(
   [
     LabelClass("void", 0, IGNORE, (0, 0, 0)),
     LabelClass("road", 7, 0, (128, 64, 128)),
@@ -21,11 +24,11 @@ RAW = ClassTable(
 )
 
 
-class PixelByPixel:
-  """A network of 1x1 kernels, whose scores are one linear function of each pixel.
+class PixelwiseModel:
+  """A network of 1x1 kernels: the scores of a pixel are a linear function of it.
 
   Attributes:
-    traces: the shapes that it was traced for.
+    traces: the input shapes of its traces.
   """
 
   def __init__(self):
@@ -36,17 +39,47 @@ class PixelByPixel:
     return images @ variables
 
 
-def pixelwise(table: ClassTable = RAW) -> tuple[Experiment, np.ndarray]:
-  """A network without context, and its variables."""
+def pixelwise_experiment(table: ClassTable = CLASS_TABLE) -> tuple[Experiment, np.ndarray]:
+  """An experiment with a `PixelwiseModel`, and its variables."""
   variables = np.random.default_rng(0).normal(size=(3, table.num_classes)).astype(np.float32)
-  return Experiment(table, PixelByPixel(), weights.Pretrained({}, TORCHVISION, {})), variables
+  return Experiment(table, PixelwiseModel(), weights.Pretrained({}, TORCHVISION, {})), variables
 
 
 def examples(sizes, classes: int = 4, seed: int = 0) -> list[dict]:
   """Random images of these sizes with random labels, a tenth of them ignored."""
-  draw = np.random.default_rng(seed)
-  made = []
+  rng = np.random.default_rng(seed)
+  generated = []
   for i, size in enumerate(sizes):
-    label = np.where(draw.random(size) < 0.1, IGNORE, draw.integers(0, classes, size)).astype(np.uint8)
-    made.append({"id": f"image-{i:03}", "image": draw.integers(0, 256, (*size, 3), np.uint8), "label": label})
-  return made
+    label = np.where(rng.random(size) < 0.1, IGNORE, rng.integers(0, classes, size)).astype(np.uint8)
+    generated.append(
+      {"id": f"image-{i:03}", "image": rng.integers(0, 256, (*size, 3), np.uint8), "label": label}
+    )
+  return generated
+
+
+class GeneratedExamples:
+  """A data set of any length that generates an image when it is read."""
+
+  def __init__(self, count, size):
+    self._count, self._size = count, size
+
+  def __len__(self):
+    return self._count
+
+  def __getitem__(self, index):
+    return examples([self._size(index)], seed=index)[0]
+
+
+def eval_config(**fields):
+  """A small config with these fields of config.eval."""
+  return tiny_config(**{f"eval__{name}": value for name, value in fields.items()})
+
+
+def peak_memory(work, expected):
+  """Peak bytes that Python allocates during `work()`, which must return `expected`."""
+  tracemalloc.start()
+  try:
+    assert work() == expected
+    return tracemalloc.get_traced_memory()[1]
+  finally:
+    tracemalloc.stop()

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.helpers.evaluation import RAW, examples
+from tests.helpers.evaluation import CLASS_TABLE, examples
 from train.data.classes import IGNORE
 from train.evaluation.evaluator import SegmentationEvaluator
 
@@ -59,7 +59,7 @@ def test_a_set_pixel_by_pixel(seed):
     noise = np.random.default_rng(10 * seed + i)
     strange = noise.choice([0, 1, 2, 7, IGNORE], label.shape)
     pairs.append((label, np.where(noise.random(label.shape) < 0.9, np.roll(label, 1, 0), strange)))
-  evaluator = SegmentationEvaluator(RAW, 0.1, (1, 2, 5), lenient=True)
+  evaluator = SegmentationEvaluator(CLASS_TABLE, 0.1, (1, 2, 5), lenient=True)
   for label, found in pairs:
     evaluator.update(label, found)
   results = evaluator.compute()

@@ -1,4 +1,4 @@
-"""Result files of the benchmarks side by side: every figure that changed is shown."""
+"""python -m benchmarks.compare prints every figure that changed."""
 
 import json
 import sys
@@ -9,6 +9,7 @@ from benchmarks import compare as program
 from benchmarks.compare import compare, differences, figures, print_comparison
 
 BEFORE = {"machine": {"cores": 2}, "steps": {"max": {"ms": 10.0}, "ppool": {"ms": 11.0}, "avg": {"ms": 0}}}
+
 AFTER = {"machine": {"cores": 4}, "steps": {"max": {"ms": 10.0}, "ppool": {"ms": 22.0}}, "rows": [{"mib": 3}]}
 
 
@@ -17,7 +18,7 @@ def test_figures_by_path():
   assert figures(tree) == {"a.b": 1, "a.c.0": 2.5, "a.c.1.d": 3}
 
 
-def test_rows_are_compared_by_what_they_are_of():
+def test_rows_are_matched_by_identity():
   rows = [
     {"network": "vgg16", "pool": pool, "devices": n, "mib": n} for pool in ("max", "avg") for n in (1, 2)
   ]
@@ -29,7 +30,7 @@ def test_rows_are_compared_by_what_they_are_of():
   assert changes["rows.new.ms"] is None
 
 
-def test_plans_go_by_what_they_are_of():
+def test_plans_are_matched_by_identity():
   """Their keys are digests of the config or the code; of several with one name none is lost."""
   plan = {"network": "vgg16", "pool": "max", "dtype": "float32", "topology": "v5e:2x4", "batch": 8}
   before, after = ({"plans": {key: {**plan, "bytes": size}}} for key, size in (("3f0f", 2), ("712a", 3)))
@@ -48,7 +49,7 @@ def test_two_files_are_compared_figure_by_figure():
   ]
 
 
-def test_what_changed_is_printed(capsys):
+def test_changes_are_printed(capsys):
   print_comparison(json.loads(json.dumps(BEFORE)), AFTER, above=1.5)
   text = capsys.readouterr().out
   assert "machine.cores: 2 before, 4 after" in text
@@ -76,12 +77,12 @@ def test_what_changed_is_printed(capsys):
     (1, float("inf"), True),
   ],
 )
-def test_no_change_vanishes(old, new, shown, capsys):
+def test_changes_of_the_factor_or_none_are_printed(old, new, shown, capsys):
   print_comparison({"figure-of-it": old}, {"figure-of-it": new}, above=1.1)
   assert ("figure-of-it" in capsys.readouterr().out) == shown
 
 
-def test_what_is_no_figure_is_told():
+def test_differences_of_texts_and_machines_are_listed():
   rows = [{"name": name, "kind": "new"} for name in ("a", "b")]
   before = {"jax": "0.10.2", "dtype": "float32", "rows": [{**row, "kind": "old"} for row in rows]}
   after = {
@@ -108,7 +109,7 @@ def test_long_names_are_not_cut(capsys):
 
 
 @pytest.mark.parametrize(("content", "wrong"), [("[1]", "got list"), ("{", "expected JSON, but it is not")])
-def test_files_of_something_else_are_named(content, wrong, tmp_path, monkeypatch):
+def test_files_without_a_json_object_are_named(content, wrong, tmp_path, monkeypatch):
   good, bad = tmp_path / "good.json", tmp_path / "bad.json"
   good.write_text("{}")
   bad.write_text(content)

@@ -1,4 +1,4 @@
-"""Planning: the estimate, the report, and the search for the largest batch."""
+"""The estimate of the step time, the text of a plan, and the search for the largest batch."""
 
 import pytest
 from hypothesis import given, strategies as st
@@ -12,7 +12,7 @@ from train.planning.search import find_largest_batch
 PROGRAM = ProgramCost(0, 0, 0, 0, 0, 3 * 10**6, 197e9, 819e7, {"all-reduce": Collective(3, 80_000_000)})
 
 
-def test_the_estimate():
+def test_the_step_time_is_a_roofline():
   """197 GFLOP at 197 TFLOP/s, 8.19 GB at 819 GB/s, 2 x 7/8 x 80 MB at 200 GB/s."""
   found = estimate_step_time(PROGRAM, CHIPS["v5e"], 8)
   assert found == pytest.approx((1e-3, 10e-3, 0.7e-3))
@@ -29,7 +29,7 @@ def test_the_estimate():
     assert estimate_step_time(other, CHIPS["v5e"], 8).collectives == pytest.approx(sent * 1e-3), kind
 
 
-def test_the_report():
+def test_a_plan_as_text_and_json():
   plan = Plan("v5e:2x4", 8, 2, PROGRAM._replace(arguments=GIB, outputs=GIB, aliased=GIB, temporaries=GIB), 7)
   shown = str(plan)
   for part in (
@@ -57,7 +57,7 @@ def test_the_report():
 
 
 @given(st.integers(0, 3000), st.integers(5, 900), st.integers(0, 200), st.integers(1, 40), st.floats(0, 0.8))
-def test_the_largest_that_fits(base, each, more, start, squeezed):
+def test_the_largest_batch_is_found(base, each, more, start, squeezed):
   """However memory grows, also in groups alone, and although the compiler squeezes what is too large."""
 
   def fits(batch):
@@ -86,7 +86,7 @@ def test_a_full_group_fits_where_fewer_images_do_not():
     (104, [104, 48, 24, 8, 16, 15, 14, 13]),
   ],
 )
-def test_the_search_compiles_little(start, tries):
+def test_the_search_compiles_few_that_fit(start, tries):
   """What is refused takes seconds: few that fit are tried."""
   tried = []
   assert find_largest_batch(lambda batch: tried.append(batch) or batch <= 13, start) == 13

@@ -1,6 +1,6 @@
-"""The evaluation of a set: each image once on any devices, bounded memory, what is printed and stored."""
+"""The confusion matrix of a data set: each image once on any devices, with bounded memory."""
 
-import tracemalloc
+import json
 
 import jax
 import numpy as np
@@ -8,36 +8,30 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from ppool_jax import metrics
-from tests.helpers.evaluation import RAW, examples, pixelwise
+from tests.helpers.evaluation import (
+  CLASS_TABLE,
+  GeneratedExamples,
+  examples,
+  peak_memory,
+  pixelwise_experiment,
+)
 from tests.helpers.training import OneDevice, tiny_config
 from train.data.classes import IGNORE
-from train.evaluation.batching import batches_by_size
 from train.evaluation.best_worst import BestWorstImages
 from train.evaluation.evaluate import evaluate
-from train.evaluation.evaluator import SegmentationEvaluator
+from train.evaluation.evaluator import SegmentationEvaluator, summarize_confusion
 from train.evaluation.predictor import Predictor, enable_compilation_cache, predict_dataset
-from train.experiment.experiment import init_variables, make_experiment
+from train.experiment.experiment import init_variables, make_experiment, open_split
+from train.experiment.run import open_run
 from train.step.parallel import BACKENDS
 
 SIZES = [(33, 47), (40, 50), (33, 47), (32, 48), (40, 50), (33, 47), (33, 47), (33, 47)]
+
 CACHE = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
 
 
-class Drawn:
-  """A set of any length whose images are made when they are asked for."""
-
-  def __init__(self, count, size):
-    self._count, self._size = count, size
-
-  def __len__(self):
-    return self._count
-
-  def __getitem__(self, index):
-    return examples([self._size(index)], seed=index)[0]
-
-
 @pytest.mark.parametrize("parallel", ["one", "pmap", "jit"])
-def test_the_counts_are_those_of_images_one_by_one(parallel, monkeypatch):
+def test_batched_counts_equal_counts_of_single_images(parallel, monkeypatch):
   """vgg_mini at sizes that do not divide, in groups that fill neither batch nor devices."""
   config = tiny_config(eval__batch_size=2)
   experiment = make_experiment(config)
@@ -56,9 +50,9 @@ def test_the_counts_are_those_of_images_one_by_one(parallel, monkeypatch):
   assert (np.diagonal(expected) > 0).sum() > 1
 
 
-def test_a_program_a_size():
+def test_each_image_size_compiles_one_program():
   """However many images of a size come together."""
-  experiment, variables = pixelwise()
+  experiment, variables = pixelwise_experiment()
   source = examples([*SIZES, (20, 30)])
   config = tiny_config(eval__batch_size=3)
   evaluate(experiment, variables, source, config)
@@ -72,54 +66,14 @@ def test_a_program_a_size():
   assert len(set(experiment.model.traces)) == 1
 
 
-def test_every_image_once_and_few_waiting():
-  """Whatever the bound; above it the group that came first goes on."""
-  sizes = [(4, 4), (4, 6), (4, 4), (4, 4), (4, 6), (2, 2), (4, 4)]  # of 64, 96 and 16 bytes
-  source = examples(sizes)
-  for limit, expected in (
-    (10**6, [[0, 2], [1, 4], [3, 6], [5]]),
-    (100, [[0], [1], [2, 3], [4], [5], [6]]),
-    (0, [[0], [1], [2], [3], [4], [5], [6]]),
-  ):
-    ids = [
-      [int(e["id"][-3:]) for e in batch] for batch in batches_by_size(source, 2, max_buffered_bytes=limit)
-    ]
-    assert ids == expected
-  assert [len(batch) for batch in batches_by_size(source, 3, multiple=8)] == [3, 3, 1]
-  unlabelled = [{"id": "x", "image": np.zeros((4, 4, 3), np.uint8)}]
-  assert list(batches_by_size(unlabelled, 3)) == [unlabelled]
-
-
-def test_waiting_images_do_not_add_up():
-  """Every image of another size: without the bound, all would wait for others."""
-
-  def peak(count, limit):
-    source = Drawn(count, lambda index: (40 + index // 50, 40 + index % 50))
-    return peak_memory(
-      lambda: sum(len(b) for b in batches_by_size(source, 4, max_buffered_bytes=limit)), count
-    )
-
-  assert peak(200, 10**5) < 1.2 * peak(100, 10**5)
-  assert peak(200, 10**9) > 1.8 * peak(100, 10**9), "the measurement sees what waits"
-
-
-def peak_memory(work, expected):
-  tracemalloc.start()
-  try:
-    assert work() == expected
-    return tracemalloc.get_traced_memory()[1]
-  finally:
-    tracemalloc.stop()
-
-
-def test_memory_does_not_grow_with_the_set():
+def test_memory_does_not_grow_with_the_data_set():
   """Everything on: boundaries, trimaps, pictures of the extremes, two sizes."""
-  experiment, variables = pixelwise()
+  experiment, variables = pixelwise_experiment()
   config = tiny_config(eval__batch_size=4)
 
   def work(count):
-    source = Drawn(count, lambda index: (60, 60 + 20 * (index % 2)))
-    evaluator, images = SegmentationEvaluator(RAW, 0.02, (1, 2)), BestWorstImages(2, RAW)
+    source = GeneratedExamples(count, lambda index: (60, 60 + 20 * (index % 2)))
+    evaluator, images = SegmentationEvaluator(CLASS_TABLE, 0.02, (1, 2)), BestWorstImages(2, CLASS_TABLE)
     for example, prediction in predict_dataset(experiment, variables, source, config):
       images.add(example, prediction, metrics.mean_iou(evaluator.update(example["label"], prediction)))
     return evaluator.confusion.any() and count
@@ -131,7 +85,7 @@ def test_memory_does_not_grow_with_the_set():
 
 def test_a_second_evaluation_compiles_nothing(tmp_path):
   """Programs are kept in config.compilation_cache, unless JAX has a cache already."""
-  experiment, variables = pixelwise()
+  experiment, variables = pixelwise_experiment()
   config = tiny_config(compilation_cache=str(tmp_path / "kept"))
   source = examples(SIZES)
   events = []
@@ -156,3 +110,21 @@ def test_a_second_evaluation_compiles_nothing(tmp_path):
     for name, value in before.items():
       jax.config.update(name, value)
     compilation_cache.reset_cache()
+
+
+def test_evaluation_counts_every_pixel_once_on_eight_devices(pool_runs):
+  run = open_run(pool_runs / "max")
+  run.config.batch_size = 2  # trained on other devices
+  source = open_split(run.config, "val")
+  confusion = evaluate(run.experiment, run.variables, source, run.config)
+  valid = sum(int((source[i]["label"] != 255).sum()) for i in range(len(source)))
+  assert confusion.sum() == valid
+  stored = json.loads((pool_runs / "max" / "summary.json").read_text())
+  assert summarize_confusion(confusion, run.experiment.table)["miou"] == stored["miou"]
+
+
+def test_a_data_set_of_ignored_pixels_is_refused(pool_runs):
+  run = open_run(pool_runs / "max")
+  void = {"image": np.zeros((32, 48, 3), np.uint8), "label": np.full((32, 48), 255, np.uint8)}
+  with pytest.raises(ValueError, match="every pixel of the data set is ignored"):
+    evaluate(run.experiment, run.variables, [void], run.config)

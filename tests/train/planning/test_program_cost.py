@@ -1,4 +1,4 @@
-"""Planning: what is read from a compiled step."""
+"""Memory, work and collectives of a compiled step."""
 
 import math
 
@@ -33,7 +33,7 @@ def test_the_gradients_are_summed_over_the_devices(step):
   assert found.collectives["all-reduce"].bytes == size + norm + logged
 
 
-def test_memory_of_a_step(step):
+def test_the_donated_state_is_counted_once(step):
   """The state is donated: the new one lies in its place."""
   state, compiled = step
   size = sum(leaf.dtype.itemsize * math.prod(leaf.shape) for leaf in jax.tree.leaves(state))
@@ -54,6 +54,7 @@ def _spread(function, inside: P, outside: P, devices=None) -> str:
 
 
 ROUND = [(i, (i + 1) % 8) for i in range(8)]
+
 KINDS = {
   "all-reduce": (lambda x: jax.lax.psum(x, "i"), P(), 4096),
   "all-gather": (lambda x: jax.lax.all_gather(x, "i", tiled=True), P(), 8 * 4096),
@@ -64,12 +65,12 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_collectives_by_kind(kind):
+def test_collectives_are_counted_by_kind(kind):
   function, outside, size = KINDS[kind]
   assert count_collectives(_spread(function, P("i"), outside)) == {kind: Collective(1, size)}
 
 
-def test_a_loop_counts_each_turn():
+def test_collectives_in_a_loop_count_per_iteration():
   """A sum of each part is inside the loop, a sum of the total after it."""
 
   def each(x):

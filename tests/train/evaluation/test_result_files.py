@@ -1,4 +1,4 @@
-"""What an evaluation counts, prints and stores."""
+"""The files, tables and pictures that python -m train.evaluate writes, and its options."""
 
 import csv
 import itertools
@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppool_jax import metrics
-from tests.helpers.evaluation import RAW, examples
+from tests.helpers.evaluation import CLASS_TABLE, examples
 from tests.helpers.training import run, tiny_config
-from train.data.classes import IGNORE
 from train.data.registry import get_dataset
-from train.evaluation.best_worst import BestWorstImages, image_miou
+from train.evaluation.best_worst import BestWorstImages
 from train.evaluation.confusion_figure import draw_confusion
 from train.evaluation.entry_points import evaluate_workdir
-from train.evaluation.evaluator import SegmentationEvaluator, summarize_confusion
+from train.evaluation.evaluator import summarize_confusion
 from train.evaluation.options import parse
 from train.evaluation.result_table import print_results
 from train.loop.loop import train
@@ -31,54 +29,16 @@ def workdir(tmp_path_factory):
   return folder
 
 
-def test_what_is_counted(tmp_path):
-  """All numbers of a set of two images, against the metrics of the images together."""
-  source = examples([(20, 30)] * 2)
-  draw = np.random.default_rng(1)
-  found = [draw.integers(0, 3, (20, 30)) for _ in source]
-  evaluator = SegmentationEvaluator(RAW, 0.05, (1, 3))
-  each = [evaluator.update(example["label"], labels) for example, labels in zip(source, found, strict=True)]
-  truth = np.stack([example["label"] for example in source])
-  counts = metrics.confusion(truth, np.stack(found), 4)
-  np.testing.assert_array_equal(sum(each), counts)
-  results = evaluator.compute()
-  assert {name: results[name] for name in summarize_confusion(counts, RAW)} == summarize_confusion(
-    counts, RAW
-  )
-  bands = metrics.boundary_iou(truth, np.stack(found), 4, IGNORE, 0.05)
-  assert list(results["per_class_boundary_iou"].values()) == bands.tolist()
-  assert results["boundary_iou"] == bands.mean()
-  trimaps = {w: metrics.trimap_confusion(truth, np.stack(found), 4, IGNORE, w) for w in (1, 3)}
-  assert results["trimap_miou"] == {str(w): metrics.mean_iou(c) for w, c in trimaps.items()}
-
-
-def test_a_summary_by_hand():
-  """Class sky is in neither truth nor prediction, class car only in the prediction."""
-  results = summarize_confusion(np.array([[6, 0, 0, 2], [2, 2, 0, 0], [0] * 4, [0] * 4]), RAW)
-  assert results["per_class_iou"] == {"road": 0.6, "pole": 0.5, "sky": None, "car": 0.0}
-  assert results["per_class_accuracy"] == {"road": 0.75, "pole": 0.5, "sky": None, "car": None}
-  assert results["per_class_pixels"] == {"road": 8, "pole": 4, "sky": 0, "car": 0}
-  numbers = {"miou": 1.1 / 3, "miou_official": 1.1 / 4, "pixel_accuracy": 8 / 12, "mean_accuracy": 1.25 / 2}
-  numbers |= {"frequency_weighted_iou": (8 * 0.6 + 4 * 0.5) / 12, "thin_iou": 0.5}
-  assert {name: results[name] for name in numbers} == pytest.approx(numbers)
-
-
-def test_absent_classes_are_a_dash(capsys):
+def test_undefined_metrics_print_as_a_dash(capsys):
   counts = np.array([[6, 0, 0, 2], [2, 2, 0, 0], [0] * 4, [0] * 4])
-  print_results({"split": "val", **summarize_confusion(counts, RAW)})
+  print_results({"split": "val", **summarize_confusion(counts, CLASS_TABLE)})
   rows = {words[1]: words for words in map(str.split, capsys.readouterr().out.splitlines()) if len(words) > 7}
   assert rows["road"][3::2] == ["60.00", "75.00", "8"]
   assert rows["sky"][3::2] == ["–", "–", "0"]  # noqa: RUF001
   assert rows["car"][3::2] == ["0.00", "–", "0"]  # noqa: RUF001
 
 
-def test_a_class_that_is_not_there_lowers_an_images_score_by_its_pixels():
-  counts = np.array([[90, 9, 0, 1], [0, 100, 0, 0], [0] * 4, [0] * 4])
-  assert image_miou(counts) == pytest.approx((90 / 100 + 100 / 109) / 2)
-  assert np.isnan(image_miou(0 * counts))
-
-
-def test_a_picture_of_many_classes_is_legible():
+def test_confusion_figure_of_150_classes_is_legible():
   """ADE20K's 150, whose names are lists of synonyms: the first of each, none over another."""
   table = get_dataset("ade20k").table
   figure = draw_confusion(np.eye(150, 151, dtype=np.int64), table)
@@ -91,7 +51,7 @@ def test_a_picture_of_many_classes_is_legible():
   assert all(upper.y0 >= lower.y1 for upper, lower in itertools.pairwise(boxes))
 
 
-def test_what_an_evaluation_leaves(workdir, capsys):
+def test_evaluate_workdir_writes_json_csv_and_pictures(workdir, capsys):
   summary = json.loads((workdir / "summary.json").read_text())
   results = evaluate_workdir(workdir, boundary=0.02, pictures=2)
   stored = json.loads((workdir / "evaluation-val-1.json").read_text())
@@ -119,7 +79,7 @@ def test_what_an_evaluation_leaves(workdir, capsys):
   assert "boundary IoU %" in capsys.readouterr().out
 
 
-def test_views_from_the_command_line(workdir):
+def test_command_line_changes_the_inference(workdir):
   """What is asked for is done, and is in the file."""
   plain = evaluate_workdir(workdir)
   flags = ["--scales", "0.5", "1", "--flip", "--window", "32x32", "--stride", "16x16", "--pad-multiple", "64"]
@@ -144,16 +104,16 @@ def test_views_from_the_command_line(workdir):
     ("", "one of the arguments --workdir --predictions is required"),
   ],
 )
-def test_options_that_do_not_go_together(command, message, capsys):
+def test_conflicting_options_are_refused(command, message, capsys):
   with pytest.raises(SystemExit):
     parse("", command.split())
   assert message in capsys.readouterr().err
 
 
-def test_the_best_and_the_worst(tmp_path):
+def test_best_and_worst_images_are_ranked_as_by_sorting(tmp_path):
   """As sorting all would find them; an image without a pixel that counts is neither."""
   scores = np.random.default_rng(0).permutation(20) / 20
-  images = BestWorstImages(3, RAW)
+  images = BestWorstImages(3, CLASS_TABLE)
   images.add(examples([(8, 10)])[0], np.zeros((8, 10), np.uint8), float("nan"))
   for index, (example, score) in enumerate(zip(examples([(8, 10)] * 20), scores, strict=True)):
     example["id"] = f"street/{index}"
@@ -167,4 +127,4 @@ def test_the_best_and_the_worst(tmp_path):
     panels = np.asarray(picture)
   assert panels.shape == (8, 3 * 10 + 2 * 4, 3)
   np.testing.assert_array_equal(panels[:, :10], examples([(8, 10)] * 20)[order[0]]["image"])
-  assert (panels[:, 28:] == RAW.palette()[2]).all()
+  assert (panels[:, 28:] == CLASS_TABLE.palette()[2]).all()

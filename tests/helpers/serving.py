@@ -1,0 +1,16 @@
+"""Images for the tests of exported models."""
+
+import numpy as np
+from PIL import Image
+
+
+def noise(*shape):
+  return np.random.default_rng(sum(shape)).integers(0, 256, (*shape, 3), np.uint8)
+
+
+def photograph(path):
+  """A picture with large areas, so that classes differ, and its pixels as a reader sees them."""
+  pixels = noise(5, 7).repeat(9, 0).repeat(9, 1)[:40, :50]
+  Image.fromarray(pixels).save(path, quality=95)
+  with Image.open(path) as image:
+    return np.asarray(image.convert("RGB"))

@@ -1,0 +1,19 @@
+"""Fixtures of the comparison tests."""
+
+import shutil
+
+import pytest
+
+
+@pytest.fixture
+def runs(pool_runs):
+  """Workdirs of max pooling and P-pooling."""
+  return pool_runs / "max", pool_runs / "ppool"
+
+
+@pytest.fixture
+def copies(runs, tmp_path):
+  """The same, for a test to change, without evaluations."""
+  for workdir in runs:
+    shutil.copytree(workdir, tmp_path / workdir.name, ignore=shutil.ignore_patterns("evaluation-*"))
+  return tmp_path / "max", tmp_path / "ppool"

@@ -1,0 +1,66 @@
+"""Predictions and alpha maps of photographs."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers.analysis import alpha_maps
+from train.evaluation.predictor import Predictor
+from train.experiment.run import open_run
+from train.serving.photographs import predict
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("photographs")
+  draw = np.random.default_rng(0)
+  for name, shape in (("a.png", (40, 50, 3)), ("b.jpg", (33, 64, 3))):
+    Image.fromarray(draw.integers(0, 256, shape, np.uint8)).save(folder / name)
+  return folder
+
+
+def opened(path):
+  """The image, with its file closed."""
+  image = Image.open(path)
+  image.load()
+  return image
+
+
+def test_predictions_are_palette_images_of_the_same_size(pool_runs, photographs, tmp_path):
+  predict(pool_runs / "ppool", str(photographs / "*"), tmp_path, None, alpha=True, channels=[0, 3])
+  run = open_run(pool_runs / "ppool")
+  for name, size in (("a", (50, 40)), ("b", (64, 33))):
+    image = opened(tmp_path / f"{name}.png")
+    assert (image.mode, image.size) == ("P", size)
+    source = next(photographs.glob(f"{name}.*"))
+    expected = Predictor(run.experiment, run.config)(run.variables, np.asarray(opened(source))[None])[0]
+    np.testing.assert_array_equal(np.asarray(image), expected)
+    assert image.getpalette()[: 3 * 2] == run.experiment.table.palette()[:2].ravel().tolist()
+    assert opened(tmp_path / f"{name}-overlay.png").size == size
+    for kind in ("pool1", "pool2", "means"):
+      assert np.asarray(opened(tmp_path / f"{name}-alpha-{kind}.png")).std() > 5
+
+
+def test_invalid_photographs_and_options_are_refused(pool_runs, photographs, tmp_path):
+  (tmp_path / "a.png").write_bytes((photographs / "a.png").read_bytes()[:60])
+  with pytest.raises(ValueError, match=r"a\.png: not a readable image"):
+    predict(pool_runs / "max", str(tmp_path / "a.png"), tmp_path / "out", None, alpha=False, channels=None)
+  with pytest.raises(FileNotFoundError, match=r"none/\*: no such files"):
+    predict(pool_runs / "max", "none/*", tmp_path / "out", None, alpha=False, channels=None)
+  with pytest.raises(ValueError, match="this network has no P-pooling"):
+    predict(pool_runs / "max", str(photographs / "a.png"), tmp_path / "out", None, alpha=True, channels=None)
+  with pytest.raises(ValueError, match=r"expected 0..15 for pool1, got 16"):
+    predict(
+      pool_runs / "ppool", str(photographs / "a.png"), tmp_path / "out", None, alpha=True, channels=[16]
+    )
+  with pytest.raises(ValueError, match=r"expected a checkpoint of step 2, got \[3\]|expected a checkpoint"):
+    predict(pool_runs / "max", str(photographs / "a.png"), tmp_path / "out", 77, alpha=False, channels=None)
+
+
+def test_alpha_maps_have_one_value_per_window(pool_runs):
+  run = open_run(pool_runs / "ppool")
+  maps = alpha_maps(run.experiment, run.variables, np.zeros((40, 48, 3), np.uint8))
+  assert {unit: alpha.shape for unit, alpha in maps.items()} == {
+    "pool1": (20, 24, 16),
+    "pool2": (10, 12, 32),
+  }
