@@ -1,4 +1,4 @@
-"""What alpha does in a trained network, over a data set: numbers, figures and the paper's Figure 6.
+"""Analyzes alpha of a trained network over a data set: statistics, figures and the paper's Figure 6.
 
 python -m train.analyze --workdir RUN [--split val] [--step 400] [--out DIR] [--images 100]
 """
@@ -20,18 +20,20 @@ def main() -> None:
 
 
 def parse(command: list[str] | None = None) -> dict:
-  """The arguments of `analyze`.
+  """Parses the command line into the arguments of `analyze`.
 
   Args:
-    command: the words after the program's name; None: those that it was called with.
+    command: the words after the program's name; None: those of this process.
   """
   raw = argparse.RawDescriptionHelpFormatter
   parser = argparse.ArgumentParser("python -m train.analyze", description=__doc__, formatter_class=raw)
-  parser.add_argument("--workdir", required=True, type=pathlib.Path, help="of the training")
-  parser.add_argument("--split", help="of the run's data set (default: the evaluation split)")
-  parser.add_argument("--step", type=int, help="checkpoint to use (default: the newest)")
-  parser.add_argument("--out", type=pathlib.Path, help="folder for the results (default: WORKDIR/analysis)")
-  parser.add_argument("--images", type=int, metavar="N", help="how many, evenly spaced (default: all)")
+  parser.add_argument("--workdir", required=True, type=pathlib.Path, help="workdir of the training")
+  parser.add_argument("--split", help="split of the run's data set (default: the evaluation split)")
+  parser.add_argument("--step", type=int, help="step of the checkpoint (default: the newest)")
+  parser.add_argument("--out", type=pathlib.Path, help="output folder (default: WORKDIR/analysis)")
+  parser.add_argument(
+    "--images", type=int, metavar="N", help="number of images, evenly spaced (default: all)"
+  )
   return vars(parser.parse_args(command))
 
 
@@ -42,19 +44,21 @@ def analyze(
   out: pathlib.Path | None = None,
   images: int | None = None,
 ) -> Analysis:
-  """Writes analysis.json, analysis.csv and the figures into `out`, and prints a table.
+  """Analyzes a run, writes analysis.json, analysis.csv and the figures, and prints a table.
 
-  Figures, as PNG and PDF: histograms, boundary (where the split has labels), sparsity, shift, figure6.
+  The figures are histograms, boundary (if the split has labels), sparsity, shift and figure6, as PNG and PDF.
 
   Args:
-    split: of the run's data set; None: its evaluation split.
-    step: the checkpoint; None: the newest.
-    out: a folder; None: WORKDIR/analysis.
-    images: how many images, evenly spaced over the split; None: all.
+    workdir: workdir of the training.
+    split: split of the run's data set; None: its evaluation split.
+    step: step of the checkpoint; None: the newest.
+    out: output folder; None: WORKDIR/analysis.
+    images: number of images, evenly spaced over the split; None: all.
 
   Raises:
-    FileNotFoundError: no run there.
-    ValueError: a run without P-pooling, no such checkpoint or split, `out` is a file, images < 1.
+    FileNotFoundError: there is no run.
+    ValueError: the run has no P-pooling, the checkpoint or split does not exist, `out` is a file, or
+      images < 1.
   """
   out = pathlib.Path(out or pathlib.Path(workdir, "analysis"))
   if out.exists() and not out.is_dir():

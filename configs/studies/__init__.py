@@ -1,1 +1,1 @@
-"""Study files: the experiments of the paper, and two that fit two CPU cores."""
+"""Study files: the experiments of the paper, and two studies that are feasible on two CPU cores."""

@@ -1,4 +1,4 @@
-"""The three systems of the paper's Tables 2 to 5, each with its published poolings and with P-pooling."""
+"""Builds the studies of the paper's three systems (Tables 2 to 5), with published pools and P-pooling."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ ARGUMENTS = {
   "dir": "data",
   "runlocal": False,
 }
-"""Arguments of the studies: those of configs/paper.py, and a weights file for each system."""
+"""The arguments of the studies: those of configs/paper.py, and a weights file for each system."""
 
 
 def system_study(name: str, data: str, title: str, args: ml_collections.ConfigDict) -> Study:
-  """Five trainings of each system with its published poolings and with P-pooling.
+  """Builds a study with each system's published pools and with P-pooling, and five seeds.
 
   Args:
+    name: name of the study.
     data: a data set of configs/paper.py.
-    args: with the keys of `ARGUMENTS`.
+    title: title of the study.
+    args: parsed arguments with the keys of `ARGUMENTS`.
   """
   variants = []
   for system, (network, label) in SYSTEMS.items():

@@ -1,10 +1,10 @@
-"""VGG-16 from ImageNet on CamVid at half size: max and average pooling, and P-pooling with each alpha source.
+"""Compares max, average and P-pooling with three alpha sources in VGG-16 on CamVid at half size.
 
   python -m train.prepare camvid --source CAMVID_FOLDER
   python -m train.study --study=configs/studies/camvid.py:weights=VGG16_FILE --workdir=runs/studies/camvid
 
 Arguments:
-  weights, dir, size, runlocal: of configs/camvid_vgg16.py; size is "half" here.
+  weights, dir, size, runlocal: see configs/camvid_vgg16.py; the default of size is "half".
 
 Each run takes 10 to 20 minutes on two CPU cores.
 """
@@ -26,7 +26,7 @@ OVERRIDES = {"eval.every": 0, "checkpoint.seconds": 120.0, "checkpoint.max_to_ke
 
 
 def get_study(arg: str | None = None) -> Study:
-  """See the module's docstring for the arguments."""
+  """Returns the study; the module's docstring describes the arguments."""
   args = parse_arg(arg, weights="", dir="data", size="half", runlocal=False)
   common = f"size={args.size},weights={args.weights},dir={args.dir}" + (",runlocal" if args.runlocal else "")
   variants = [

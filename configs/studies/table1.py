@@ -1,14 +1,15 @@
-"""Table 1: seven poolings in VGG-16 and ResNet-50, on PASCAL VOC, Cityscapes and ADE20K.
+"""Table 1: compares seven poolings in VGG-16 and ResNet-50 on PASCAL VOC, Cityscapes and ADE20K.
 
   python -m train.study --study=configs/studies/table1.py:data=voc,weights_vgg16=FILE --workdir=DIR
 
 Arguments:
-  data, network: which of them, "voc+ade20k"; all without.
-  alpha, recipe, dir, runlocal: of configs/paper.py.
-  weights_vgg16, weights_resnet50: files for ppool_jax.weights; none: from scratch.
+  data, network: data sets and networks to include, such as "voc+ade20k"; default: all.
+  alpha, recipe, dir, runlocal: see configs/paper.py.
+  weights_vgg16, weights_resnet50: weights files for ppool_jax.weights; empty: train from scratch.
 
-The baseline of each network is its own pooling, which the table marks by a star: max pooling in VGG-16,
-strides in ResNet-50. All-C is refused for ResNet-50, where the paper gives both strided poolings one number.
+The baseline of each network is its own pooling, which the table marks with a star: max pooling in VGG-16,
+strided convolutions in ResNet-50. The study has no All-C for ResNet-50, for which the paper gives one number
+for both strided poolings.
 """
 
 from __future__ import annotations
@@ -31,22 +32,22 @@ POOLS = {
 
 
 def get_study(arg: str | None = None) -> Study:
-  """See the module's docstring for the arguments."""
+  """Returns the study; the module's docstring describes the arguments."""
   args = parse_arg(
     arg, data=tuple(DATA), network=tuple(NETWORKS), alpha="side_branch", recipe="paper", dir="data",
     weights_vgg16="", weights_resnet50="", runlocal=False,
   )  # fmt: skip
   variants = [
-    _variant(args, data, network, pool)
-    for data in _known("data", args.data, DATA)
-    for network in _known("network", args.network, NETWORKS)
+    _make_variant(args, data, network, pool)
+    for data in _validate_names("data", args.data, DATA)
+    for network in _validate_names("network", args.network, NETWORKS)
     for pool in POOLS
     if (network, pool) != ("resnet50", "allconv")
   ]
   return Study("table1", variants, variants[0].name, range(5), "Table 1: poolings in VGG-16 and ResNet-50")
 
 
-def _variant(args, data: str, network: str, pool: str) -> Variant:
+def _make_variant(args, data: str, network: str, pool: str) -> Variant:
   label, own = NETWORKS[network]
   config = paper.get_config(
     f"data={data},network={network},pool={pool},alpha={args.alpha},recipe={args.recipe},dir={args.dir},"
@@ -56,7 +57,7 @@ def _variant(args, data: str, network: str, pool: str) -> Variant:
   return Variant(f"{data}-{network}-{pool}", config, baseline=f"{data}-{network}-{own}", title=title)
 
 
-def _known(key: str, names: tuple[str, ...], table: dict) -> tuple[str, ...]:
+def _validate_names(key: str, names: tuple[str, ...], table: dict) -> tuple[str, ...]:
   for name in names:
     if name not in table:
       raise ValueError(f"study argument {key}: expected some of {', '.join(table)}, got {name!r}")

@@ -1,8 +1,8 @@
-"""Table 2: IoU by class on PASCAL VOC val of three systems, published poolings against P-pooling.
+"""Table 2: compares published pools with P-pooling in three systems, IoU by class on PASCAL VOC val.
 
   python -m train.study --study=configs/studies/table2.py:weights_deeplab=FILE,... --workdir=DIR
 
-Arguments: those of configs.studies._systems.ARGUMENTS.
+Arguments: see configs.studies._systems.ARGUMENTS.
 """
 
 from __future__ import annotations
@@ -13,6 +13,6 @@ from train.utils.config import parse_arg
 
 
 def get_study(arg: str | None = None) -> Study:
-  """See the module's docstring for the arguments."""
+  """Returns the study; the module's docstring describes the arguments."""
   title = "Table 2: three systems on PASCAL VOC, by class"
   return system_study("table2", "voc", title, parse_arg(arg, **ARGUMENTS))

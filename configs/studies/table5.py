@@ -1,8 +1,8 @@
-"""Table 5: mIoU and pixel accuracy on ADE20K of three systems, published poolings against P-pooling.
+"""Table 5: compares published pools with P-pooling in three systems, mIoU and pixel accuracy on ADE20K.
 
   python -m train.study --study=configs/studies/table5.py:weights_deeplab=FILE,... --workdir=DIR
 
-Arguments: those of configs.studies._systems.ARGUMENTS.
+Arguments: see configs.studies._systems.ARGUMENTS.
 """
 
 from __future__ import annotations
@@ -13,5 +13,5 @@ from train.utils.config import parse_arg
 
 
 def get_study(arg: str | None = None) -> Study:
-  """See the module's docstring for the arguments."""
+  """Returns the study; the module's docstring describes the arguments."""
   return system_study("table5", "ade20k", "Table 5: three systems on ADE20K", parse_arg(arg, **ARGUMENTS))

@@ -1,9 +1,9 @@
-"""Table 6: VGG-16 on PASCAL VOC with P-pooling in no stage, in one stage at a time, and in all five.
+"""Table 6: compares P-pooling in no stage, in one stage at a time and in all stages of VGG-16 on PASCAL VOC.
 
   python -m train.study --study=configs/studies/table6.py:weights=FILE --workdir=DIR
 
 Arguments:
-  data, network, alpha, recipe, weights, dir, runlocal: of configs/paper.py.
+  data, network, alpha, recipe, weights, dir, runlocal: see configs/paper.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from train.utils.config import parse_arg
 
 
 def get_study(arg: str | None = None) -> Study:
-  """See the module's docstring for the arguments."""
+  """Returns the study; the module's docstring describes the arguments."""
   args = parse_arg(
     arg,
     data="voc",

@@ -12,7 +12,7 @@ ALLCONV = VariantInfo("all_conv", "All-C", "max")
 VARIANTS = (MAX, PPOOL, ALLCONV)
 
 
-def scores_of(ious, accuracy=0.9):
+def make_scores(ious, accuracy=0.9):
   """What an evaluation gives for these IoUs of `CLASSES`; None: the class is nowhere."""
   present = [value for value in ious if value is not None]
   by_name = dict(zip(CLASSES, ious, strict=True))
@@ -31,7 +31,9 @@ def scores_of(ious, accuracy=0.9):
 
 def finished(variant, seed, ious, accuracy=0.9):
   config = {"data": {"eval_split": "val"}, "seed": seed}
-  return Result(variant, seed, "finished", 600, scores_of(ious, accuracy), 12.5, config, {"commit": "abc123"})
+  return Result(
+    variant, seed, "finished", 600, make_scores(ious, accuracy), 12.5, config, {"commit": "abc123"}
+  )
 
 
 def diverged(variant, seed, step):

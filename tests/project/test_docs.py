@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.helpers.training import ROOT
-from train.studies.definition import load_study, study_files
+from train.studies.loading import list_study_files, load_study
 from train.study import run_study
 
 PAGES = ("DATA.md", "PAPER.md", "STUDIES.md", "OWN_ALPHA.md", "THEORY.md", "RESULTS.md")
@@ -30,19 +30,19 @@ def test_what_a_page_names_exists(page):
 
 def test_every_shipped_study_is_documented():
   text = (ROOT / "docs" / "PAPER.md").read_text() + (ROOT / "docs" / "STUDIES.md").read_text()
-  assert all(path.stem in text for path in study_files())
+  assert all(path.stem in text for path in list_study_files())
 
 
 def test_the_study_of_the_page_is_one(tmp_path):
   (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "STUDIES.md").read_text(), re.DOTALL)
   (tmp_path / "own_study.py").write_text(block)
   study = load_study(str(tmp_path / "own_study.py"))
-  assert [study.baseline_of(variant) for variant in study.variants] == [None, "max", "max"]
-  initials = [study.config(variant, 0).alpha.get("initial") for variant in study.variants]
+  assert [study.baseline_name(variant) for variant in study.variants] == [None, "max", "max"]
+  initials = [study.resolve_config(variant, 0).alpha.get("initial") for variant in study.variants]
   assert initials == [None, 3.0, 1.0]
 
 
-@pytest.mark.parametrize("path", study_files(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", list_study_files(), ids=lambda path: path.stem)
 def test_dry_runs(path, tmp_path, capsys):
   """Every variant's network and parameter groups build, with what is missing here; nothing is written."""
   arg = ":data=voc" if path.stem == "table1" else ""

@@ -1,1 +1,1 @@
-"""What alpha does in a trained network: the parts of `python -m train.analyze`."""
+"""Analyzes and draws alpha in a trained network; used by `python -m train.analyze`."""

@@ -1,4 +1,4 @@
-"""Writing an analysis: JSON with all numbers, CSV with a row a unit and channel, figures, a table."""
+"""Writes an analysis: JSON with all numbers, CSV with a row per unit and channel, and figures."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from train.visualization.colorize import write_figure
 
 
 def write_analysis(analysis: Analysis, out: pathlib.Path) -> None:
-  """Writes analysis.json, analysis.csv and the figures, over those of an earlier analysis."""
+  """Writes analysis.json, analysis.csv and the figures; they replace those of an earlier analysis."""
   write_json(out / "analysis.json", to_json({**analysis.about, "units": analysis.results}))
   _write_channels(analysis, out / "analysis.csv")
   statistics, results = analysis.statistics, to_json(analysis.results)
-  drawn = {
+  drawings = {
     "histograms": figures.draw_histograms(statistics),
     "sparsity": figures.draw_sparsity(statistics, results),
     "shift": figures.draw_shifts(results),
     "figure6": draw_figure6(analysis.picture),
   }
-  for old in out.glob("boundary.*"):  # a split without labels has none
+  for old in out.glob("boundary.*"):  # a split without labels has no boundary figure
     old.unlink()
   if analysis.about["labeled_images"]:
-    drawn["boundary"] = figures.draw_boundary(results, statistics, analysis.about["boundary_pixels"])
-  for name, figure in drawn.items():
+    drawings["boundary"] = figures.draw_boundary(results, statistics, analysis.about["boundary_pixels"])
+  for name, figure in drawings.items():
     write_figure(figure, out / name)
 
 
 def to_json(value):
-  """Arrays as lists, and None for what JSON has no number for: NaN and infinity."""
+  """Converts arrays to lists, and NaN and infinity, which JSON does not have, to None."""
   if isinstance(value, dict):
     return {key: to_json(item) for key, item in value.items()}
   if isinstance(value, np.ndarray | np.generic):
@@ -50,7 +50,7 @@ def to_json(value):
 
 
 def _write_channels(analysis: Analysis, path: pathlib.Path) -> None:
-  rows = [(unit, found["channels"]) for unit, found in analysis.results.items()]
+  rows = [(unit, result["channels"]) for unit, result in analysis.results.items()]
   with path.open("w", newline="") as file:
     writer = csv.writer(file)
     writer.writerow(["unit", "channel", *rows[0][1]])
@@ -60,7 +60,7 @@ def _write_channels(analysis: Analysis, path: pathlib.Path) -> None:
 
 
 def print_units(analysis: Analysis) -> None:
-  """A row a unit."""
+  """Prints a table with a row for each unit."""
   header = ["alpha of", "initial", "mean", "std", "at the\nends %", "boundary", "inside", "r with\nsparsity"]
   table = Table(*header, *(f"shift\n{pooling}" for pooling in POOLINGS), box=box.SIMPLE_HEAD, padding=0)
   for name, unit in to_json(analysis.results).items():

@@ -1,4 +1,4 @@
-"""What the P-pooling units of a network do with one image: their alpha, the zeros of their input."""
+"""Observes the P-pooling units of a network on one image: their alpha and the zeros of their input."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from train.step.alpha_stats import alpha_maps, crop
 
 
 class Observation(NamedTuple):
-  """A unit at one image.
+  """A unit's alpha and input sparsity on one image.
 
   Attributes:
-    alpha: float32 `[h, w, C]`, the windows whose center lies in the image.
-    zeros: float32 `[C]`, the fraction of the unit's input in the image that is zero.
+    alpha: float32 `[h, w, C]`, for the windows whose center lies in the image.
+    zeros: float32 `[C]`, the fraction of zeros in the unit's input within the image.
   """
 
   alpha: np.ndarray
@@ -30,12 +30,12 @@ class Observation(NamedTuple):
 
 
 class Observer:
-  """A function `(variables, uint8 image [H, W, 3]) -> Observation by unit`, in the network's order.
+  """A function `(variables, uint8 image [H, W, 3]) -> {unit: Observation}`, in the network's order.
 
-  A program is compiled for every size of images.
+  It is compiled once for every image size.
 
   Attributes:
-    units: `find_units` of the experiment.
+    units: the units from `find_units`.
   """
 
   def __init__(self, experiment: Experiment):
@@ -44,15 +44,15 @@ class Observer:
     self._compiled = jax.jit(self._observe)
 
   def __call__(self, variables, image: np.ndarray) -> dict[str, Observation]:
-    found = jax.device_get(self._compiled(variables, image[None]))
-    return {name: found[name] for name in self.units}
+    observed = jax.device_get(self._compiled(variables, image[None]))
+    return {name: observed[name] for name in self.units}
 
   def _observe(self, variables, images) -> dict[str, Observation]:
     model, inputs, size = self._experiment.model, {}, images.shape[1:3]
 
     def watch(next_call, args, kwargs, context):
       if isinstance(context.module, PolynomialPool) and context.method_name == "__call__":
-        inputs[context.module.name] = whole(args[0])
+        inputs[context.module.name] = merge_pool_phases(args[0])
       return next_call(*args, **kwargs)
 
     with nn.intercept_methods(watch):
@@ -66,34 +66,37 @@ class Observer:
     return observed
 
 
-def whole(x: jax.Array) -> jax.Array:
-  """What a pool reads or gives for one image, `[1, H, W, C]`: a dilated pool works on phases of it."""
+def merge_pool_phases(x: jax.Array) -> jax.Array:
+  """Merges a dilated pool's phases of one image, `[rate**2, h, w, C]`, into `[1, H, W, C]`."""
   rate = math.isqrt(x.shape[0])
   return merge_phases(x, rate, (1, x.shape[1] * rate, x.shape[2] * rate))
 
 
-def initial_alpha(experiment: Experiment, variables, image: np.ndarray, seed: int = 0) -> dict:
-  """The alpha that training starts from, float `[C]` by unit: the mean over one image.
+def compute_initial_alpha(experiment: Experiment, variables, image: np.ndarray, seed: int = 0) -> dict:
+  """The initial alpha, averaged over one image: float `[C]` by unit.
 
-  The sources of the network have the parameters that `seed` gives them at step 0; all others are as they
-  are. Of a side branch whose last kernel starts at zero this is `initial`, whatever the image.
+  The alpha sources have the parameters that `seed` gives them at step 0; all other parameters are the
+  trained ones. For a side branch whose last kernel starts at zero the result is `initial` for any image.
 
   Args:
-    variables: of the trained network.
+    experiment: the experiment.
+    variables: variables of the trained network.
     image: uint8 `[H, W, 3]`.
-    seed: the run's.
+    seed: seed of the run.
   """
   key = jax.random.key(seed, impl="threefry2x32")
 
-  @jax.jit  # leaves out all parameters that are not needed
-  def fresh(params):
+  @jax.jit  # so that unneeded parameters are not computed
+  def reset_alpha(params):
     start = experiment.model.init(key, jnp.zeros((1, 32, 32, 3)))["params"]
-    return jax.tree.map_with_path(lambda path, old, new: new if _of_source(path) else old, params, start)
+    return jax.tree.map_with_path(
+      lambda path, old, new: new if _is_alpha_parameter(path) else old, params, start
+    )
 
-  variables = {**variables, "params": fresh(variables["params"])}
+  variables = {**variables, "params": reset_alpha(variables["params"])}
   observed = Observer(experiment)(variables, image)
-  return {unit: found.alpha.mean((0, 1), dtype=float) for unit, found in observed.items()}
+  return {unit: observation.alpha.mean((0, 1), dtype=float) for unit, observation in observed.items()}
 
 
-def _of_source(path) -> bool:
+def _is_alpha_parameter(path) -> bool:
   return any(getattr(part, "key", None) == "alpha" for part in path)

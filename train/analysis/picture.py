@@ -1,4 +1,4 @@
-"""What is drawn of the alpha of one image."""
+"""Extracts the alpha of one image that the figures show."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from train.analysis.observe import Observer, initial_alpha
+from train.analysis.observe import Observer, compute_initial_alpha
 from train.analysis.scale import AlphaScale, make_scale
-from train.analysis.units import Unit, check_pooling
+from train.analysis.units import Unit, require_ppool
 from train.experiment.experiment import Experiment
 
 
 class AlphaPicture(NamedTuple):
-  """What is drawn of one image.
+  """The alpha of one image.
 
   Attributes:
     image: RGB uint8 `[H, W, 3]`.
-    units: see `train.analysis.units.find_units`.
-    maps: float `[h, w, C]` by unit, the windows in the image.
-    initial: alpha at step 0, `[C]` by unit.
+    units: the units from `train.analysis.units.find_units`.
+    maps: alpha by unit, float `[h, w, C]`, for the windows whose center lies in the image.
+    initial: alpha at step 0 by unit, float `[C]`.
   """
 
   image: np.ndarray
@@ -30,15 +30,15 @@ class AlphaPicture(NamedTuple):
 
   @property
   def scale(self) -> AlphaScale:
-    """One scale for all units."""
+    """The scale that all units share."""
     largest = max(float(values.max()) for part in (self.maps, self.initial) for values in part.values())
     return make_scale(self.units.values(), largest)
 
 
-class AlphaPictures:
-  """A function `(image) -> AlphaPicture` for one network; it compiles a program for every size of images.
+class AlphaExtractor:
+  """A function `uint8 image [H, W, 3] -> AlphaPicture` for one network, compiled once for every image size.
 
-  The initial alpha is computed once, at the first image.
+  The initial alpha is computed once, from the first image.
 
   Raises:
     ValueError: the network has no P-pooling.
@@ -47,11 +47,11 @@ class AlphaPictures:
   def __init__(self, experiment: Experiment, variables, seed: int):
     self._experiment, self._variables, self._seed = experiment, variables, seed
     self._observer, self._initial = Observer(experiment), None
-    check_pooling(self._observer.units, "--alpha")
+    require_ppool(self._observer.units, "--alpha")
 
   def __call__(self, image: np.ndarray) -> AlphaPicture:
     if self._initial is None:
-      self._initial = initial_alpha(self._experiment, self._variables, image, self._seed)
+      self._initial = compute_initial_alpha(self._experiment, self._variables, image, self._seed)
     observed = self._observer(self._variables, image)
-    maps = {unit: found.alpha for unit, found in observed.items()}
+    maps = {unit: observation.alpha for unit, observation in observed.items()}
     return AlphaPicture(image, self._observer.units, maps, self._initial)

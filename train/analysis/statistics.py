@@ -1,8 +1,9 @@
-"""Sums over a data set of what a unit's alpha is, image by image: memory does not grow with the set."""
+"""Accumulates statistics of a unit's alpha image by image, in constant memory."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
@@ -12,56 +13,56 @@ from train.analysis.scale import AlphaScale, make_scale
 from train.analysis.units import Unit
 
 _BINS = 70
-_UNBOUNDED = 1e5  # the last bin of an unbounded range holds what is larger
+_UNBOUNDED = 1e5  # the last bin of an unbounded range includes larger values
 _UNBOUNDED_BINS = 280
 
 
 class UnitStatistics:
-  """What is counted of a unit.
+  """Statistics of the alpha of one unit.
 
   Args:
-    unit: see `find_units`.
+    unit: the unit, from `find_units`.
     initial: alpha at step 0, `[C]`.
 
   Attributes:
-    edges: of the histogram's bins, float64 `[bins + 1]`.
-    counts: int64 `[bins]`, windows and channels together.
+    edges: edges of the histogram's bins, float64 `[bins + 1]`.
+    counts: counts of the histogram over windows and channels, int64 `[bins]`.
     largest: the largest alpha so far.
   """
 
   def __init__(self, unit: Unit, initial: np.ndarray):
     self.unit, self.initial = unit, np.asarray(initial, float)
     self._scale, bins = _histogram_scale(unit)
-    self.edges, self.counts = self._scale.edges(bins), np.zeros(bins, np.int64)
+    self.edges, self.counts = self._scale.bin_edges(bins), np.zeros(bins, np.int64)
     self.largest = 0.0
     channels = (unit.channels,)
     self._images = self._windows = self._edge_windows = self._inner_windows = 0
-    self._moved, self._squared, self._distance = (np.zeros(channels) for _ in range(3))
+    self._deviation_sum, self._squared, self._distance = (np.zeros(channels) for _ in range(3))
     self._low, self._high, self._zeros = (np.zeros(channels) for _ in range(3))
     self._at_edges, self._inner = np.zeros(channels), np.zeros(channels)
     self._differences: list[float] = []
 
   def add(self, observed: Observation, at_edges=None, inner=None) -> None:
-    """Counts one image.
+    """Adds one image.
 
     Args:
-      observed: alpha `[h, w, C]` and the input's zeros.
-      at_edges, inner: bool `[h, w]`, of `windows_at_edges`; None: the image has no label.
+      observed: alpha `[h, w, C]` and the zeros of the input.
+      at_edges, inner: windows from `split_windows_at_edges`, bool `[h, w]`; None: the image has no label.
     """
     alpha = observed.alpha.astype(np.float64)
     self._images += 1
     self._windows += alpha.shape[0] * alpha.shape[1]
-    # About the initial value, so that the variance does not cancel.
-    moved = alpha - self.initial
-    self._moved += moved.sum((0, 1))
-    self._squared += np.square(moved).sum((0, 1))
-    self._distance += np.abs(moved).sum((0, 1))
+    # Sums are relative to the initial value, to avoid cancellation in the variance.
+    deviation = alpha - self.initial
+    self._deviation_sum += deviation.sum((0, 1))
+    self._squared += np.square(deviation).sum((0, 1))
+    self._distance += np.abs(deviation).sum((0, 1))
     self._low += (observed.alpha <= np.float32(self.unit.low)).sum((0, 1))
     self._high += (observed.alpha >= np.float32(self.unit.high)).sum((0, 1))
     self._zeros += observed.zeros
     self.largest = max(self.largest, float(alpha.max()))
-    ends = self._scale.places(self.edges[[0, -1]])
-    self.counts += np.histogram(self._scale.places(alpha), len(self.counts), range=tuple(ends))[0]
+    ends = self._scale.to_axis(self.edges[[0, -1]])
+    self.counts += np.histogram(self._scale.to_axis(alpha), len(self.counts), range=tuple(ends))[0]
     if at_edges is not None:
       self._add_edges(alpha, at_edges, inner)
 
@@ -75,12 +76,12 @@ class UnitStatistics:
       self._differences.append(float(edge.mean() / windows - inside.mean() / others))
 
   def per_channel(self) -> dict[str, np.ndarray]:
-    """float64 `[C]` by name; deviation is |alpha - initial|, in the mean over the windows."""
-    moved = self._moved / self._windows
-    variance = np.maximum(self._squared / self._windows - moved**2, 0)
+    """Statistics by channel, float64 `[C]` by name; "deviation" is the mean of |alpha - initial|."""
+    deviation = self._deviation_sum / self._windows
+    variance = np.maximum(self._squared / self._windows - deviation**2, 0)
     return {
       "initial": self.initial,
-      "mean": self.initial + moved,
+      "mean": self.initial + deviation,
       "std": np.sqrt(variance),
       "at_low": self._low / self._windows,
       "at_high": self._high / self._windows,
@@ -91,7 +92,7 @@ class UnitStatistics:
     }
 
   def results(self) -> dict:
-    """All numbers of the unit, for JSON."""
+    """All statistics of the unit, for JSON."""
     channels = self.per_channel()
     mean = channels["mean"].mean()
     variance = np.mean(channels["std"] ** 2 + (channels["mean"] - mean) ** 2)
@@ -108,7 +109,7 @@ class UnitStatistics:
         "mean": _ratio(self._at_edges.mean(), self._edge_windows), "windows": self._edge_windows,
       },
       "inside": {"mean": _ratio(self._inner.mean(), self._inner_windows), "windows": self._inner_windows},
-      "boundary_minus_inside": _mean_and_error(self._differences),
+      "boundary_minus_inside": {**mean_and_error(self._differences), "images": len(self._differences)},
       "deviation_against_sparsity": correlation(channels["sparsity"], channels["deviation"]),
       "histogram": {"edges": self.edges, "counts": self.counts},
       "channels": channels,
@@ -116,7 +117,7 @@ class UnitStatistics:
 
 
 def correlation(x: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
-  """Pearson's r and Spearman's rank correlation; None where one of the two does not vary."""
+  """Pearson's and Spearman's correlation; None if x or y is constant."""
   if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0 or not np.isfinite([x, y]).all():
     return {"pearson": None, "spearman": None}
   return {"pearson": stats.pearsonr(x, y).statistic, "spearman": stats.spearmanr(x, y).statistic}
@@ -132,9 +133,7 @@ def _ratio(total, count: int):
   return total / count if count else total * math.nan
 
 
-def _mean_and_error(values: list[float]) -> dict:
-  """The mean over the images and its standard error."""
+def mean_and_error(values: Sequence[float]) -> dict[str, float | None]:
+  """The mean of the values and its standard error; None where there are too few values."""
   error = np.std(values, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else None
-  return {
-    "mean": np.mean(values) if values else None, "standard_error": error, "images": len(values),
-  }  # fmt: skip
+  return {"mean": np.mean(values) if values else None, "standard_error": error}

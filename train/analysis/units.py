@@ -1,4 +1,4 @@
-"""The P-pooling units of a network: where their windows lie in the image, the range of their alpha."""
+"""Finds the P-pooling units of a network, the position of their windows and the range of their alpha."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from train.step.alpha_stats import unit_grid
 
 
 class Unit(NamedTuple):
-  """A P-pool of a network.
+  """A P-pooling layer of a network.
 
   Attributes:
-    name: of the pool, such as "pool3".
-    grid: of its output.
-    inputs: of its input.
-    window: pixels along an axis that the cells of one window tile.
-    channels: of its input and output.
-    low, high: the ends of the range of alpha; high may be infinite.
+    name: name of the layer, such as "pool3".
+    grid: grid of its output.
+    inputs: grid of its input.
+    window: number of pixels along an axis that the cells of one window cover.
+    channels: number of channels of its input and output.
+    low, high: ends of the range of alpha; high may be infinite.
     logarithmic: whether the source predicts log alpha.
   """
 
@@ -40,7 +40,7 @@ class Unit(NamedTuple):
 
 
 def find_units(experiment: Experiment) -> dict[str, Unit]:
-  """The units by name, in the order in which the network computes them; nothing is computed."""
+  """Finds the units by abstract evaluation; returns them by name, in the order of the forward pass."""
   backbone, seen, ranges = experiment.model.backbone, {}, {}
 
   def watch(next_call, args, kwargs, context):
@@ -54,22 +54,26 @@ def find_units(experiment: Experiment) -> dict[str, Unit]:
   images = jax.ShapeDtypeStruct((1, backbone.size_divisor, backbone.size_divisor, 3), jnp.float32)
   with nn.intercept_methods(watch):
     jax.eval_shape(experiment.model.init, jax.random.key(0), images)
-  return {name: _unit(backbone, *found, ranges.get(name)) for name, found in seen.items()}
+  return {name: _make_unit(backbone, *layer, ranges.get(name)) for name, layer in seen.items()}
 
 
-def check_pooling(units: dict[str, Unit], what: str) -> None:
-  """Refuses a network without P-pooling.
+def require_ppool(units: dict[str, Unit], what: str) -> None:
+  """Checks that a network has P-pooling.
+
+  Args:
+    units: the network's units.
+    what: the run or flag that requires P-pooling, for the error message.
 
   Raises:
-    ValueError: names `what` was asked for.
+    ValueError: there is no unit.
   """
   if not units:
     raise ValueError(f"{what}: this network has no P-pooling")
 
 
-def _unit(backbone, module: PolynomialPool, shape: tuple[int, ...], range_map) -> Unit:
+def _make_unit(backbone, module: PolynomialPool, shape: tuple[int, ...], range_map) -> Unit:
   grid = unit_grid(backbone, module.name)
-  rate = math.isqrt(shape[0])  # a dilated pool gets the rate**2 phases of the one image as a batch
+  rate = math.isqrt(shape[0])  # a dilated pool gets the rate**2 phases of the image as a batch
   stride, (size, *_), (low, _) = module.strides[0], module.window_shape, module.padding[0]
   cell = grid.stride // stride
   inputs = Grid(cell, grid.offset - cell * rate * ((size - 1) / 2 - low))

@@ -6,7 +6,7 @@ import html
 import pathlib
 
 from train.analysis.alpha_maps import draw_channel_means, draw_maps
-from train.analysis.picture import AlphaPictures
+from train.analysis.picture import AlphaExtractor
 from train.analysis.units import find_units
 from train.experiment.experiment import open_split
 from train.experiment.run import Run
@@ -29,7 +29,7 @@ def build_alpha_section(runs: dict[str, Run], workdirs: dict[str, pathlib.Path])
     for sentence in saturated_units(read_metrics(workdirs[name]), run.variables["params"], source):
       parts.append(f"<p>{html.escape(f'{name}: {sentence}.')}</p>")
     image = open_split(run.config, run.config.data.eval_split)[0]["image"]
-    picture = AlphaPictures(run.experiment, run.variables, run.config.seed)(image)
+    picture = AlphaExtractor(run.experiment, run.variables, run.config.seed)(image)
     parts.append(embed_figure(draw_channel_means(picture), f"{name}: mean alpha against channel"))
     parts += [embed_figure(draw_maps(picture, unit), f"{name}: alpha of {unit}") for unit in picture.units]
   return "".join(parts) or "<p>No run has P-pooling.</p>"

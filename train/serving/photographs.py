@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from train.analysis.alpha_maps import draw_channel_means, draw_maps
-from train.analysis.picture import AlphaPictures
+from train.analysis.picture import AlphaExtractor
 from train.data.preparation.image_files import read_image
 from train.evaluation.predictor import Predictor
 from train.experiment.run import open_run
@@ -37,7 +37,7 @@ def predict(workdir, images: str, out, step: int | None, alpha: bool, channels: 
   _check_names(files, images)
   run = open_run(workdir, step)
   predictor = Predictor(run.experiment, run.config)
-  alpha_pictures = AlphaPictures(run.experiment, run.variables, run.config.seed) if alpha else None
+  alpha_pictures = AlphaExtractor(run.experiment, run.variables, run.config.seed) if alpha else None
   out = pathlib.Path(out)
   out.mkdir(parents=True, exist_ok=True)
   for file in track(files, "predicting", "images"):
@@ -60,7 +60,7 @@ def _check_names(files: list[pathlib.Path], images: str) -> None:
 
 
 def _write_alpha_maps(
-  pictures: AlphaPictures, image: np.ndarray, channels: list[int] | None, stem: pathlib.Path
+  pictures: AlphaExtractor, image: np.ndarray, channels: list[int] | None, stem: pathlib.Path
 ) -> None:
   picture = pictures(image)
   figures = {unit: draw_maps(picture, unit, channels) for unit in picture.units}

@@ -1,1 +1,1 @@
-"""Experiments of several variants and seeds: the parts of `python -m train.study`."""
+"""Experiments with several variants and seeds, which `python -m train.study` runs and compares."""

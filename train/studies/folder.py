@@ -1,4 +1,4 @@
-"""The folder of a study: it belongs to one study, and its results to the configs of that study's variants."""
+"""Creates and checks the folder of a study, which holds the runs and results of one study only."""
 
 from __future__ import annotations
 
@@ -14,43 +14,46 @@ from train.studies.result import Result, read_results
 from train.studies.runs import Run
 from train.utils.json_files import read_json, write_json
 
-_OWN = (".lock", "study.json")
+_OWN_FILES = (".lock", "study.json")
 
 
 @contextlib.contextmanager
-def locked(folder: pathlib.Path) -> Iterator[None]:
-  """Makes the folder, and keeps other processes out while it is checked or its report is written."""
+def lock_folder(folder: pathlib.Path) -> Iterator[None]:
+  """Creates the folder and locks it against other processes that check it or write its report."""
   folder.mkdir(parents=True, exist_ok=True)
   with filelock.FileLock(folder / ".lock"):
     yield
 
 
 def open_folder(folder: pathlib.Path, study: Study, runs: Sequence[Run]) -> None:
-  """Makes the study's folder, or checks that it is this study's. Several processes may do so at once.
+  """Creates the study's folder, or checks an existing one. Several processes may call this at once.
 
   Raises:
-    ValueError: as `check_folder`; nothing is made then.
-    OSError: it cannot be made or written.
+    ValueError: as `check_folder`; nothing is created.
+    OSError: the folder cannot be created or written.
   """
   check_folder(folder, study, runs)
-  with locked(folder):
+  with lock_folder(folder):
     check_folder(folder, study, runs)
     if not (folder / "study.json").is_file():
       write_json(folder / "study.json", {"study": study.name})
 
 
 def check_folder(folder: pathlib.Path, study: Study, runs: Sequence[Run]) -> None:
-  """Refuses a folder that is not this study's; one that does not exist may become it.
+  """Checks that a folder belongs to this study or does not exist yet.
 
   Raises:
-    ValueError: it is another study's, or has a run of a variant that had another config.
+    ValueError: the folder belongs to another study, has other files, or has a run of a variant with another
+      config.
   """
   path = folder / "study.json"
   if path.is_file():
     name = read_json(path).get("study")
     if name != study.name:
       raise ValueError(f"{folder} belongs to the study {name!r}, not to {study.name!r}")
-  elif folder.exists() and any(file.name not in _OWN and file.suffix != ".part" for file in folder.iterdir()):
+  elif folder.exists() and any(
+    file.name not in _OWN_FILES and file.suffix != ".part" for file in folder.iterdir()
+  ):
     raise ValueError(f"{folder}: expected a new folder or a study's workdir, but it has other files")
   check_results(study, read_results(folder))
   for run in runs:
@@ -59,10 +62,10 @@ def check_folder(folder: pathlib.Path, study: Study, runs: Sequence[Run]) -> Non
 
 
 def check_results(study: Study, results: Sequence[Result]) -> None:
-  """Refuses results of a variant whose config, or of a study whose evaluation, has changed since.
+  """Checks that the results have the configs of the study's variants and the study's Boundary IoU band.
 
   Raises:
-    ValueError: names the variant and the fields.
+    ValueError: they differ; the message names the variant and the fields.
   """
   names = [variant.name for variant in study.variants]
   for result in results:
@@ -72,21 +75,21 @@ def check_results(study: Study, results: Sequence[Result]) -> None:
     ratio = result.scores.get("boundary_ratio", study.boundary)
     if result.finished and ratio != study.boundary:
       raise ValueError(
-        f"variant {result.variant!r}, seed {result.seed}: its Boundary IoU is of a band of {ratio}, the "
+        f"variant {result.variant!r}, seed {result.seed}: its Boundary IoU has a band of {ratio}, the "
         f"study's is {study.boundary}: choose another --workdir"
       )
 
 
 def _check_config(study: Study, name: str, seed: int, old: dict) -> None:
   variant = next(variant for variant in study.variants if variant.name == name)
-  new = workdirs.plain(study.config(variant, seed))
+  new = workdirs.plain(study.resolve_config(variant, seed))
   changed = workdirs.other_training(old, new)
-  # Where the weights lie may differ from machine to machine, but not whether there are any.
+  # The path of the weights file may differ between machines, but its presence may not.
   files = [pathlib.PurePath(config["model"]["weights"]).name for config in (old, new)]
   if bool(files[0]) != bool(files[1]):
     changed.append(f"model.weights was {files[0]!r}, now {files[1]!r}")
   if changed:
     raise ValueError(
-      f"variant {name!r}, seed {seed}: the run in this folder is of another config ({'; '.join(changed)}): "
+      f"variant {name!r}, seed {seed}: the run in this folder has another config ({'; '.join(changed)}): "
       f"choose another --workdir, rename the variant, or delete runs/{name} and results/{name}"
     )

@@ -1,4 +1,4 @@
-"""What a study would train, and what it has trained: `--dry-run` and `--list`."""
+"""Prints the runs of a study and their status (`--list`), and what it would train (`--dry-run`)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+from flax.traverse_util import flatten_dict
 from rich.console import Console
 from rich.table import Table
 
-from ppool_jax import models
-from train.data.registry import get_dataset
-from train.experiment.experiment import DTYPES, open_split
-from train.experiment.pooling_config import build_pool_spec
+from ppool_jax import weights
+from ppool_jax.weights.preprocess import TORCHVISION
+from train.experiment.experiment import make_experiment, open_split
 from train.step.optimizer import make_optimizer, make_schedule
 from train.studies.definition import Study, Variant
 from train.studies.result import read_result
@@ -21,36 +21,43 @@ from train.studies.runs import Run, try_lock
 
 
 def print_runs(runs: Sequence[Run]) -> None:
-  """A line for each run: its index, and what has become of it."""
+  """Prints a row for each run with its index and status."""
   table = Table("index", "variant", "seed", "status")
   for index, run in enumerate(runs):
-    table.add_row(str(index), run.variant.name, str(run.seed), _status(run))
-  _print(table)
+    table.add_row(str(index), run.variant.name, str(run.seed), _format_status(run))
+  _print_table(table)
 
 
 def print_plan(study: Study, variants: Sequence[Variant], runs: Sequence[Run]) -> None:
-  """Builds every variant without computing anything, and prints what it is and what its training would miss.
+  """Builds every variant abstractly, and prints its network, its parameters and the missing files.
 
   Raises:
-    ValueError, TypeError, ImportError: a variant that cannot be built; it is named.
+    ValueError, TypeError, ImportError: a variant cannot be built; the message names it.
   """
   seeds = list(dict.fromkeys(run.seed for run in runs))
   table = Table("variant", "compared with", "network", "pooling", "parameters", "of alpha", "steps", "batch")
   missing = {}
   for variant in variants:
-    config = study.config(variant, seeds[0])
+    config = study.resolve_config(variant, seeds[0])
     try:
-      parameters, of_alpha = _count(config)
+      parameters, alpha_parameters = _count_parameters(config)
     except (ValueError, TypeError, ImportError) as error:
       raise type(error)(f"variant {variant.name!r}: {error}") from error
     pooling = (
       config.pool if not config.pool_stages else f"{' '.join(config.pool_stages)}, rest {config.pool_rest}"
     )
-    cells = (config.model.name, pooling, f"{parameters:,}", f"{of_alpha:,}", config.steps, config.batch_size)
-    table.add_row(variant.name, study.baseline_of(variant) or "–", *map(str, cells))  # noqa: RUF001
-    for problem in _missing(config):
+    cells = (
+      config.model.name,
+      pooling,
+      f"{parameters:,}",
+      f"{alpha_parameters:,}",
+      config.steps,
+      config.batch_size,
+    )
+    table.add_row(variant.name, study.baseline_name(variant) or "–", *map(str, cells))  # noqa: RUF001
+    for problem in _find_missing(config):
       missing.setdefault(problem, []).append(variant.name)
-  _print(table)
+  _print_table(table)
   print(
     f"{study.name}: {len(runs)} runs, {len(variants)} variants with the seeds {', '.join(map(str, seeds))}"
   )
@@ -58,13 +65,13 @@ def print_plan(study: Study, variants: Sequence[Variant], runs: Sequence[Run]) -
     print(f"missing for {'all variants' if len(names) == len(variants) else ', '.join(names)}: {problem}")
 
 
-def _print(table: Table) -> None:
-  """Prints a table, wider than a log's usual 80 columns where there is no terminal."""
+def _print_table(table: Table) -> None:
+  """Prints a table, with 160 columns instead of rich's default of 80 if there is no terminal."""
   console = Console()
   (console if console.is_terminal else Console(width=160)).print(table)
 
 
-def _status(run: Run) -> str:
+def _format_status(run: Run) -> str:
   if run.done:
     result = read_result(run.result)
     return f"mIoU {100 * result.scores['miou']:.2f} %" if result.finished else f"diverged, step {result.step}"
@@ -78,26 +85,17 @@ def _status(run: Run) -> str:
   return "interrupted" if run.workdir.exists() else "to do"
 
 
-def _count(config) -> tuple[int, int]:
-  """Parameters of a variant's network, and those of its alpha sources; its optimizer groups are checked."""
-  table = get_dataset(config.data.name).class_table(**config.data.options)
-  stride = config.model.output_stride
-  options = {**({"output_stride": stride} if stride else {}), **config.model.options}
-  model = models.build(
-    config.model.name, table.num_classes, pool=build_pool_spec(config), head=config.model.head or None,
-    dtype=DTYPES[config.dtype], norm=config.model.norm, width=config.model.width, **options,
-  )  # fmt: skip
+def _count_parameters(config) -> tuple[int, int]:
+  """(number of parameters, number of alpha's parameters); also validates the optimizer's groups."""
+  model = make_experiment(config, weights.Pretrained({}, TORCHVISION, {})).model  # the weights may be missing
   shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))["params"]
   make_optimizer(config.optimizer, make_schedule(config.schedule, config.steps), shapes)
-  sizes = {
-    "/".join(str(key.key) for key in path): leaf.size
-    for path, leaf in jax.tree_util.tree_leaves_with_path(shapes)
-  }
-  return sum(sizes.values()), sum(size for path, size in sizes.items() if "/alpha/" in path)
+  sizes = {path: leaf.size for path, leaf in flatten_dict(shapes).items()}
+  return sum(sizes.values()), sum(size for path, size in sizes.items() if "alpha" in path[1:-1])
 
 
-def _missing(config) -> list[str]:
-  """What a training of this config would not find on this machine."""
+def _find_missing(config) -> list[str]:
+  """The files that a training with this config would miss on this machine."""
   problems = []
   if config.model.weights and not pathlib.Path(config.model.weights).is_file():
     problems.append(f"the weights file {config.model.weights}")

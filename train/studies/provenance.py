@@ -1,8 +1,7 @@
-"""How a result was made: code, versions, machine, the last statistics of alpha."""
+"""Collects the provenance of a result: code, versions, machine and the last alpha statistics."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import pathlib
 import platform
@@ -11,25 +10,26 @@ import subprocess
 
 import jax
 
+from ppool_jax.utils.files import file_digest
 from train.loop.metric_writer import read_metrics
 from train.loop.setup import code_sha256
 
 
-def details(workdir: pathlib.Path, config: dict) -> dict:
-  """What a result keeps of how it was made.
+def collect_provenance(workdir: pathlib.Path, config: dict) -> dict:
+  """The provenance that is stored with a result.
 
   Args:
-    workdir: of the training.
-    config: of the training.
+    workdir: workdir of the training.
+    config: config of the training.
   """
   lines = [line for line in read_metrics(workdir) if any(key.startswith("alpha/") for key in line)]
   alpha = {key: value for key, value in lines[-1].items() if key.startswith("alpha/")} if lines else {}
   weights = config["model"]["weights"]
   return {
-    "commit": _commit(),
+    "commit": _git_commit(),
     "code": code_sha256(),
-    "modules": _modules(config),
-    "weights": _sha256(pathlib.Path(weights)) if weights else None,
+    "modules": _hash_custom_modules(config),
+    "weights": file_digest(weights, "sha256") if weights else None,
     "jax": jax.__version__,
     "python": platform.python_version(),
     "device": jax.devices()[0].device_kind,
@@ -38,27 +38,22 @@ def details(workdir: pathlib.Path, config: dict) -> dict:
   }
 
 
-def _modules(config: dict) -> dict[str, str]:
-  """SHA-256 of the files of the user's own pools and alpha sources, "module:object", by module."""
+def _hash_custom_modules(config: dict) -> dict[str, str]:
+  """SHA-256 digests of the modules of custom pools and alpha sources ("module:Class"), by module name."""
   specs = [config["pool"], config["pool_rest"], config["alpha"].get("name", ""), *config["pool_stages"]]
   names = sorted({name for spec in specs for name in re.findall(r"([A-Za-z_][\w.]*):[A-Za-z_]\w*", spec)})
-  found = {}
+  digests = {}
   for name in names:
     try:
       module = importlib.import_module(name)
-    except ImportError:  # "pool1:ppool" is a stage and its pool
+    except ImportError:  # "pool1:ppool" is a stage with its pool, not a module
       continue
-    found[name] = _sha256(pathlib.Path(module.__file__))
-  return found
+    digests[name] = file_digest(module.__file__, "sha256")
+  return digests
 
 
-def _sha256(path: pathlib.Path) -> str:
-  with path.open("rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _commit() -> str | None:
-  """The commit that is checked out; None where this is no clone."""
+def _git_commit() -> str | None:
+  """The commit that is checked out; None outside of a clone."""
   folder = pathlib.Path(__file__).parent
   command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
   try:

@@ -1,4 +1,4 @@
-"""The result of one run of a study, and its file."""
+"""Defines the result of one run of a study, and reads and writes its file."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ STATUSES = ("finished", "diverged")
 
 
 class Result(NamedTuple):
-  """One variant trained with one seed.
+  """The result of one variant with one seed.
 
   Attributes:
-    variant: its name in the study.
+    variant: name of the variant.
+    seed: the seed.
     status: "finished" or "diverged".
-    step: steps done; of a diverged run the step at which the training stopped.
+    step: number of training steps; for a diverged run, the step at which it stopped.
     scores: as `SegmentationEvaluator.compute` returns them; empty for a diverged run.
-    seconds: of training.
+    seconds: training time.
     config: the resolved config.
-    details: commit, versions, alpha statistics.
+    details: provenance: commit, versions, alpha statistics.
   """
 
   variant: str
@@ -38,12 +39,12 @@ class Result(NamedTuple):
 
 
 class VariantInfo(NamedTuple):
-  """What a report needs to know of a variant.
+  """The description of a variant in a report.
 
   Attributes:
-    name: a short word, as in commands and file names.
-    title: for readers.
-    baseline: the name of the variant that it is compared with; None for a baseline.
+    name: short name, as in commands and file names.
+    title: name in tables and figures.
+    baseline: name of the variant that it is compared with; None for a baseline.
   """
 
   name: str
@@ -52,16 +53,16 @@ class VariantInfo(NamedTuple):
 
 
 def result_path(folder: pathlib.Path, variant: str, seed: int) -> pathlib.Path:
-  """FOLDER/results/VARIANT/seed-N.json, where FOLDER is the study's."""
+  """The path of a result: FOLDER/results/VARIANT/seed-N.json, where FOLDER is the study's folder."""
   return folder / "results" / variant / f"seed-{seed}.json"
 
 
 def write_result(path: pathlib.Path, result: Result) -> None:
-  """Writes the file atomically; missing folders are made.
+  """Writes a result atomically and creates missing folders.
 
   Raises:
-    ValueError: an unknown status.
-    OSError: it cannot be written.
+    ValueError: the status is unknown.
+    OSError: the file cannot be written.
   """
   _check_status(result.status, f"variant {result.variant!r}, seed {result.seed}")
   path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,40 +70,41 @@ def write_result(path: pathlib.Path, result: Result) -> None:
 
 
 def read_results(folder: pathlib.Path) -> list[Result]:
-  """All results of the study in `folder`, sorted by variant and seed; none if there is no such folder.
+  """Reads all results in the study's folder, sorted by variant and seed; empty without such a folder.
 
   Raises:
-    ValueError: a file that holds no result, or that of another variant or seed than its path says.
+    ValueError: a file contains no result, or the result of another variant or seed than its path says.
   """
-  found = []
+  results = []
   for path in folder.glob("results/*/seed-*.json"):
-    found.append(result := read_result(path))
+    results.append(result := read_result(path))
     if result_path(folder, result.variant, result.seed) != path:
       raise ValueError(f"{path}: expected its own result, got that of {result.variant!r}, seed {result.seed}")
-  return sorted(found, key=lambda result: (result.variant, result.seed))
+  return sorted(results, key=lambda result: (result.variant, result.seed))
 
 
 def read_result(path: pathlib.Path) -> Result:
-  """The result in a file.
+  """Reads a result from its file.
 
   Raises:
-    ValueError: it holds none.
-    OSError: it cannot be read.
+    ValueError: the file contains no result.
+    OSError: the file cannot be read.
   """
   try:
-    return result_of(read_json(path), path)
+    return parse_result(read_json(path), path)
   except ValueError as error:
-    raise ValueError(f"{error}; delete the file, and its run is evaluated again") from None
+    raise ValueError(f"{error}; delete the file to evaluate its run again") from None
 
 
-def result_of(content: dict, path: pathlib.Path) -> Result:
-  """The result that JSON holds.
+def parse_result(content: dict, path: pathlib.Path) -> Result:
+  """Parses a result from the content of a JSON file.
 
   Args:
-    path: of the file, for messages.
+    content: the parsed JSON.
+    path: path of the file, for error messages.
 
   Raises:
-    ValueError: it is none.
+    ValueError: the content is not a result.
   """
   differ = sorted(set(content) ^ set(Result._fields))
   if differ:

@@ -1,4 +1,4 @@
-"""The runs of a study: one for each variant and seed, and who trains which."""
+"""Lists the runs of a study, one for each variant and seed, and locks them between processes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from train.studies.definition import Variant
 from train.studies.result import result_path
 
 _LOCK_TIMEOUT = 0.3
-"""Seconds to wait for a lock: `--list` holds each for a moment."""
+"""Seconds to wait for a lock, because `--list` holds each lock for a moment."""
 
 
 class Run(NamedTuple):
-  """One variant and one seed.
+  """One variant with one seed.
 
   Attributes:
-    workdir: of the training, DIR/runs/VARIANT/seed-N.
-    result: the file that exists once the run is done.
-    lock: the file that the process which trains the run keeps locked.
+    variant: the variant.
+    seed: the seed.
+    workdir: workdir of the training, DIR/runs/VARIANT/seed-N.
+    result: file of the result, which exists once the run is done.
+    lock: file that is locked by the process that trains the run.
   """
 
   variant: Variant
@@ -39,7 +41,7 @@ class Run(NamedTuple):
 
 
 def plan_runs(folder: pathlib.Path, variants: Sequence[Variant], seeds: Sequence[int]) -> list[Run]:
-  """All runs, seed by seed, so that a study that stops early has all variants with the same seeds."""
+  """All runs, ordered by seed, so that a study that stops early has the same seeds for all variants."""
   return [
     Run(
       variant,
@@ -54,10 +56,10 @@ def plan_runs(folder: pathlib.Path, variants: Sequence[Variant], seeds: Sequence
 
 
 def try_lock(run: Run) -> filelock.BaseFileLock | None:
-  """The lock of a run, acquired, or None where another process has it; a process that ends releases it.
+  """Acquires the lock of a run; None if another process holds it. The lock ends with its process.
 
   Raises:
-    OSError: the lock's file cannot be written.
+    OSError: the lock file cannot be written.
   """
   run.lock.parent.mkdir(parents=True, exist_ok=True)
   lock = filelock.FileLock(run.lock)

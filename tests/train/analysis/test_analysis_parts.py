@@ -12,11 +12,11 @@ from matplotlib.colors import AsinhNorm
 from ppool_jax.layers import SideBranch
 from ppool_jax.models.grid import Grid
 from tests.helpers.training import tiny_config
-from train.analysis.alpha_maps import on_pixels
-from train.analysis.boundary import edge_pixels, windows_at_edges
-from train.analysis.observe import Observation, Observer, initial_alpha
+from train.analysis.alpha_maps import resize_to_pixels
+from train.analysis.boundary import find_edge_pixels, split_windows_at_edges
+from train.analysis.observe import Observation, Observer, compute_initial_alpha
 from train.analysis.scale import AlphaScale, make_scale
-from train.analysis.shifts import moved
+from train.analysis.shifts import crop_shifted
 from train.analysis.statistics import UnitStatistics, correlation
 from train.analysis.units import Unit, find_units
 from train.experiment.experiment import init_variables, make_experiment, open_split
@@ -34,7 +34,7 @@ def test_windows_larger_than_the_stride_hold_the_edges_in_all_their_pixels(windo
   label[:, 9:] = 1
   label[:, 13:] = 255
   unit = unit_of(grid=Grid(4, 0.0), window=window)
-  edge, inner = windows_at_edges(edge_pixels(label, 2), label, unit, (3, 6))
+  edge, inner = split_windows_at_edges(find_edge_pixels(label, 2), label, unit, (3, 6))
   pixels = [range(math.ceil(4 * i - (window - 1) / 2), math.floor(4 * i + window / 2) + 1) for i in range(6)]
   held = np.array([any(7 <= p <= 10 or 11 <= p <= 14 for p in part if 0 <= p < 21) for part in pixels])
   valid = np.array([True] * 4 + [False] * 2)
@@ -86,12 +86,12 @@ def test_histograms_of_wide_ranges_lose_nothing(high):
 
 def test_images_of_a_shift_show_the_same_thing():
   image = np.arange(35 * 50 * 3).reshape(35, 50, 3)
-  still, right, down = moved(image, 16)
+  still, right, down = crop_shifted(image, 16)
   assert still.shape == (32, 48, 3)
   np.testing.assert_array_equal(right[:, :-1], still[:, 1:])
   np.testing.assert_array_equal(down[:-1], still[1:])
-  assert moved(image[:32, :49], 16).shape == (3, 16, 48, 3)
-  assert moved(image[:9], 16).shape == (3, 8, 48, 3)
+  assert crop_shifted(image[:32, :49], 16).shape == (3, 16, 48, 3)
+  assert crop_shifted(image[:9], 16).shape == (3, 8, 48, 3)
 
 
 def test_units_say_where_their_windows_and_inputs_lie():
@@ -123,7 +123,7 @@ def test_the_initial_alpha_is_that_of_step_0():
   trained = jax.tree.map_with_path(
     lambda path, leaf: leaf + ("alpha" in [getattr(part, "key", "") for part in path]), start
   )
-  chex.assert_trees_all_close(initial_alpha(experiment, trained, image, 3), expected, rtol=1e-5)
+  chex.assert_trees_all_close(compute_initial_alpha(experiment, trained, image, 3), expected, rtol=1e-5)
   assert expected["pool1"].std() > 0.1
 
 
@@ -131,13 +131,13 @@ def test_scales():
   linear = make_scale([unit_of(), unit_of(high=30.0)], 99.0)
   assert linear == (35, False, True)
   assert "0 = average pooling, 35 = max pooling" in linear.label
-  np.testing.assert_allclose(linear.edges(7), np.arange(0, 36, 5))
+  np.testing.assert_allclose(linear.bin_edges(7), np.arange(0, 36, 5))
   wide = make_scale([unit_of(high=110.0, logarithmic=True), unit_of()], 99.0)
   assert wide == (110, True, True)
   assert isinstance(wide.norm(), AsinhNorm)
-  edges = wide.edges(50)
+  edges = wide.bin_edges(50)
   assert (edges[0], edges[-1]) == (0, pytest.approx(110))
-  np.testing.assert_allclose(np.diff(wide.places(edges)), wide.places(110) / 50)
+  np.testing.assert_allclose(np.diff(wide.to_axis(edges)), wide.to_axis(110) / 50)
   assert make_scale([unit_of(high=math.inf)], 24.0) == (24, False, False)
   assert make_scale([unit_of(high=math.inf)], 400.0) == (400, True, False)
   assert make_scale([unit_of(high=math.inf)], math.inf).high == 1
@@ -146,7 +146,7 @@ def test_scales():
 
 def test_maps_are_drawn_where_their_windows_lie():
   alpha = np.arange(6.0).reshape(2, 3)
-  drawn = on_pixels(alpha, unit_of(grid=Grid(2, 0.5)), (4, 7))
+  drawn = resize_to_pixels(alpha, unit_of(grid=Grid(2, 0.5)), (4, 7))
   np.testing.assert_array_equal(drawn, alpha.repeat(2, 0).repeat(2, 1)[:, [0, 1, 2, 3, 4, 5, 5]])
-  late = on_pixels(alpha, unit_of(grid=Grid(2, 3.0)), (4, 8))
+  late = resize_to_pixels(alpha, unit_of(grid=Grid(2, 3.0)), (4, 8))
   np.testing.assert_array_equal(late[0], [0, 0, 0, 0, 0, 1, 1, 2])

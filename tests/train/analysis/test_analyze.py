@@ -15,7 +15,7 @@ from tests.helpers.training import run, tiny_config
 from train.analysis import collect
 from train.analysis.alpha_maps import draw_channel_means, draw_figure6, draw_maps
 from train.analysis.observe import Observer
-from train.analysis.picture import AlphaPictures
+from train.analysis.picture import AlphaExtractor
 from train.analysis.shifts import ShiftSensitivity
 from train.analysis.units import find_units
 from train.analyze import analyze
@@ -132,7 +132,7 @@ def test_a_shift_changes_nothing_in_a_plain_image_and_features_as_computed_direc
 def pictured(runs):
   opened = open_run(runs / "ppool")
   image = open_split(opened.config, "val")[0]["image"]
-  return AlphaPictures(opened.experiment, opened.variables, opened.config.seed)(image)
+  return AlphaExtractor(opened.experiment, opened.variables, opened.config.seed)(image)
 
 
 def test_all_parts_of_figure_6_have_one_scale(runs):

@@ -7,10 +7,10 @@ import pytest
 
 from tests.helpers.studies import STUDY, study_file
 from tests.helpers.training import ROOT
-from train.studies.definition import load_study, parse_seeds, study_files
-from train.studies.exchange import write_results_file
 from train.studies.folder import check_results, open_folder
+from train.studies.loading import list_study_files, load_study, parse_seeds
 from train.studies.result import Result, read_results, result_path, write_result
+from train.studies.results_file import write_results_file
 from train.studies.runs import plan_runs, try_lock
 from train.study import main, run_study
 from train.utils.json_files import read_json, write_json
@@ -21,12 +21,12 @@ def test_seeds_are_interleaved(tmp_path):
   runs = plan_runs(tmp_path, study.variants, study.seeds)
   assert [str(run) for run in runs] == ["max, seed 0", "ppool, seed 0", "max, seed 1", "ppool, seed 1"]
   assert runs[1].workdir == tmp_path / "runs" / "ppool" / "seed-0"
-  assert [study.baseline_of(variant) for variant in study.variants] == [None, "max"]
+  assert [study.baseline_name(variant) for variant in study.variants] == [None, "max"]
 
 
 def test_the_seed_and_the_overrides_reach_the_config(tmp_path):
   study = load_study(f"{study_file(tmp_path)}:rate=0.5")
-  first, second = (study.config(variant, 7) for variant in study.variants)
+  first, second = (study.resolve_config(variant, 7) for variant in study.variants)
   assert (first.seed, second.seed, first.schedule.learning_rate, second.schedule.learning_rate) == (
     7,
     7,
@@ -43,7 +43,7 @@ def test_parse_seeds():
       parse_seeds(text)
 
 
-@pytest.mark.parametrize("path", study_files(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", list_study_files(), ids=lambda path: path.stem)
 def test_the_shipped_studies(path):
   """Each has a documented command, a baseline for every variant, and builds its configs."""
   text = path.read_text()
@@ -52,25 +52,25 @@ def test_the_shipped_studies(path):
   runlocal = load_study(f"{path}:runlocal")
   assert [variant.name for variant in study.variants] == [variant.name for variant in runlocal.variants]
   for variant in study.variants:
-    assert study.config(variant, 3).seed == 3
-  assert {study.baseline_of(variant) for variant in study.variants} - {None} <= {
+    assert study.resolve_config(variant, 3).seed == 3
+  assert {study.baseline_name(variant) for variant in study.variants} - {None} <= {
     variant.name for variant in study.variants
   }
-  assert runlocal.config(runlocal.variants[0], 0).steps <= 20
+  assert runlocal.resolve_config(runlocal.variants[0], 0).steps <= 20
 
 
 def test_table_1_compares_with_each_networks_own_pooling():
   study = load_study(f"{ROOT}/configs/studies/table1.py:data=voc")
   assert len(study.variants) == 7 + 6
-  baselines = {study.baseline_of(variant) for variant in study.variants if "resnet50" in variant.name}
+  baselines = {study.baseline_name(variant) for variant in study.variants if "resnet50" in variant.name}
   assert baselines == {None, "voc-resnet50-strided"}
 
 
 def test_table_6_replaces_one_stage_at_a_time():
   study = load_study(f"{ROOT}/configs/studies/table6.py")
-  stages = [study.config(variant, 0).pool_stages for variant in study.variants]
+  stages = [study.resolve_config(variant, 0).pool_stages for variant in study.variants]
   assert stages == [(), ("pool1",), ("pool2",), ("pool3",), ("pool4",), ("pool5",), ()]
-  assert all(study.config(variant, 0).pool_rest == "published" for variant in study.variants[1:-1])
+  assert all(study.resolve_config(variant, 0).pool_rest == "published" for variant in study.variants[1:-1])
 
 
 def refused(capsys, *words):
@@ -89,7 +89,7 @@ def test_bad_studies_are_refused_in_one_line(tmp_path, capsys):
 
   out = f"--workdir={tmp_path / 'out'}"
   assert "'max' twice" in refused(capsys, study('"ppool"', '"max"'), out)
-  assert "got 1 twice" in refused(capsys, study("range(arg.seeds)", "[0, 1, 1]"), out)
+  assert "got 1 twice" in refused(capsys, study("range(args.seeds)", "[0, 1, 1]"), out)
   assert "did you mean 'max'" in refused(capsys, study('"max", range', '"mx", range'), out)
   assert "folder's name, got 'a/b'" in refused(capsys, study('"ppool"', '"a/b"'), out)
   assert "raised NameError" in refused(capsys, study("OVERRIDES = ", "nothing\nOVERRIDES = "), out)
@@ -122,14 +122,14 @@ def test_a_result_of_another_config_is_refused(tmp_path, capsys):
   """A study file that was edited does not mix two experiments under one name."""
   good, out = study_file(tmp_path / "good"), tmp_path / "out"
   study = load_study(str(good))
-  config = study.config(study.variants[1], 0).to_dict()
+  config = study.resolve_config(study.variants[1], 0).to_dict()
   result = Result("ppool", 0, "finished", 6, {"miou": 0.5}, 1.0, json.loads(json.dumps(config)), {})
   write_result(result_path(out, "ppool", 0), result)
   (out / "study.json").write_text('{"study": "tiny"}')
   run_study(str(good), out, mode="list")
   text = refused(capsys, f"--study={good}:rate=1.0", f"--workdir={out}")
   assert (
-    "'ppool', seed 0: the run in this folder is of another config (schedule.learning_rate was 0.003, now"
+    "'ppool', seed 0: the run in this folder has another config (schedule.learning_rate was 0.003, now"
     in text
   )
   assert read_results(out) == [result]
@@ -171,7 +171,7 @@ def test_merging_refuses_another_study(tmp_path, capsys):
 
 def result(study, name="ppool", seed=0, **changes):
   config = json.loads(
-    json.dumps(study.config(next(v for v in study.variants if v.name == name), seed).to_dict())
+    json.dumps(study.resolve_config(next(v for v in study.variants if v.name == name), seed).to_dict())
   )
   config["model"]["weights"] = changes.pop("weights", "")
   found = Result(name, seed, "finished", 6, {"miou": 0.5, "boundary_ratio": 0.02}, 1.0, config, {})
@@ -189,7 +189,7 @@ def test_merging_a_result_of_another_config_takes_over_nothing(tmp_path, capsys)
   assert "unknown variant '../../evil'" in refused(capsys, *words)
   write_results_file("tiny", [result(study, "max"), result(study)], tmp_path / "other.json")
   main([*words, str(tmp_path / "other.json")])  # given twice, taken once
-  assert "2 results taken over" in capsys.readouterr().out
+  assert "2 results merged" in capsys.readouterr().out
   assert [found.variant for found in read_results(out)] == ["max", "ppool"]
 
 
@@ -207,10 +207,10 @@ def test_an_interrupted_run_of_another_config_is_refused_before_anything_is_trai
   workdir = out / "runs" / "ppool" / "seed-1"
   workdir.mkdir(parents=True)
   study = load_study(f"{good}:rate=0.5")
-  (workdir / "config.json").write_text(json.dumps(study.config(study.variants[1], 1).to_dict()))
+  (workdir / "config.json").write_text(json.dumps(study.resolve_config(study.variants[1], 1).to_dict()))
   (out / "study.json").write_text('{"study": "tiny"}')
   text = refused(capsys, f"--study={good}", f"--workdir={out}")
-  assert "'ppool', seed 1: the run in this folder is of another config" in text
+  assert "'ppool', seed 1: the run in this folder has another config" in text
   assert "delete runs/ppool" in text
 
 
@@ -281,9 +281,9 @@ def test_a_report_of_some_seeds_says_so(tmp_path):
   ("old", "new", "message"),
   [
     ("return Study(", "return list, (", "expected get_study to return a Study"),
-    ("range(arg.seeds)", "[-1]", "expected integers from 0, got -1"),
-    ("range(arg.seeds)", "['0']", "expected integers from 0, got '0'"),
-    ("range(arg.seeds)", "[]", "expected at least one seed"),
+    ("range(args.seeds)", "[-1]", "expected integers from 0, got -1"),
+    ("range(args.seeds)", "['0']", "expected integers from 0, got '0'"),
+    ("range(args.seeds)", "[]", "expected at least one seed"),
     ("more, title", '{{"seed": 7}}, title', "expected no override of seed"),
     ('quickstart.get_config("pool=max,runlocal")', '"configs/quickstart.py"', "got a str"),
     ("more, title", '{{"scedule.rate": 1}}, title', "variant 'ppool': .*did you mean 'schedule'"),

@@ -110,7 +110,9 @@ def test_main_table_and_notes(study):
   assert cells(text, "ppool")[6] == "5 of 5"
   assert cells(text, "all_conv")[6] == "0 of 4"
   assert "- Incomplete: 17 of 18 runs are done." in text
-  assert "- all_conv diverged with seed 2 (step 312): in no mean and no difference." in text
+  assert (
+    "- all_conv diverged with seed 2 (step 312); these runs are excluded from means and differences." in text
+  )
   assert "- all_conv is not compared with max on seed 2, where a run diverged." in text
   assert "ppool is not compared" not in text
   assert "trimap mIoU (4 px) %" in text

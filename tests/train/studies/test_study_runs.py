@@ -20,7 +20,7 @@ def finished(workdir):
   return len(list(workdir.glob("results/*/seed-*.json")))
 
 
-def scores_of(workdir):
+def read_scores(workdir):
   """Every result without what depends on the time that it took."""
   results = {}
   for path in sorted(workdir.glob("results/*/seed-*.json")):
@@ -70,7 +70,7 @@ def test_killed_twice_and_run_by_two_processes(undisturbed, tmp_path):
   assert all("RUN " in output for output in outputs), outputs  # each trained a part
   status, output = run([*words, "--report"])
   assert status == 0, output
-  chex.assert_equal(scores_of(workdir), scores_of(undisturbed[0]))
+  chex.assert_equal(read_scores(workdir), read_scores(undisturbed[0]))
   assert (workdir / "report.csv").read_text() == (undisturbed[0] / "report.csv").read_text()
   with (workdir / "runs.csv").open() as file:
     assert [(row["variant"], row["seed"]) for row in csv.DictReader(file)] == [
@@ -90,5 +90,5 @@ def test_a_run_of_an_array_and_results_from_elsewhere(undisturbed, tmp_path):
   assert output.count("mIoU") == 1
   status, output = run([*words, "--merge", str(undisturbed[0] / "results.json"), "--report"])
   assert status == 0, output
-  assert "3 results taken over" in output
-  chex.assert_equal(scores_of(workdir), scores_of(undisturbed[0]))
+  assert "3 results merged" in output
+  chex.assert_equal(read_scores(workdir), read_scores(undisturbed[0]))

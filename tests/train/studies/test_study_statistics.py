@@ -8,21 +8,28 @@ import pytest
 from scipy import stats
 
 from tests.helpers.study_reports import ALLCONV, MAX, PPOOL, diverged, finished, random_results
-from train.studies.statistics import Estimate, estimate, holm, paired_difference, percentages, summarize
+from train.studies.statistics import (
+  Estimate,
+  estimate_mean,
+  holm_correction,
+  paired_difference,
+  summarize,
+  to_percentages,
+)
 
 
 def test_estimate_by_hand():
   """s = sqrt(5/3), and the table's t for 3 degrees of freedom is 3.182."""
-  found = estimate([1.0, 2.0, 3.0, 4.0])
+  found = estimate_mean([1.0, 2.0, 3.0, 4.0])
   half = 3.182446 * math.sqrt(5 / 3) / 2
   assert found.count == 4
   chex.assert_trees_all_close(found[1:], (2.5, 2.5 - half, 2.5 + half), rtol=1e-6)
 
 
 def test_too_few_values_and_no_variance():
-  assert estimate([]) == Estimate(0, None, None, None)
-  assert estimate([0.7]) == Estimate(1, 0.7, None, None)
-  found = estimate([0.1 + 0.2, 0.3, 0.3])  # differ by rounding
+  assert estimate_mean([]) == Estimate(0, None, None, None)
+  assert estimate_mean([0.7]) == Estimate(1, 0.7, None, None)
+  found = estimate_mean([0.1 + 0.2, 0.3, 0.3])  # differ by rounding
   assert found.count == 3
   chex.assert_trees_all_close(found[1:], (0.3, 0.3, 0.3), atol=1e-12)
 
@@ -70,15 +77,15 @@ def test_no_pair_and_one():
 
 def test_holm_by_hand():
   """4 p-values: 0.005 * 4, then 0.03 * 3, 0.035 * 2 raised to that before, 0.9 * 1."""
-  corrected = holm([0.03, None, 0.9, 0.005, 0.035])
+  corrected = holm_correction([0.03, None, 0.9, 0.005, 0.035])
   assert corrected[1] is None
   chex.assert_trees_all_close([p for p in corrected if p is not None], [0.09, 0.9, 0.02, 0.09])
-  assert holm([0.6, 0.7]) == [1.0, 1.0]
-  assert holm([]) == []
+  assert holm_correction([0.6, 0.7]) == [1.0, 1.0]
+  assert holm_correction([]) == []
 
 
 def test_percentages_without_what_is_no_number():
-  found = percentages(
+  found = to_percentages(
     {"miou": 0.5, "thin_iou": None, "trimap_miou": {"4": float("nan")}, "mean_accuracy": 1.0}
   )
   assert found == {("miou", ""): 50.0, ("thin_iou", ""): None, ("trimap_miou.4", ""): None}

@@ -3,11 +3,11 @@
 from scipy import stats
 
 from tests.helpers.study_reports import MAX, PPOOL, VARIANTS, cells, finished, random_results
-from train.studies.markup import Table, latex, markdown, tex_text
+from train.studies.headline import headline
+from train.studies.markup import Table, escape_latex, to_latex, to_markdown
 from train.studies.result import VariantInfo
 from train.studies.statistics import Difference, Estimate, summarize
-from train.studies.summary import headline
-from train.studies.tables import difference_text, main_table, mean_cell, p_text
+from train.studies.tables import format_difference, format_mean, format_p, main_table
 
 
 def sentences(variants, results):
@@ -17,12 +17,12 @@ def sentences(variants, results):
 def test_cells():
   """Minus signs are minus signs, and what rounds to zero has none."""
   minus, dash = "\N{MINUS SIGN}", "\N{EN DASH}"
-  assert mean_cell(Estimate(2, 53.26, -0.04, 54.0)) == "53.3 [0.0, 54.0]"
-  assert mean_cell(Estimate(1, 53.26)) == f"53.3 [{dash}]"
-  assert mean_cell(Estimate(0)) == dash
+  assert format_mean(Estimate(2, 53.26, -0.04, 54.0)) == "53.3 [0.0, 54.0]"
+  assert format_mean(Estimate(1, 53.26)) == f"53.3 [{dash}]"
+  assert format_mean(Estimate(0)) == dash
   gain = Difference(Estimate(3, -0.001, -1.2, 0.004), 1, 50.0, 0.9)
-  assert difference_text(gain) == f"+0.00 [{minus}1.20, +0.00]"
-  assert [p_text(p) for p in (None, 0.0009, 0.0101, 1.0)] == [dash, "< 0.001", "0.010", "1.000"]
+  assert format_difference(gain) == f"+0.00 [{minus}1.20, +0.00]"
+  assert [format_p(p) for p in (None, 0.0009, 0.0101, 1.0)] == [dash, "< 0.001", "0.010", "1.000"]
 
 
 def test_nothing_to_compare_with():
@@ -47,7 +47,9 @@ def test_no_winner():
   variants = (MAX, *(VariantInfo(name, name, "max") for name in ("a", "b", "c")))
   others = [*runs("max", [0, 1, 2]), *runs("a", [1, 0, 2.1]), *runs("c", [0, 2, 1])]
   found = sentences(variants, [*others, *runs("b", [1, 0, 2.4])])
-  assert found.startswith("No variant is above max beyond its interval; the best is b with +0.04 [")
+  assert found.startswith(
+    "No variant is above max beyond its confidence interval; the best is b with +0.04 ["
+  )
   found = sentences(variants, [*others, *runs("b", [1, 2.5, 3.8])])
   p = stats.ttest_rel([1, 2.5, 3.8], [0, 1, 2]).pvalue
   assert p < 0.05 < 3 * p
@@ -64,15 +66,15 @@ def test_several_baselines():
   found = sentences(variants, results)
   assert found.startswith("ppool8 is above max8 by +")
   assert "Also above its baseline: ppool +" in found
-  table = markdown(main_table(variants, results, summarize(variants, results)))
+  table = to_markdown(main_table(variants, results, summarize(variants, results)))
   assert [cells(table, v.name)[3] for v in variants] == ["\N{EN DASH}", "max", "\N{EN DASH}", "max8"]
 
 
 def test_special_characters():
-  assert tex_text("a\\b~c^d#e<f>**g_h**") == (
+  assert escape_latex("a\\b~c^d#e<f>**g_h**") == (
     r"a\textbackslash{}b\textasciitilde{}c\textasciicircum{}d\#e$<$f$>$\textbf{g\_h}"
   )
   table = Table(["a", "b", "c"], [["1", "x|y", "3"]])
-  assert markdown(table).splitlines()[2] == "| 1 | x&#124;y | 3 |"
-  assert table.without({"b"}) == Table(["a", "c"], [["1", "3"]])
-  assert r"\caption{5 \%}" in latex(table, "5 %")
+  assert to_markdown(table).splitlines()[2] == "| 1 | x&#124;y | 3 |"
+  assert table.drop_columns({"b"}) == Table(["a", "c"], [["1", "3"]])
+  assert r"\caption{5 \%}" in to_latex(table, "5 %")

@@ -1,4 +1,4 @@
-"""All results of a study in one small file, results.json, and taking such files over from elsewhere."""
+"""Writes all results of a study into results.json, and merges such files into another folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from train.studies.definition import Study
 from train.studies.folder import check_results
-from train.studies.result import Result, read_results, result_of, result_path, write_result
+from train.studies.result import Result, parse_result, read_results, result_path, write_result
 from train.utils.config import unknown_name_message
 from train.utils.json_files import read_json, write_json
 
@@ -15,32 +15,33 @@ _FIELDS = {"study", "configs", "results"}
 
 
 def write_results_file(study: str, results: Sequence[Result], path: pathlib.Path) -> None:
-  """Writes the results of a study, the config of each variant once."""
+  """Writes the results of a study into one file, with the config of each variant once."""
   configs = {result.variant: {**result.config, "seed": None} for result in results}
   entries = [{key: value for key, value in r._asdict().items() if key != "config"} for r in results]
   write_json(path, {"study": study, "configs": configs, "results": entries})
 
 
 def merge_results(paths: Sequence[pathlib.Path], study: Study, folder: pathlib.Path) -> int:
-  """Takes over the results of other folders, or results.json files, of the same study.
+  """Copies the results from other folders or results.json files of the same study.
 
-  A run that has a result in `folder` keeps it.
+  Existing results in `folder` are kept.
 
   Args:
-    paths: folders of the study, or files that `write_results_file` wrote.
-    folder: of the study.
+    paths: folders of the study, or files written by `write_results_file`.
+    study: the study.
+    folder: folder of the study to copy to.
 
   Returns:
-    How many results are new.
+    The number of new results.
 
   Raises:
-    FileNotFoundError: no such folder or file.
-    ValueError: of another study, of a variant that the study does not have or whose config differs, or no
-      such file. Nothing is taken over then.
+    FileNotFoundError: a folder or file does not exist.
+    ValueError: a file has another form, belongs to another study, or has a result of an unknown variant or
+      another config. No result is copied then.
   """
-  found = {(result.variant, result.seed): result for path in paths for result in _read(path, study)}
-  paths_of = {run: result_path(folder, *run) for run in found}
-  new = {paths_of[run]: result for run, result in found.items() if not paths_of[run].exists()}
+  results = {(result.variant, result.seed): result for path in paths for result in _read(path, study)}
+  target = {run: result_path(folder, *run) for run in results}
+  new = {target[run]: result for run, result in results.items() if not target[run].exists()}
   check_results(study, list(new.values()))
   for path, result in new.items():
     write_result(path, result)
@@ -61,7 +62,7 @@ def _read(path: pathlib.Path, study: Study) -> list[Result]:
       {**e, "config": {**configs.get(e.get("variant"), {}), "seed": e.get("seed")}}
       for e in content["results"]
     ]
-    results = [result_of(entry, path) for entry in entries]
+    results = [parse_result(entry, path) for entry in entries]
   names = [variant.name for variant in study.variants]
   for result in results:
     if result.variant not in names:
