@@ -1,4 +1,4 @@
-"""The figures are drawn, and show what the paper and docs/THEORY.md say they do."""
+"""The figures are drawn, and show what the paper and docs/THEORY.md state."""
 
 import chex
 import jax
@@ -12,8 +12,8 @@ from ppool_jax.figures import corners, lp_gradient, poolings, surfaces
 from ppool_jax.figures.__main__ import FIGURES, main
 
 
-def test_all_figures_are_written(tmp_path, capsys):
-  """`--out DIR` makes the folder, writes the PNG files, names them and leaves nothing else behind."""
+def test_every_figure_is_written(tmp_path, capsys):
+  """The directory is created, the files are printed, and no temporary file remains."""
   out = tmp_path / "new" / "figures"
   assert main(["--out", str(out)]) == 0
   assert sorted(path.name for path in out.iterdir()) == sorted(FIGURES)
@@ -25,8 +25,8 @@ def test_all_figures_are_written(tmp_path, capsys):
     assert image[..., :3].std() > 0.1
 
 
-def test_unwritable_folder_is_named(tmp_path, capsys):
-  """A path that cannot be a folder ends in one line that names it, and exit status 2."""
+def test_unwritable_directory_is_reported(tmp_path, capsys):
+  """One line names the path, and the exit status is 2."""
   blocker = tmp_path / "file"
   blocker.write_text("kept")
   assert main(["--out", str(blocker)]) == 2
@@ -38,8 +38,8 @@ def test_unwritable_folder_is_named(tmp_path, capsys):
     main([])
 
 
-def test_corner_points_survive_as_the_paper_says():
-  """At the corners P-pooling at alpha = 2 preserves white and gray; DPP and max lose all but one."""
+def test_corner_points_survive_as_in_the_paper():
+  """P-pooling with alpha = 2 preserves white and gray; DPP and max preserve one of the three."""
 
   def survival(pool):
     return np.array(corners.survival(corners.pooled(pool[1])))
@@ -52,8 +52,8 @@ def test_corner_points_survive_as_the_paper_says():
   np.testing.assert_allclose(survival(poolings.AVERAGE), (0, 1, 0), atol=1e-6)
 
 
-def test_surfaces_have_the_paper_s_shapes():
-  """Lp exceeds both inputs, DPP of two elements is their average, P-pooling lies between avg and max."""
+def test_surfaces_have_the_shapes_of_the_paper():
+  """Lp exceeds both inputs, DPP of two elements is their average, P-pooling is between avg and max."""
 
   def y(pool):
     return surfaces.surface(pool[1])
@@ -67,8 +67,8 @@ def test_surfaces_have_the_paper_s_shapes():
   np.testing.assert_allclose(p[1:, 1:], ((x1**3 + x2**3) / (x1**2 + x2**2 + 1e-30))[1:, 1:], atol=1e-6)
 
 
-def test_lp_gradient_figure_draws_the_library_s_gradients():
-  """For p >= 1 the formulas drawn for Lp pooling are `lp_pool`'s gradients; at p = 1 all of dy/dx is 1."""
+def test_lp_gradients_of_the_figure_equal_the_library():
+  """For p >= 1 the formulas equal the gradients of `lp_pool`; at p = 1 every dy/dx is 1."""
   p = np.array([1.0, 1.5, 3.0, 30.0])
   x = np.tile(lp_gradient.WINDOW, (p.size, 1))
   dx, dp = lp_gradient.lp_gradients(x, p)
@@ -79,8 +79,8 @@ def test_lp_gradient_figure_draws_the_library_s_gradients():
   np.testing.assert_allclose(dx[0], 1, rtol=1e-14)
 
 
-def test_p_pooling_gradients_of_the_figure():
-  """dy/dx and dy/dalpha of P-pooling are those of the formulas of docs/THEORY.md, section 1."""
+def test_p_pooling_gradients_equal_the_formulas():
+  """The formulas of docs/THEORY.md, section 1."""
   alpha = np.array([0.1, 1.0, 5.0])
   x = np.tile(lp_gradient.WINDOW, (alpha.size, 1))
   w = x ** alpha[:, None]

@@ -1,8 +1,8 @@
-"""Caffe models written byte by byte, from the protobuf encoding and Caffe's caffe.proto."""
+"""Encodes Caffe models byte by byte, following the protobuf encoding and Caffe's caffe.proto."""
 
 
 def varint(number):
-  """Seven bits a byte, the lowest first; the high bit says that more follow."""
+  """Seven bits per byte, the lowest first; the high bit marks that more bytes follow."""
   number, content = number % 2**64, b""
   while number > 127:
     content += bytes([number & 127 | 128])
@@ -11,7 +11,7 @@ def varint(number):
 
 
 def field(number, value):
-  """An int as a varint, else bytes or text with their length before."""
+  """A field: an int as a varint, bytes or text with their length."""
   if isinstance(value, int):
     return varint(number << 3) + varint(value)
   value = value.encode() if isinstance(value, str) else value
@@ -19,7 +19,7 @@ def field(number, value):
 
 
 def numbers(array, kind="f"):
-  """A packed field's content."""
+  """The contents of a packed field."""
   return array.astype(f"<{'f4' if kind == 'f' else 'f8'}").tobytes()
 
 
@@ -36,7 +36,7 @@ def old_blob(array):
 
 
 def layer(name, kind, bottom, top, *blobs):
-  """NetParameter.layer, with a field that the reader does not know (convolution_param)."""
+  """NetParameter.layer, with a field that the reader ignores (convolution_param)."""
   content = field(1, name) + field(2, kind) + b"".join(field(3, b) for b in bottom.split())
   content += b"".join(field(4, t) for t in top.split()) + b"".join(field(7, b) for b in blobs)
   return field(100, content + field(106, field(1, 64)))

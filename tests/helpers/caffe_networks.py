@@ -1,4 +1,4 @@
-"""Caffe networks with random weights: what Caffe's own files of them would hold, and their prototxt."""
+"""Caffe networks with random weights: their .caffemodel files and their prototxt."""
 
 import functools
 from typing import NamedTuple
@@ -7,12 +7,12 @@ import numpy as np
 
 from tests.helpers.caffe_files import blob, field, layer
 
-# Sides of which DeepLab's pools make as many cells here and in Caffe; BN-Inception halves even ones.
+# Sides for which Caffe's rounding gives the same feature sizes; BN-Inception needs even sides.
 SIZES = {"vgg16_20m": (65, 97), "resnet50": (65, 97), "inceptionv2": (96, 64)}
 
 
 class Layer(NamedTuple):
-  """A layer in Caffe's terms; `settings` is prototxt."""
+  """A layer of Caffe; `settings` is prototxt."""
 
   name: str
   type: str
@@ -23,7 +23,7 @@ class Layer(NamedTuple):
 
 
 class Network:
-  """Layers one after another, each reading the top of the one before unless told otherwise."""
+  """A sequence of layers; each reads the top of the previous layer unless `bottom` is given."""
 
   def __init__(self, name):
     self.images = np.random.default_rng(1).uniform(-100, 100, (1, *SIZES[name], 3)).astype(np.float32)
@@ -48,7 +48,7 @@ class Network:
     self.add(name, "Convolution", settings, blobs, bottom and (bottom,), channels)
 
   def norm(self, batch_norm, scale):
-    """A BatchNorm and a Scale layer, in place; the sums are those of 3 batches."""
+    """Adds a BatchNorm and a Scale layer, in place, with sums over 3 batches."""
     count = self.channels[self.top]
     mean, variance = self._small(count), self._positive(count)
     self.add(batch_norm, "BatchNorm", "batch_norm_param { use_global_stats: true eps: 1e-5 }",
@@ -85,7 +85,7 @@ class Network:
 
 
 def largefov():
-  """DeepLab-LargeFOV's trunk, VGG16-20M, at output stride 8 as published."""
+  """VGG16-20M, the backbone of DeepLab-LargeFOV, at output stride 8 as published."""
   net = Network("vgg16_20m")
   for stage, (channels, depth) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), 1):
     for number in range(1, depth + 1):
@@ -103,7 +103,7 @@ def largefov():
 
 
 def resnet50():
-  """He's ResNet-50, v1: a bias at conv1, BatchNorm and Scale after every convolution."""
+  """He's ResNet-50, v1: conv1 has a bias; BatchNorm and Scale follow every convolution."""
   net, features = Network("resnet50"), {"conv1": "conv1", "pool1": "pool1"}
   net.conv("conv1", 64, 7, stride=2)
   net.norm("bn_conv1", "scale_conv1")
@@ -136,7 +136,7 @@ def _bottleneck(net, name, channels, stride):
 
 
 def inceptionv2():
-  """BN-Inception: convolutions with biases, BatchNorm and Scale after each."""
+  """BN-Inception: convolutions with biases, each followed by BatchNorm and Scale."""
   net, features = Network("inceptionv2"), {"conv1_7x7_s2": "conv1/7x7_s2", "conv2_3x3": "conv2/3x3"}
   unit = functools.partial(_unit, net)
   unit("conv1/7x7_s2", 64, 7, stride=2)
@@ -187,7 +187,7 @@ INCEPTION = {
 NETWORKS = {"vgg16_20m": largefov, "resnet50": resnet50, "inceptionv2": inceptionv2}
 
 
-def thinned(feature):
-  """A few hundred of a feature's values, [N, H, W, C]."""
+def sample_values(feature):
+  """About 400 of a feature's values, [N, H, W, C]."""
   values = np.asarray(feature, np.float32).ravel()
   return values[:: max(1, values.size // 400)]

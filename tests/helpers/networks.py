@@ -1,4 +1,4 @@
-"""What the tests of the networks share: varied variables, where a cell looks, a few steps of training."""
+"""Shared by tests of networks: random variables, tiny networks, atrous consistency, offsets, training."""
 
 import functools
 
@@ -11,8 +11,10 @@ import optax
 
 import ppool_jax as pp
 from ppool_jax import models
+from ppool_jax.models.heads import LinearHead
 
 KEY = jax.random.key(0, impl="rbg")  # compiles four times faster than the default
+IMAGES = jax.random.uniform(jax.random.key(7), (4, 9, 17, 3), minval=-1)
 flat = functools.partial(flax.traverse_util.flatten_dict, sep="/")
 
 
@@ -25,8 +27,48 @@ def abstract(module, size=(1, 64, 64, 3)):
   return jax.eval_shape(module.init, KEY, jnp.zeros(size))
 
 
+def abstract_output(module, size):
+  """The shapes of a module's output for images of a size [N, H, W, 3]."""
+  return jax.eval_shape(lambda x: module.init_with_output(KEY, x)[0], jnp.zeros(size))
+
+
+def parameter_shapes(module):
+  """The shapes of a module's parameters by path; it has no other variables."""
+  variables = abstract(module, (1, 32, 32, 3))
+  assert set(variables) == {"params"}
+  return {path: leaf.shape for path, leaf in flat(variables["params"]).items()}
+
+
+def initialize(module, images=IMAGES):
+  """A module's initial variables."""
+  return jax.jit(module.init)(KEY, images)
+
+
+def apply(module, variables, images=IMAGES, **kwargs):
+  """A module's output, compiled."""
+  return jax.jit(functools.partial(module.apply, **kwargs))(variables, images)
+
+
+def tiny(pool="max", head=None):
+  """A segmenter of stride 4 with four channels, for properties that do not depend on the widths."""
+  backbone = models.VGG(stages=((4, 2), (4, 1), (4, 1)), pool_strides=(2, 2, 1), pool=pool)
+  return models.Segmenter(backbone, head or LinearHead(3), "pool3")
+
+
+@functools.cache
+def mini(pool):
+  """The logits of vgg_mini and its initial variables."""
+  model = models.build("vgg_mini", 3, pool=pool)
+  return jax.jit(model.init_with_output)(KEY, IMAGES)
+
+
+def subsample(window_shape, strides, padding, name):
+  """A factory of pools that take every stride-th position."""
+  return lambda x: x[:, :: strides[0], :: strides[1]]
+
+
 def varied(module, images, seed=0):
-  """Variables of a module with statistics, scales and biases away from 0 and 1."""
+  """Random variables of a module, whose statistics, scales and biases differ from 0 and 1."""
   rng = np.random.default_rng(seed)
 
   def draw(path, leaf):
@@ -40,14 +82,14 @@ def varied(module, images, seed=0):
 
 
 def relative(actual, expected):
-  """The largest difference over the largest value."""
+  """The largest difference relative to the largest value."""
   actual, expected = np.asarray(actual), np.asarray(expected)
   chex.assert_equal_shape([actual, expected])
   return np.abs(actual - expected).max() / np.abs(expected).max()
 
 
 def check_atrous(name, size, strides, pool, bound=1e-5, **options):
-  """The features of fewer strides, subsampled, are those of all strides (deeplab2's property)."""
+  """Checks that features at small output strides, subsampled, are those at the largest one."""
   images = np.random.default_rng(1).standard_normal((1, size, size, 3)).astype(np.float32)
   make = functools.partial(models.backbone, name, pool, **options)
   variables, last = varied(make(), images), make().last_feature
@@ -57,12 +99,12 @@ def check_atrous(name, size, strides, pool, bound=1e-5, **options):
   for stride, dense in features.items():
     step = max(strides) // stride
     assert dense.shape[1] >= step * (sparse.shape[1] - 1) + 1
-    thinned = dense[:, ::step, ::step][:, : sparse.shape[1], : sparse.shape[2]]
-    assert relative(thinned, sparse) < bound, stride
+    subsampled = dense[:, ::step, ::step][:, : sparse.shape[1], : sparse.shape[2]]
+    assert relative(subsampled, sparse) < bound, stride
 
 
 def constant_weights(module, images):
-  """Kernels that add up what they see, batch norm that changes nothing: a cell is a sum of pixels."""
+  """Averaging kernels and identity batch norm: every position of a feature is a weighted sum of pixels."""
 
   def fill(path, leaf):
     kind = path[-1].key
@@ -74,7 +116,7 @@ def constant_weights(module, images):
 
 
 def check_offsets(module, size, names):
-  """The pixels that a cell depends on are centred where its grid says."""
+  """Checks that the receptive field of a position is centered on the pixel that the sampling grid gives."""
   images = jnp.ones((1, size, size, 3))
   variables = constant_weights(module, images)
 
@@ -84,20 +126,20 @@ def check_offsets(module, size, names):
       feature = module.apply(variables, x)[name]
       return feature[0, feature.shape[1] // 2, feature.shape[2] // 2].sum(), feature.shape[1] // 2
 
-    (_, cell), gradient = jax.value_and_grad(middle, has_aux=True)(x)
-    return gradient[0].sum((1, 2)), cell
+    (_, position), gradient = jax.value_and_grad(middle, has_aux=True)(x)
+    return gradient[0].sum((1, 2)), position
 
   for name in names:
-    weight, cell = influence(images, name)
+    weight, position = influence(images, name)
     weight = np.asarray(weight)
-    assert weight[0] == weight[-1] == 0, f"{name}: the image is smaller than what a cell sees"
-    centre = (weight * np.arange(size)).sum() / weight.sum()
+    assert weight[0] == weight[-1] == 0, f"{name}: the image is smaller than the receptive field"
+    center = (weight * np.arange(size)).sum() / weight.sum()
     grid = module.grids[name]
-    assert abs(centre - (grid.offset + grid.stride * cell)) < 1e-2, (name, centre, grid, cell)
+    assert abs(center - (grid.offset + grid.stride * position)) < 1e-2, (name, center, grid, position)
 
 
 def seen_by_polynomial_pools(model, images):
-  """(name, smallest input, shift) of every P-pool, in order."""
+  """(name, smallest input, shift) of every P-pooling layer, in order."""
   seen = []
 
   def watch(next_call, args, kwargs, context):
@@ -119,9 +161,9 @@ def seen_by_polynomial_pools(model, images):
 
 
 def losses(model, rate, steps=6, size=64, seed=0):
-  """Training losses on four images of coloured patches, two darker and two brighter, by Adam.
+  """Training losses of Adam on four images of random patches, two of them brighter.
 
-  Batch norm needs the variety: with 16 positions of plain images a deep network's loss jumps.
+  Batch norm needs the patches: on uniform images the loss of a deep network is not monotone.
   """
   rng = np.random.default_rng(seed)
   bright = np.array([0, 1, 0, 1]).reshape(4, 1, 1)
@@ -137,7 +179,7 @@ def losses(model, rate, steps=6, size=64, seed=0):
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
     return loss, sown.get("batch_stats", {})
 
-  chex.clear_trace_counter()  # which counts the steps of all models as one function
+  chex.clear_trace_counter()  # It counts the steps of all models as one function.
 
   @jax.jit
   @chex.assert_max_traces(n=1)

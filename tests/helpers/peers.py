@@ -1,4 +1,4 @@
-"""Independent implementations to compare with, where they are installed (`make env EXTRAS=peers`)."""
+"""Independent implementations for comparison, where they are installed (`make env EXTRAS=peers`)."""
 
 import os
 import warnings
@@ -6,15 +6,17 @@ import warnings
 import numpy as np
 import pytest
 
+from tests.helpers.networks import relative
+
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-# Keras's own conversion of arrays to NumPy.
+# Raised by Keras's own conversion of arrays to NumPy.
 quiet = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 RNG = np.random.default_rng
 
 
 def _imported(name):
-  """The module, without the warnings of its import; the test is skipped where it is absent."""
+  """Imports a module without its warnings, or skips the test if it is not installed."""
   with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     return pytest.importorskip(name, reason=f"{name} is not installed: make env EXTRAS=peers")
@@ -29,18 +31,18 @@ def torch():
 
 
 def torchvision():
-  """torchvision, whose wheels for CUDA look for two operators that a PyTorch for the CPU lacks."""
+  """torchvision, whose CUDA wheels expect two operators that a PyTorch for the CPU lacks."""
   library = torch().library.Library("torchvision", "FRAGMENT")
   for name in ("nms", "qnms"):
     try:
       library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    except RuntimeError:  # a PyTorch that matches has it
+    except RuntimeError:  # The operator exists in a matching PyTorch.
       break
   _KEPT.append(library)
   return _imported("torchvision")
 
 
-_KEPT = []  # a library's definitions end with it
+_KEPT = []  # A library's definitions are removed with it.
 
 
 def timm():
@@ -58,18 +60,18 @@ def cityscapes_evaluation():
   return _imported("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling")
 
 
-def randomise_keras(model, seed=0):
-  """He-normal kernels, and batch statistics, scales and biases away from 0 and 1."""
+def randomize_keras(model, seed=0):
+  """Draws He-normal kernels, and batch statistics, scales and biases that differ from 0 and 1."""
   rng = RNG(seed)
-  model.set_weights([_drawn(rng, w.path, np.shape(w)) for w in model.weights])
+  model.set_weights([_draw(rng, w.path, np.shape(w)) for w in model.weights])
   return model
 
 
-def randomise_torch(module, seed=0):
+def randomize_torch(module, seed=0):
   """The same for a PyTorch module, in evaluation mode."""
   rng = RNG(seed)
   state = {
-    name: torch().from_numpy(_drawn(rng, name, tuple(value.shape), torch_layout=True))
+    name: torch().from_numpy(_draw(rng, name, tuple(value.shape), torch_layout=True))
     if value.is_floating_point()
     else value
     for name, value in module.state_dict().items()
@@ -78,7 +80,7 @@ def randomise_torch(module, seed=0):
   return module.eval()
 
 
-def _drawn(rng, name, shape, torch_layout=False):
+def _draw(rng, name, shape, torch_layout=False):
   if len(shape) > 1:
     fan_in = np.prod(shape[1:] if torch_layout else shape[:-1])
     if "depthwise" in name:
@@ -89,8 +91,8 @@ def _drawn(rng, name, shape, torch_layout=False):
   return (0.1 * rng.standard_normal(shape)).astype(np.float32)
 
 
-def relative(actual, expected):
-  """The largest difference over the largest value."""
-  actual, expected = np.asarray(actual), np.asarray(expected)
-  assert actual.shape == expected.shape, (actual.shape, expected.shape)
-  return np.abs(actual - expected).max() / np.abs(expected).max()
+def check_close(actual, expected, name, bound=1e-4):
+  """Checks and prints the largest difference relative to the largest value."""
+  difference = relative(actual, expected)
+  print(f"{name}: relative difference {difference:.2e}")
+  assert difference < bound, name

@@ -1,4 +1,4 @@
-"""Boundary IoU and trimaps of a whole set, as evaluated, by loops over pixels and their neighbours."""
+"""Boundary IoU and trimaps of a data set, compared with loops over pixels and their neighbors."""
 
 import itertools
 
@@ -13,8 +13,8 @@ SIZES = {(6, 8): 1, (8, 15): 2, (20, 21): 3}  # diagonals of 10, 17 and 29 pixel
 CLASSES = 4
 
 
-def neighbours(pixel, distance):
-  """The pixels in the square round one, those outside the image included."""
+def neighbors(pixel, distance):
+  """The pixels in the square around a pixel, including those outside the image."""
   steps = range(-distance, distance + 1)
   return [(pixel[0] + i, pixel[1] + j) for i, j in itertools.product(steps, steps)]
 
@@ -24,18 +24,17 @@ def inside(shape, pixel):
 
 
 def band(values, label, c, distance):
-  """Pixels of class c, void left out, near one that is none or is outside the image."""
+  """Pixels of class c, without void, near a pixel of another class or outside the image."""
   mine = {p for p in np.ndindex(values.shape) if values[p] == c and label[p] != IGNORE}
-  return {p for p in mine if any(q not in mine for q in neighbours(p, distance))}
+  return {p for p in mine if any(q not in mine for q in neighbors(p, distance))}
 
 
 def trimap(label, width):
-  """Labelled pixels near one of another label, which void is, too, and what is outside the image is not."""
+  """Labeled pixels near another label; void is one, and pixels outside the image are not."""
   return [
     p
     for p in np.ndindex(label.shape)
-    if label[p] != IGNORE
-    and any(label[q] != label[p] for q in neighbours(p, width) if inside(label.shape, q))
+    if label[p] != IGNORE and any(label[q] != label[p] for q in neighbors(p, width) if inside(label.shape, q))
   ]
 
 
@@ -50,8 +49,8 @@ def mean(values):
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_set_pixel_by_pixel(seed):
-  """Class 3 is nowhere; what is predicted may be no class."""
+def test_results_equal_a_count_by_pixels(seed):
+  """Class 3 does not occur; some predictions are no class."""
   pairs = []
   for i, example in enumerate(examples(SIZES, CLASSES - 1, seed)):
     label = np.kron(example["label"][::3, ::3], np.ones((3, 3), np.uint8))[: len(example["label"])]

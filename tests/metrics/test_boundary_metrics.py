@@ -1,4 +1,4 @@
-"""Boundary IoU and trimap counts against their definitions: erosions of each mask, loops over pixels."""
+"""Boundary IoU and trimap counts, compared with their definitions by erosion and by loops over pixels."""
 
 import re
 
@@ -17,7 +17,7 @@ MANY = settings(max_examples=150)
 
 @st.composite
 def maps(draw):
-  """K, labels in blocks with void and absent classes, and predictions, of which some are no class."""
+  """K, labels in blocks with void and absent classes, and predictions, some of which are no class."""
   k, height, width, grain = (draw(st.integers(1, most)) for most in (4, 14, 14, 6))
   rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
   labels = rng.choice([*range(k), 255], (14, 14)).repeat(grain, 0).repeat(grain, 1)[:height, :width]
@@ -26,20 +26,20 @@ def maps(draw):
 
 
 def band(mask, distance):
-  """The mask without its erosion by 3 x 3, iterated; zeros around the image, as boundary-iou-api has it."""
+  """The mask minus its iterated 3x3 erosion, with zeros around the image, as in boundary-iou-api."""
   inside = ndimage.binary_erosion(np.pad(mask, 1), np.ones((3, 3)), distance, border_value=1)
   return mask & ~inside[1:-1, 1:-1]
 
 
 def counts_by_erosion(labels, predictions, k, distance, ignore=255):
-  """[K, 2] from the band of each class's own mask, with the prediction's mask cut at void."""
+  """[K, 2] from the band of each class's mask, where void is removed from predictions."""
   valid = labels != ignore
   bands = [[band((x == c) & valid, distance) for x in (labels, predictions)] for c in range(k)]
   return np.array([[np.sum(truth & found), np.sum(truth | found)] for truth, found in bands])
 
 
 def trimap_by_pixels(labels, predictions, k, width):
-  """[K, K + 1] pixel by pixel: does the box around it, cut at the border, hold another label?"""
+  """[K, K + 1] over the pixels whose box, cropped at the border, has another label."""
   counts = np.zeros((k, k + 1), int)
   for (i, j), label in np.ndenumerate(labels):
     box = labels[max(0, i - width) : i + width + 1, max(0, j - width) : j + width + 1]
@@ -51,8 +51,8 @@ def trimap_by_pixels(labels, predictions, k, width):
 
 @MANY
 @given(maps(), st.integers(1, 20))
-def test_boundary_counts_are_those_of_eroded_masks(drawn, distance):
-  """Also for one class, one pixel, nothing but void, bands wider than the image, values of no class."""
+def test_boundary_counts_equal_eroded_masks(drawn, distance):
+  """Also for one class, one pixel, only void, bands wider than the image, and values of no class."""
   k, labels, predictions = drawn
   ratio = distance / np.hypot(*labels.shape)
   counts = metrics.boundary_counts(labels, predictions, k, 255, ratio, lenient=True)
@@ -60,8 +60,8 @@ def test_boundary_counts_are_those_of_eroded_masks(drawn, distance):
   np.testing.assert_array_equal(counts, counts_by_erosion(labels, predictions, k, distance))
 
 
-def test_boundary_counts_by_hand():
-  """A square of 6 x 6 moved by one pixel: frames of 20 pixels that share 10 of them."""
+def test_boundary_counts_of_a_moved_square_by_hand():
+  """A 6x6 square moved by one pixel: two frames of 20 pixels that share 10."""
   counts = metrics.boundary_counts(SQUARE, np.roll(SQUARE, 1, axis=1), 3, dilation_ratio=0.05)
   assert counts[1:].tolist() == [[5 + 5, 40 - 10], [0, 0]]
   np.testing.assert_array_equal(metrics.iou_of_counts(counts)[1:], [1 / 3, np.nan])
@@ -70,8 +70,8 @@ def test_boundary_counts_by_hand():
 @pytest.mark.parametrize(
   ("ratio", "distance"), [(0.001, 1), (0.02, 1), (0.04, 2), (0.07, 4), (0.3, 15), (9, 15)]
 )
-def test_the_band_follows_the_image_diagonal(ratio, distance):
-  """30 x 40 pixels: a diagonal of 50. The image's border is a contour; at least one pixel is band."""
+def test_band_width_follows_the_image_diagonal(ratio, distance):
+  """30x40 pixels have a diagonal of 50. The border is a contour; the band is at least one pixel wide."""
   zeros = np.zeros((30, 40), np.uint8)
   size = 30 * 40 - (30 - 2 * distance) * (40 - 2 * distance)
   assert metrics.boundary_counts(zeros, zeros, 1, 255, ratio).tolist() == [[size, size]]
@@ -79,8 +79,8 @@ def test_the_band_follows_the_image_diagonal(ratio, distance):
 
 @MANY
 @given(maps(), st.integers(1, 6))
-def test_what_is_predicted_in_void_changes_nothing(drawn, width):
-  """And a perfect prediction scores 1 however much void there is; all void is NaN, not an error."""
+def test_predictions_in_void_change_nothing(drawn, width):
+  """A perfect prediction scores 1 with any amount of void; only void gives NaN."""
   k, labels, predictions = drawn
   others = np.where(labels == 255, (predictions + 1) % k, predictions)
   for function, argument in ((metrics.boundary_counts, 0.2), (metrics.trimap_confusion, width)):
@@ -91,18 +91,18 @@ def test_what_is_predicted_in_void_changes_nothing(drawn, width):
   np.testing.assert_array_equal(metrics.boundary_iou([labels], [perfect], k), expected)
 
 
-def test_the_edge_of_void_is_a_contour():
-  """Void round the square, as VOC draws it: the square keeps its frame, the background gets an inner one."""
+def test_edge_of_void_is_a_contour():
+  """With void around the square, as in VOC, the square keeps its frame and the background gets one."""
   labels = SQUARE.copy()
   labels[ndimage.binary_dilation(SQUARE, np.ones((3, 3))) & (SQUARE == 0)] = 255
   counts = metrics.boundary_counts(labels, np.ones_like(labels), 2, dilation_ratio=0.05)
   border, ring = 2 * 12 + 2 * 14, 4 * 8 + 4
-  predicted = border + ring + 20  # "all square" is cut at void into the same two pieces
+  predicted = border + ring + 20  # void cuts "all square" into the same two parts
   assert counts.tolist() == [[0, border + ring], [20, predicted]]
 
 
-def test_a_set_is_summed_before_it_is_divided():
-  """Images of any size, as list, generator, batch or alone; never the mean of their own values."""
+def test_counts_are_summed_before_the_division():
+  """For lists, generators, batches and single images; it is not the mean of the images' values."""
   large = np.kron(SQUARE, np.ones((3, 3), np.uint8))
   labels, predictions = [SQUARE, large, 0 * SQUARE], [np.roll(SQUARE, 2, axis=0), large, SQUARE]
   counts = [metrics.boundary_counts(*pair, 2, 255, 0.05) for pair in zip(labels, predictions, strict=True)]
@@ -126,12 +126,12 @@ def test_a_set_is_summed_before_it_is_divided():
 
 
 @pytest.mark.parametrize(("labels", "predictions", "got"), [(1, 2, "more"), (2, 1, "fewer"), (0, 1, "more")])
-def test_unequal_sets_are_refused(labels, predictions, got):
+def test_different_numbers_of_images_are_refused(labels, predictions, got):
   with pytest.raises(ValueError, match=f"^predictions: expected one per label, got {got}$"):
     metrics.boundary_iou([SQUARE] * labels, [SQUARE] * predictions, 2)
 
 
-def test_no_images():
+def test_no_images_give_nan():
   np.testing.assert_array_equal(metrics.boundary_iou([], [], 2), [np.nan, np.nan])
   with pytest.raises(ValueError, match=r"^num_classes: expected >= 1, got 0$"):
     metrics.boundary_iou([], [], 0)
@@ -139,7 +139,7 @@ def test_no_images():
 
 @MANY
 @given(maps(), st.integers(1, 20))
-def test_trimap_is_what_lies_near_another_label(drawn, width):
+def test_trimap_equals_a_count_by_pixels(drawn, width):
   k, labels, predictions = drawn
   counts = metrics.trimap_confusion(labels, predictions, k, 255, width, lenient=True)
   assert (counts.dtype, counts.shape) == (np.int64, (k, k + 1))
@@ -149,8 +149,8 @@ def test_trimap_is_what_lies_near_another_label(drawn, width):
   np.testing.assert_array_equal(strict, trimap_by_pixels(labels, known, k, width)[:, :k])
 
 
-def test_trimap_by_hand():
-  """Two halves: width columns on either side of the edge; the border of an image is no change."""
+def test_trimap_of_two_halves_by_hand():
+  """`width` columns on both sides of the edge count; the border of an image is no label change."""
   halves = np.repeat([[0, 1]], 5, axis=0).repeat(10, axis=1)
   for width in (1, 3, 10, 10**12):
     side = 5 * min(width, 10)
@@ -159,16 +159,16 @@ def test_trimap_by_hand():
 
 
 @pytest.mark.parametrize("width", [1, 2, 5])
-def test_trimap_where_void_surrounds_objects_is_that_of_deeplab(width):
-  """Their evaluation: void dilated by a square of 2 width + 1 pixels, without void itself."""
+def test_trimap_around_void_equals_deeplab(width):
+  """Its evaluation dilates void by a square of 2 width + 1 pixels and excludes void."""
   void = ndimage.binary_dilation(SQUARE, np.ones((3, 3))) & (SQUARE == 0)
   near = ndimage.binary_dilation(void, np.ones((2 * width + 1, 2 * width + 1))) & ~void
   counts = metrics.trimap_confusion(np.where(void, 255, SQUARE), np.roll(SQUARE, 1), 2, 255, width)
   np.testing.assert_array_equal(counts, metrics.confusion(SQUARE[near], np.roll(SQUARE, 1)[near], 2))
 
 
-def test_trimap_of_a_batch_is_the_sum_of_its_images():
-  """A pixel is not near what another image has there."""
+def test_trimap_of_a_batch_is_the_sum_over_its_images():
+  """Pixels of other images are not near."""
   labels, predictions = np.stack([SQUARE, 0 * SQUARE, SQUARE.T.reshape(12, 16)]), np.stack([SQUARE] * 3)
   one_by_one = [metrics.trimap_confusion(*x, 2, 255, 2) for x in zip(labels, predictions, strict=True)]
   np.testing.assert_array_equal(metrics.trimap_confusion(labels, predictions, 2, 255, 2), sum(one_by_one))
@@ -178,8 +178,8 @@ def test_trimap_of_a_batch_is_the_sum_of_its_images():
   ("k", "ignore", "dtype"),
   [(2, 0, np.uint8), (2, -1, np.int64), (255, 255, np.int16), (256, 256, np.int16), (300, 999, int)],
 )
-def test_any_ignore_label_and_number_of_classes(k, ignore, dtype):
-  """A valid class may be ignored, and is then wrong where predicted; K needs a code of its own beside it."""
+def test_any_ignore_label_and_number_of_classes_work(k, ignore, dtype):
+  """A valid class may be ignored and is then wrong where predicted; the code K must differ from it."""
   labels = np.array([[0, 0, 1, 1, ignore, ignore, k - 1, k - 1]] * 3, dtype)
   predictions = np.array([[0, 1, 1, 0, 0, 1, k - 1, 0]] * 3, dtype)
   counts = metrics.boundary_counts(labels, predictions, k, ignore, 0.01)
@@ -189,7 +189,7 @@ def test_any_ignore_label_and_number_of_classes(k, ignore, dtype):
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (4, 0), (0, 0)])
-def test_empty_images(shape):
+def test_empty_images_have_no_counts(shape):
   empty = np.zeros(shape, np.uint8)
   assert not metrics.boundary_counts(empty, empty, 2).any()
   assert not metrics.trimap_confusion(empty, empty, 2, 255, 3).any()
@@ -205,7 +205,7 @@ def test_empty_images(shape):
     ([[0, 1]], [[0], [1]], ValueError, r"^predictions: expected the labels' shape \(1, 2\), got \(2, 1\)$"),
   ],
 )
-def test_refused(labels, predictions, error, message):
+def test_invalid_labels_and_predictions_are_refused(labels, predictions, error, message):
   for function, arguments in ((metrics.boundary_counts, ()), (metrics.trimap_confusion, (255, 1))):
     with pytest.raises(error, match=message):
       function(np.array(labels), np.array(predictions), 2, *arguments)
@@ -215,18 +215,18 @@ def test_refused(labels, predictions, error, message):
   ("ratio", "error"),
   [(0, ValueError), (-0.02, ValueError), (np.nan, ValueError), (np.inf, ValueError), ("2", TypeError)],
 )
-def test_ratio_refused(ratio, error):
+def test_invalid_ratio_is_refused(ratio, error):
   with pytest.raises(error, match=rf"^dilation_ratio: expected .*, got {re.escape(repr(ratio))}$"):
     metrics.boundary_iou([SQUARE], [SQUARE], 2, 255, ratio)
 
 
 @pytest.mark.parametrize(("width", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError)])
-def test_width_refused(width, error):
+def test_invalid_width_is_refused(width, error):
   with pytest.raises(error, match=rf"^width: expected .*, got {width}$"):
     metrics.trimap_confusion(SQUARE, SQUARE, 2, 255, width)
 
 
-def test_what_is_no_image_is_refused():
+def test_arrays_of_other_shapes_are_refused():
   with pytest.raises(ValueError, match=r"^labels: expected one image \[H, W\], got shape \(1, 12, 16\)$"):
     metrics.boundary_counts(SQUARE[None], SQUARE[None], 2)
   with pytest.raises(ValueError, match=r"^labels: expected \[H, W\] or \[N, H, W\], got shape \(16,\)$"):

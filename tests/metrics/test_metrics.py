@@ -1,4 +1,4 @@
-"""Confusion matrix and what is read from it, against loops over pixels and numbers by hand."""
+"""The confusion matrix and its metrics, compared with loops over pixels and with numbers by hand."""
 
 import re
 
@@ -40,10 +40,10 @@ def mean(values):
 
 
 @given(PIXELS)
-def test_every_metric_counts_pixels(drawn):
-  """Each number from sets of pixels: intersections, unions, shares; means over the classes there are.
+def test_metrics_equal_a_count_by_pixels(drawn):
+  """Computed from sets of pixels.
 
-  A pixel of no class, which `lenient` lets by, is in no predicted set, and in its true one as ever.
+  With `lenient`, a pixel predicted as no class is in no predicted set, but in its true set.
   """
   k, lenient, pairs = drawn
   labels, predictions = np.array(pairs, np.int32).reshape(-1, 2).T
@@ -73,8 +73,8 @@ def test_every_metric_counts_pixels(drawn):
   chex.assert_trees_all_close(found, expected, rtol=1e-12)
 
 
-def test_by_hand():
-  """Rows are the truth; a class in neither truth nor prediction is NaN and in no mean."""
+def test_metrics_of_a_small_matrix_by_hand():
+  """A class in neither truth nor prediction is NaN and in no mean."""
   np.testing.assert_allclose(metrics.iou(BY_HAND), [5 / 8, 2 / 5, np.nan, np.nan])
   np.testing.assert_allclose(metrics.accuracy(BY_HAND), [5 / 6, 2 / 4, np.nan, np.nan])
   assert metrics.mean_iou(BY_HAND) == pytest.approx((5 / 8 + 2 / 5) / 2)
@@ -86,8 +86,8 @@ def test_by_hand():
   assert metrics.confusion([[0, 1]], [[2, 2]], 3).tolist() == [[0, 0, 1], [0, 0, 1], [0, 0, 0]]
 
 
-def test_a_class_only_predicted_has_iou_0_and_no_accuracy():
-  """False positives of a class that is not in the truth count in mean IoU, not in mean accuracy."""
+def test_class_that_is_only_predicted_has_iou_0():
+  """It counts in mean IoU but not in mean accuracy."""
   counts = np.array([[3, 1], [0, 0]])
   np.testing.assert_array_equal(metrics.iou(counts), [0.75, 0])
   np.testing.assert_array_equal(metrics.accuracy(counts), [0.75, np.nan])
@@ -95,10 +95,10 @@ def test_a_class_only_predicted_has_iou_0_and_no_accuracy():
   assert metrics.mean_accuracy(counts) == 0.75
 
 
-def test_sceneparsing():
-  """ADE20K's evaluation on its own coding: 0 unlabelled, 1..150, values up to 255 in the predictions."""
+def test_official_mean_iou_equals_sceneparsing():
+  """ADE20K's evaluation with its own coding: 0 unlabeled, 1..150, predictions up to 255."""
   rng = np.random.default_rng(0)
-  areas, right, labelled = np.zeros((2, 150)), 0, 0
+  areas, right, labeled = np.zeros((2, 150)), 0, 0
   total = np.zeros((150, 151), np.int64)
   for _ in range(3):
     truth = rng.integers(0, 120, (20, 30), np.uint8)
@@ -106,14 +106,14 @@ def test_sceneparsing():
     for c in range(1, 151):
       of_truth, of_found = truth == c, (found == c) & (truth > 0)
       areas[:, c - 1] += np.sum(of_truth & of_found), np.sum(of_truth | of_found)
-    right, labelled = right + np.sum((found == truth) & (truth > 0)), labelled + np.sum(truth > 0)
-    # Less one, unlabelled is 255 in uint8, and "unlabelled" as a prediction is out of range.
+    right, labeled = right + np.sum((found == truth) & (truth > 0)), labeled + np.sum(truth > 0)
+    # Less one, unlabeled is 255 in uint8, and "unlabeled" as a prediction is out of range.
     total += metrics.confusion(truth - np.uint8(1), found.astype(int) - 1, 150, lenient=True)
   ious = areas[0] / (areas[1] + np.spacing(1))
   assert (areas[1] == 0).any(), "some classes in neither"
   assert metrics.official_mean_iou(total) == pytest.approx(ious.mean(), rel=1e-12)
   assert metrics.mean_iou(total) > metrics.official_mean_iou(total)
-  assert metrics.pixel_accuracy(total) == pytest.approx(right / labelled, rel=1e-12)
+  assert metrics.pixel_accuracy(total) == pytest.approx(right / labeled, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -125,13 +125,13 @@ def test_sceneparsing():
     (np.uint64, [3, 2**64 - 1, 2**63 + 3], [3, 200, 200]),
   ],
 )
-def test_lenient_takes_any_integer(dtype, values, column):
-  """A value out of range in the "no class" column, never wrapped into range by a narrower type."""
+def test_lenient_counts_any_integer_out_of_range(dtype, values, column):
+  """It is in the "no class" column, and no conversion wraps it into the range."""
   counts = metrics.confusion([7, 8, 9], np.array(values, dtype), 200, lenient=True)
   assert np.argwhere(counts).tolist() == [[7, column[0]], [8, column[1]], [9, column[2]]]
 
 
-def test_lenient_still_refuses_wrong_labels_and_types():
+def test_lenient_refuses_wrong_labels_and_types():
   with pytest.raises(ValueError, match=r"^labels: expected 0\.\.1, got 2$"):
     metrics.confusion([0, 2], [0, 1], 2, lenient=True)
   with pytest.raises(TypeError, match=r"^predictions: expected integers, got float64$"):
@@ -141,8 +141,8 @@ def test_lenient_still_refuses_wrong_labels_and_types():
 @pytest.mark.parametrize(
   ("dtype", "ignore"), [(np.uint8, 255), (np.int64, -1), (np.int16, 1000), (np.uint8, 0), (np.uint8, 2)]
 )
-def test_ignore(dtype, ignore):
-  """Whatever the label of ignored pixels, they count nowhere; a valid class may be ignored too."""
+def test_ignored_pixels_are_not_counted(dtype, ignore):
+  """Any label may be ignored, also a valid class."""
   labels = np.array([0, 1, 2, ignore, 1, ignore], dtype)
   predictions = np.array([0, 2, 2, 1, 1, 0], np.int32)
   counts = metrics.confusion(labels, predictions, 3, ignore=ignore)
@@ -151,8 +151,8 @@ def test_ignore(dtype, ignore):
 
 
 @pytest.mark.parametrize("ignore", [-1, 256, 1000])
-def test_ignore_that_the_labels_cannot_hold(ignore):
-  """An ignore label outside the labels' dtype ignores nothing, so that 255 is a wrong label."""
+def test_ignore_outside_the_labels_dtype_ignores_nothing(ignore):
+  """255 is then a wrong label."""
   labels = np.array([0, 1, 1], np.uint8)
   assert metrics.confusion(labels, np.array([0, 0, 1]), 2, ignore=ignore).tolist() == [[1, 0], [1, 1]]
   with pytest.raises(ValueError, match=r"^labels: expected 0\.\.1, got 255$"):
@@ -173,35 +173,35 @@ def test_ignore_that_the_labels_cannot_hold(ignore):
     ([0.0, 1.0], [0, 1], TypeError, r"^labels: expected integers, got float64$"),
   ],
 )
-def test_refused(labels, predictions, error, message):
-  """What cannot be counted is refused, with the value."""
+def test_invalid_labels_and_predictions_are_refused(labels, predictions, error, message):
+  """The message has the value."""
   with pytest.raises(error, match=message):
     metrics.confusion(np.array(labels), np.array(predictions), 2)
 
 
 @pytest.mark.parametrize(("k", "error"), [(0, ValueError), (-1, ValueError), (2.0, TypeError)])
-def test_number_of_classes_refused(k, error):
+def test_invalid_number_of_classes_is_refused(k, error):
   with pytest.raises(error, match=rf"^num_classes: expected .*, got {k}$"):
     metrics.confusion([0], [0], k)
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 2), (3, 5), (1, 3, 3)])
-def test_what_is_no_confusion_matrix_is_refused(shape):
+def test_arrays_of_other_shapes_are_no_confusion_matrix(shape):
   for metric in (metrics.iou, metrics.accuracy, metrics.pixel_accuracy, metrics.frequency_weighted_iou):
     with pytest.raises(ValueError, match=rf"^confusion: .*, got shape {re.escape(str(shape))}$"):
       metric(np.ones(shape, int))
 
 
-def test_narrow_dtypes_do_not_overflow():
-  """200 classes in uint8: the pair's number is 40,000."""
+def test_uint8_labels_do_not_overflow():
+  """With 200 classes the codes of pairs go up to 40,000."""
   labels, predictions = np.array([199, 150], np.uint8), np.array([199, 3], np.uint8)
   counts = metrics.confusion(labels, predictions, 200)
   assert counts[199, 199] == counts[150, 3] == 1
   assert counts.sum() == 2
 
 
-def test_counts_beyond_2_to_the_31():
-  """A set's sum of counts is exact, and the metrics of it are."""
+def test_counts_beyond_2_to_the_31_are_exact():
+  """And so are the metrics."""
   one = metrics.confusion(np.repeat([0, 0, 1], 50), np.repeat([0, 1, 1], 50), 2)
   total = sum((one * 2**30 for _ in range(3)), np.zeros_like(one)) + one
   chex.assert_type(total, np.int64)
@@ -211,8 +211,8 @@ def test_counts_beyond_2_to_the_31():
 
 
 @pytest.mark.parametrize("labels", [np.zeros((0, 4), np.uint8), np.full((2, 2), 255, np.uint8)])
-def test_nothing_to_count(labels):
-  """An empty image, or one that is all ignored: zero counts, every metric NaN, no warning."""
+def test_metrics_without_counted_pixels_are_nan(labels):
+  """An empty image and one that is all ignored; there is no warning."""
   counts = metrics.confusion(labels, np.zeros(labels.shape, np.int32), 3)
   chex.assert_trees_all_equal(counts, np.zeros((3, 3), np.int64), strict=True)
   assert np.isnan(metrics.iou(counts)).all()
@@ -222,7 +222,7 @@ def test_nothing_to_count(labels):
   assert metrics.official_mean_iou(counts) == 0
 
 
-def test_jax_arrays():
+def test_jax_arrays_are_accepted():
   counts = metrics.confusion(jnp.array([0, 1, 255], jnp.uint8), jnp.array([1, 1, 0]), 2)
   assert isinstance(counts, np.ndarray)
   assert counts.tolist() == [[0, 1], [0, 1]]

@@ -1,4 +1,4 @@
-"""BN-Inception and FCN-8s: parameters, where strides and pools are, how scores are upsampled and summed."""
+"""BN-Inception and FCN-8s: parameters, shapes, pool slots, and the upsampling and sum of scores."""
 
 import chex
 import jax
@@ -10,7 +10,7 @@ from ppool_jax import models
 from ppool_jax.models.grid import Grid
 from ppool_jax.models.heads.fcn8s import FCN8s, TransposedConvolution
 from ppool_jax.models.upsampling import upsample
-from tests.helpers.networks import abstract, check_offsets, flat, relative, varied
+from tests.helpers.networks import abstract, abstract_output, check_offsets, flat, relative, subsample, varied
 
 CHANNELS = dict(
   zip(
@@ -21,20 +21,18 @@ CHANNELS = dict(
 )
 
 
-def test_parameters():
-  """11,285,224; 11,295,240 with the biases that files have, one for each of a convolution's channels."""
+def test_parameter_count_matches_the_published_one():
+  """11,285,224, and 11,295,240 with the biases of the published files, one per output channel."""
   found = flat(abstract(models.backbone("inceptionv2", num_classes=1000))["params"])
   total = sum(int(np.prod(leaf.shape)) for leaf in found.values())
   biases = sum(leaf.shape[-1] for path, leaf in found.items() if leaf.ndim == 4)
   assert (total, total + biases) == (11_285_224, 11_295_240)
 
 
-def test_shapes():
-  """Channels of every block; sides are halved rounding up, whatever their parity."""
+def test_features_have_the_expected_shapes():
+  """Sides are halved rounding up, whether odd or even."""
   backbone = models.backbone("inceptionv2")
-  features = jax.eval_shape(
-    lambda x: backbone.init_with_output(jax.random.key(0), x)[0], jnp.zeros((1, 224, 97, 3))
-  )
+  features = abstract_output(backbone, (1, 224, 97, 3))
   sides = {2: (112, 49), 4: (56, 25), 8: (28, 13), 16: (14, 7), 32: (7, 4)}
   assert "pool0" not in features
   for name, feature in features.items():
@@ -43,8 +41,8 @@ def test_shapes():
     chex.assert_shape(feature, expected, custom_message=name)
 
 
-def test_pools_by_site():
-  """Each of the 17 is replaced on its own; those of stride 1 and strided convolutions too."""
+def test_every_pool_slot_is_replaced_on_its_own():
+  """All 17, also those of stride 1 and those of strided convolutions."""
   slots = [slot.name for slot in models.backbone("inceptionv2").pool_slots]
   assert len(slots) == len(set(slots)) == 3 + 8 + 2 * 3
   for name in ("pool0", "pool_5b", "pool_3c_double_3x3"):
@@ -54,28 +52,28 @@ def test_pools_by_site():
   assert {path.split("/")[0] for path in found if "alpha" in path} == set(slots)
 
 
-def test_strided_is_the_pooled_network_subsampled():
-  """Real strides, and every second element of the unstrided layers' results: the same function."""
+def test_strided_equals_the_unstrided_network_subsampled():
+  """Strides, and every second position of unstrided layers, are the same function."""
   images = np.random.default_rng(0).standard_normal((1, 70, 65, 3)).astype(np.float32)
   strided = models.backbone("inceptionv2", "strided", width=0.25)
   variables = varied(strided, images)
-  pool = lambda window_shape, strides, padding, name: lambda x: x[:, :: strides[0], :: strides[1]]  # noqa: E731
   features, expected = (
-    jax.jit(m.apply)(variables, images) for m in (strided, models.backbone("inceptionv2", pool, width=0.25))
+    jax.jit(m.apply)(variables, images)
+    for m in (strided, models.backbone("inceptionv2", subsample, width=0.25))
   )
   for name in ("pool1", "inception_3c", "inception_4e", "inception_5b"):
     assert relative(features[name], expected[name]) < 1e-5
 
 
 @pytest.mark.parametrize("pool", [{"default": "avg"}, "strided"])
-def test_cells_lie_where_their_grid_says(pool):
-  """Up to the first block whose branches differ; a pool without padding moves by half its window."""
+def test_receptive_fields_are_centered_on_the_grid(pool):
+  """Up to the first block with different branches; a pool without padding shifts by half its window."""
   backbone = models.backbone("inceptionv2", pool, width=0.02)
   check_offsets(backbone, 128, ["conv1_7x7_s2", "pool1", "conv2_3x3", "pool2", "inception_3a"])
   assert backbone.grids["inception_5b"].offset == (0 if pool == "strided" else 6)
 
 
-def test_refusals():
+def test_invalid_options_and_features_are_refused():
   with pytest.raises(ValueError, match=r"^output_stride: expected 32, .*got 16"):
     abstract(models.backbone("inceptionv2", output_stride=16))
   with pytest.raises(
@@ -97,7 +95,7 @@ def test_refusals():
 @pytest.mark.parametrize("factor", [2, 4])
 @pytest.mark.parametrize("offset", [0.0, 0.5, 1.0, -0.25, 3.0])
 def test_transposed_convolution_starts_as_bilinear_interpolation(factor, offset):
-  """Equal where both neighbours exist; beyond the border it fades to zero, where interpolation clamps."""
+  """They are equal inside; beyond the border the convolution pads with zeros and interpolation clamps."""
   scores = np.random.default_rng(0).standard_normal((2, 5, 6, 3)).astype(np.float32)
   size = (5 * factor, 6 * factor)
   up, _ = TransposedConvolution(factor, offset, size).init_with_output(jax.random.key(0), jnp.asarray(scores))
@@ -110,8 +108,8 @@ def test_transposed_convolution_starts_as_bilinear_interpolation(factor, offset)
   assert relative(up[:, inside[0]][:, :, inside[1]], expected[:, inside[0]][:, :, inside[1]]) < 1e-6
 
 
-def test_fcn8s_sums_scores_where_they_lie():
-  """A ramp over the image, as seen by cells of each stride, is upsampled to the same ramp."""
+def test_fcn8s_sums_scores_at_their_positions():
+  """A ramp over the image, sampled on the grid of each stride, is upsampled to the same ramp."""
   grids = (Grid(8, 2.0), Grid(16, 6.0), Grid(32, 6.0))
   features = tuple(
     jnp.broadcast_to(

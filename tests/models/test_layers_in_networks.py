@@ -1,4 +1,4 @@
-"""P-pooling layers in networks: alpha maps, parameters' paths, their number, and a training step."""
+"""P-pooling layers in networks: alpha maps, paths and number of parameters, and a training step."""
 
 import functools
 import itertools
@@ -21,9 +21,11 @@ from tests.helpers.layers import (
   Mine,
   Net,
   X,
+  alpha_of,
   apply,
   make,
   of_shapes,
+  random_branch,
   started,
   with_alpha,
 )
@@ -31,8 +33,8 @@ from tests.helpers.layers import (
 
 @pytest.mark.parametrize("source", [pp.SideBranch, FROM_3, Mine, 2.0])
 @pytest.mark.parametrize("jit", [False, True])
-def test_alpha_maps_are_sown(source, jit):
-  """intermediates/<pool>/alpha is a tuple of one map for each call, of the output's shape; else nothing."""
+def test_alpha_maps_are_sown_once_per_call(source, jit):
+  """intermediates/<pool>/alpha is a tuple with one map of the output's shape; nothing else is sown."""
   net, wanted = Net(with_alpha(source)), {pp.SideBranch: 20.0, 2.0: 2.0}.get(source)
   variables = jax.jit(net.init)(jax.random.key(0), X)
   assert set(variables) == {"params"}
@@ -49,8 +51,8 @@ def test_alpha_maps_are_sown(source, jit):
   chex.assert_trees_all_close(net.apply({"params": variables["params"]}, X), y, rtol=1e-5, strict=True)
 
 
-def test_a_users_source():
-  """A user's module of three lines gives alpha, takes gradients, and lies under <pool>/alpha."""
+def test_custom_alpha_source_gets_gradients_and_a_path():
+  """A module of three lines returns alpha, gets gradients, and has its parameters under <pool>/alpha."""
   layer = make(with_alpha(Mine))
   params = started(layer)
   chex.assert_trees_all_equal_shapes_and_dtypes(params, of_shapes({"alpha": {"scale": ()}}))
@@ -60,8 +62,8 @@ def test_a_users_source():
 
 
 @pytest.mark.parametrize("pool", ["ppool", with_alpha(FROM_3), "gated"])
-def test_pools_of_one_factory_have_their_own_parameters(pool):
-  """Two pools from one factory share nothing: other values from the start, and changed apart."""
+def test_pools_from_one_factory_share_no_parameters(pool):
+  """Two pools from one factory have different initial values."""
   params = started(Net(pool))
   first, second = (params[name] for name in ("pool1", "pool2"))
   name = ("mask",) if pool == "gated" else ("alpha", "depthwise")
@@ -70,7 +72,7 @@ def test_pools_of_one_factory_have_their_own_parameters(pool):
   assert not np.allclose(a, b)
 
 
-def test_alpha_parameters_are_found_by_their_path():
+def test_alpha_parameters_match_a_path_pattern():
   """.*/alpha/.* matches the parameters of alpha sources and no others."""
   paths = flax.traverse_util.flatten_dict(started(Net()), sep="/")
   found = {path for path in paths if re.fullmatch(r".*/alpha/.*", path)}
@@ -82,7 +84,7 @@ VGG16 = (64, 64, "pool", 128, 128, "pool", *[256] * 3, "pool", *[512] * 3, "pool
 
 
 class Trunk(nn.Module):
-  """The convolutional backbone of VGG-16."""
+  """The convolutions and pools of VGG-16."""
 
   @nn.compact
   def __call__(self, x):
@@ -91,7 +93,7 @@ class Trunk(nn.Module):
     return x
 
 
-def test_share_of_parameters_on_vgg16():
+def test_side_branches_are_under_0_08_percent_of_vgg16():
   """Five side branches are 10,304 parameters: 0.070 % of VGG-16's 14,714,688, under the paper's 0.08 %."""
   image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
   params = jax.eval_shape(Trunk().init, jax.random.key(0), image)["params"]
@@ -105,7 +107,7 @@ def test_share_of_parameters_on_vgg16():
   assert f"{sizes['alpha'] / backbone:.3%}" == "0.070%"
 
 
-def test_a_training_step_moves_alpha():
+def test_training_step_lowers_the_loss_and_moves_alpha():
   """One step of SGD lowers the loss and moves the alpha map of every pool."""
   net = Net(with_alpha(FROM_3))
   params, optimizer = started(net), optax.sgd(1e-3)
@@ -129,3 +131,15 @@ def test_a_training_step_moves_alpha():
   chex.assert_trees_all_equal(maps, jax.tree.map(lambda old: jnp.full_like(old, 3.0), moved), strict=True)
   for old, new in zip(maps, moved, strict=True):
     assert jnp.mean(jnp.abs(new - old) > 1e-5) > 0.9
+
+
+def test_normalized_side_branch_ignores_the_scale_of_x():
+  """x is divided by 1 + the largest magnitude in its example and channel."""
+  normal, plain = (pp.PolynomialPool(*TILES, alpha=functools.partial(pp.SideBranch, normalise=n))
+                   for n in (True, False))  # fmt: skip
+  params = random_branch()
+  alpha = alpha_of(normal, params, 1e4 * X)[0]
+  np.testing.assert_allclose(alpha_of(normal, params, 1e7 * X)[0], alpha, rtol=1e-2)
+  assert not np.allclose(alpha_of(normal, params, X)[0], alpha, rtol=1e-2)
+  scaled = -X / (1 + np.max(np.abs(X), (1, 2), keepdims=True))
+  np.testing.assert_allclose(alpha_of(normal, params, -X)[0], alpha_of(plain, params, scaled)[0], rtol=1e-4)

@@ -1,4 +1,4 @@
-"""Every network of the paper with every pool: shapes, refusals, negative inputs, training."""
+"""Every network of the paper with every pool: shapes, unsupported pools, negative inputs, training."""
 
 import chex
 import jax
@@ -9,13 +9,21 @@ from absl.testing import parameterized
 
 import ppool_jax as pp
 from ppool_jax import models
-from tests.helpers.networks import KEY, abstract, count, losses, relative, seen_by_polynomial_pools, varied
+from tests.helpers.networks import (
+  abstract,
+  abstract_output,
+  count,
+  losses,
+  relative,
+  seen_by_polynomial_pools,
+  varied,
+)
 
 PAPER = ("vgg16", "resnet50", "vgg16_largefov", "inceptionv2_fcn8s", "xception_deeplabv3")
-REFUSED = {("resnet50", "allconv")}
+UNSUPPORTED = {("resnet50", "allconv")}
 
 
-def test_the_papers_networks():
+def test_registry_has_the_networks_of_the_paper():
   assert set(PAPER) | {"vgg_mini"} == set(models.NETWORKS)
   trunks = {"vgg16", "vgg16_20m", "resnet50", "inceptionv2", "xception", "vgg_mini"}
   assert trunks == set(models.BACKBONES)
@@ -23,15 +31,14 @@ def test_the_papers_networks():
 
 @pytest.mark.parametrize("pool", ["published", *pp.POOLS])
 @pytest.mark.parametrize("name", PAPER)
-def test_builds_with_every_pool(name, pool):
-  """Logits of an image's own size, whatever it is."""
+def test_every_network_builds_with_every_pool(name, pool):
+  """Logits have the size of the image, which need not be a multiple of the stride."""
   model = models.build(name, 5, pool=pool)
-  if (name, pool) in REFUSED:
+  if (name, pool) in UNSUPPORTED:
     with pytest.raises(ValueError, match=rf"^pool: '{pool}' at pool\d: "):
       abstract(model)
     return
-  image = jnp.zeros((1, 65, 48, 3))
-  logits = jax.eval_shape(lambda x: model.init_with_output(KEY, x)[0], image)
+  logits = abstract_output(model, (1, 65, 48, 3))
   chex.assert_shape(logits, (1, 65, 48, 5))
   chex.assert_type(logits, jnp.float32)
 
@@ -41,8 +48,8 @@ class VariantsTest(chex.TestCase):
 
   @chex.variants(with_jit=True, without_jit=True, with_pmap=True)
   @parameterized.parameters("max", "ppool")
-  def test_logits_and_gradients(self, pool):
-    """A batch's logits are those of its examples one by one; gradients are finite and like the parameters."""
+  def test_batch_equals_its_examples_and_gradients_are_finite(self, pool):
+    """Gradients have the shapes and dtypes of the parameters."""
     model = models.build("vgg_mini", 3, pool=pool, width=0.125)
     images = np.random.default_rng(0).standard_normal((2, 8, 12, 3)).astype(np.float32)
     variables = varied(model, images)
@@ -64,8 +71,8 @@ class VariantsTest(chex.TestCase):
 
 
 @pytest.mark.parametrize("name", PAPER)
-def test_bfloat16(name):
-  """Computed in bfloat16 throughout, from float32 parameters to float32 logits near those of float32."""
+def test_bfloat16_is_close_to_float32(name):
+  """All features are bfloat16; parameters and logits are float32."""
   images = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype(np.float32)
   low, high = (models.build(name, 5, pool="ppool", width=0.25, dtype=d) for d in (jnp.bfloat16, None))
   variables = varied(low, images)
@@ -82,8 +89,8 @@ def test_bfloat16(name):
 
 
 @pytest.mark.parametrize("name", PAPER)
-def test_no_p_pool_sees_negatives_unshifted(name):
-  """Pools after batch norm without ReLU take Eq. 2; all others see what is not negative."""
+def test_p_pooling_of_negative_inputs_is_shifted(name):
+  """Pools after a batch norm without ReLU use Eq. 2; the inputs of all others are not negative."""
   images = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype(np.float32)
   model = models.build(name, 3, pool="ppool", width=0.25)
   seen = seen_by_polynomial_pools(model, images)
@@ -109,20 +116,19 @@ def test_training_lowers_the_loss(name, pool):
 
 
 @pytest.mark.parametrize("pool", sorted(set(pp.POOLS) - {"max", "ppool"}))
-def test_training_lowers_the_loss_of_vgg16_with_every_pool(pool):
+def test_training_vgg16_with_every_pool_lowers_the_loss(pool):
   check_training(models.build("vgg16", 2, pool=pool, width=0.25))
 
 
 def check_training(model):
-  normalised = "batch_stats" in abstract(model)
-  found = losses(model, rate=1e-3 if normalised else 3e-4)
+  normalized = "batch_stats" in abstract(model)
+  found = losses(model, rate=1e-3 if normalized else 3e-4)
   chex.assert_tree_all_finite(found)
   assert found[-1] < 0.85 * found[0], found
 
 
 @pytest.mark.parametrize("name", PAPER)
-def test_published_or_shifted_by_name(name):
-  """A stage may keep what the published network has; a shift of one's own is kept."""
+def test_published_is_the_default_pool(name):
   pool = {"default": "published"}
   assert count(abstract(models.build(name, 3, pool=pool))["params"]) == count(
     abstract(models.build(name, 3, pool=None))["params"]

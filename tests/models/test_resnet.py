@@ -1,20 +1,29 @@
-"""ResNet-50: parameters, where strides and pools are, output strides, refusals."""
+"""ResNet-50: parameters, shapes, output strides, invalid options, batch norm."""
 
 import chex
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from ppool_jax import models
-from tests.helpers.networks import abstract, check_atrous, check_offsets, count, flat, relative, varied
+from tests.helpers.networks import (
+  abstract,
+  abstract_output,
+  check_atrous,
+  check_offsets,
+  count,
+  flat,
+  relative,
+  subsample,
+  varied,
+)
 
 POOLED = ("conv1", "pool0", "pool1", "res2", "pool2", "res3", "pool3", "res4", "pool4", "res5")
 
 
-def test_parameters():
-  """25,557,032 with ImageNet's classifier; pools add theirs alone."""
+def test_parameter_count_matches_the_published_one():
+  """25,557,032 with ImageNet's classifier; pools only add parameters of their own."""
   found = abstract(models.backbone("resnet50", num_classes=1000), (1, 224, 224, 3))
   assert count(found["params"]) == 25_557_032
   backbone = abstract(models.backbone("resnet50"))
@@ -26,30 +35,28 @@ def test_parameters():
 
 
 @pytest.mark.parametrize("v1_5", [False, True])
-def test_strided_is_the_pooled_network_subsampled(v1_5):
-  """With real strides as with every second element of the unstrided layers' results: one function, twice.
+def test_strided_equals_the_unstrided_network_subsampled(v1_5):
+  """In v1 the strided 1x1 convolutions read what the pool would keep.
 
-  v1: the strided 1x1 convolutions read what the pool would keep. Not v1.5, whose 3x3 ones see more.
+  In v1.5 the strides are in 3x3 convolutions, which read more, so it holds only before the first of them.
   """
   images = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype(np.float32)
-  vanilla = models.backbone("resnet50", v1_5=v1_5, width=0.125)
-  variables = varied(vanilla, images)
-  pool = lambda window_shape, strides, padding, name: lambda x: x[:, :: strides[0], :: strides[1]]  # noqa: E731
-  subsampled = models.backbone("resnet50", pool, v1_5=v1_5, width=0.125)
-  features, expected = (jax.jit(m.apply)(variables, images) for m in (vanilla, subsampled))
+  strided = models.backbone("resnet50", v1_5=v1_5, width=0.125)
+  variables = varied(strided, images)
+  unstrided = models.backbone("resnet50", subsample, v1_5=v1_5, width=0.125)
+  features, expected = (jax.jit(m.apply)(variables, images) for m in (strided, unstrided))
   same = [relative(features[name], expected[name]) < 1e-5 for name in ("pool1", "res2", "res3", "res5")]
   assert same == [True, True, not v1_5, not v1_5]
 
 
-def test_shapes():
-  """Stride 32, pool1 stays; the pools' features only where there are pools."""
-  images = jnp.zeros((2, 64, 96, 3))
+def test_features_have_the_expected_shapes():
+  """The output stride is 32; pools have features only where they are not strided."""
   for pool, names in (
     (None, [n for n in POOLED if n not in ("pool0", "pool2", "pool3", "pool4")]),
     ("max", POOLED),
   ):
     backbone = models.backbone("resnet50", pool)
-    features = jax.eval_shape(lambda x, m=backbone: m.init_with_output(jax.random.key(0), x)[0], images)
+    features = abstract_output(backbone, (2, 64, 96, 3))
     assert set(features) == set(names)
     for name, feature in features.items():
       stride = backbone.grids[name].stride
@@ -68,13 +75,13 @@ def test_atrous_consistency(pool, options):
 
 
 @pytest.mark.parametrize("pool", [None, "avg"])
-def test_cells_lie_where_their_grid_says(pool):
+def test_receptive_fields_are_centered_on_the_grid(pool):
   pool = pool and {"default": pool}
   backbone = models.backbone("resnet50", pool, width=0.02)
   check_offsets(backbone, 256, ["conv1", "pool1", "res2", "res3"])
 
 
-def test_refusals():
+def test_invalid_pools_and_output_strides_are_refused():
   for pool in ("allconv", ("allconv", {}), {"pool3": "allconv", "default": "max"}):
     with pytest.raises(ValueError, match=r"^pool: 'allconv' at pool\d: .*strided network again"):
       abstract(models.backbone("resnet50", pool))
@@ -84,8 +91,8 @@ def test_refusals():
     abstract(models.backbone("resnet50", output_stride=4))
 
 
-def test_batch_norm_modes():
-  """Training statistics are the batch's, or, frozen, the running ones, which then stay."""
+def test_batch_norm_uses_batch_or_running_statistics():
+  """In training, batch norm uses and updates statistics of the batch unless it is frozen."""
   images = np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32)
   for norm in ("sync", "local", "frozen"):
     backbone = models.backbone("resnet50", width=0.0625, norm=norm)
@@ -101,7 +108,7 @@ def test_batch_norm_modes():
     models.backbone("resnet50", norm="none")
 
 
-def test_epsilon_is_used():
+def test_epsilon_changes_the_features():
   images = np.ones((1, 32, 32, 3), np.float32)
   results = []
   for epsilon in (1e-5, 1e-1):

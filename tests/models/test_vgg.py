@@ -1,4 +1,4 @@
-"""VGG-16's classifier and output strides, and VGG16-20M of DeepLab-LargeFOV."""
+"""Output strides and classifier of VGG-16, and VGG16-20M of DeepLab-LargeFOV."""
 
 import functools
 
@@ -11,25 +11,33 @@ import pytest
 import ppool_jax as pp
 from ppool_jax import models
 from ppool_jax.models.network import classify_image
-from tests.helpers.networks import abstract, check_atrous, check_offsets, count, flat, relative, varied
+from tests.helpers.networks import (
+  abstract,
+  abstract_output,
+  check_atrous,
+  check_offsets,
+  count,
+  flat,
+  relative,
+  subsample,
+  varied,
+)
 
 
-def test_parameter_counts():
-  """As published: VGG-16 with and without its top, VGG16-20M with the 21 classes of PASCAL VOC."""
+def test_parameter_counts_match_the_published_ones():
+  """VGG-16 with and without its classifier, VGG16-20M with the 21 classes of PASCAL VOC."""
   classifier = models.backbone("vgg16", num_classes=1000)
   assert count(abstract(classifier, (1, 224, 224, 3))) == 138_357_544
   assert count(abstract(models.backbone("vgg16"))) == 14_714_688
   assert count(abstract(models.build("vgg16_largefov", 21, pool="max"))) == 20_505_429
 
 
-def test_vgg16_by_output_stride():
-  """pool5 is the last to stride; 32 with the classifier, as published."""
+def test_vgg16_has_the_requested_output_stride():
+  """With the classifier the output stride is 32, as published."""
   for stride in (8, 16, 32):
     backbone = models.backbone("vgg16", output_stride=stride)
-    feature = jax.eval_shape(
-      lambda x, m=backbone: m.init_with_output(jax.random.key(0), x)[0], jnp.zeros((1, 64, 64, 3))
-    )
-    chex.assert_shape(feature["pool5"], (1, 64 // stride, 64 // stride, 512))
+    features = abstract_output(backbone, (1, 64, 64, 3))
+    chex.assert_shape(features["pool5"], (1, 64 // stride, 64 // stride, 512))
     assert backbone.grids["pool5"].stride == stride
   assert models.backbone("vgg16", num_classes=10).output_stride == 32
   with pytest.raises(ValueError, match=r"^output_stride: expected one of \[1, 2, 4, 8, 16, 32\], got 12"):
@@ -41,19 +49,18 @@ def test_atrous_consistency(pool):
   check_atrous("vgg16", 96, (32, 16, 8), pool, width=0.0625)
 
 
-def test_the_original_largefov_is_not_atrous_consistent():
-  """As its docstring says: pool5 is not dilated where pool4's stride is gone, and fc6 sees as far."""
+def test_largefov_is_not_atrous_consistent():
+  """As in the original, pool5 is not dilated where the stride of pool4 is removed."""
   with pytest.raises(AssertionError):
     check_atrous("vgg16_20m", 96, (16, 8), "max", width=0.0625)
 
 
-def test_strided_convolutions():
-  """The convolution before a pool takes its stride: as every second of its results, at a quarter the cost."""
+def test_strided_equals_the_unstrided_network_subsampled():
+  """The convolution before a pool has its stride."""
   images = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype(np.float32)
   strided = models.backbone("vgg16", "strided", width=0.0625)
   variables = varied(strided, images)
-  pool = lambda window_shape, strides, padding, name: lambda x: x[:, :: strides[0], :: strides[1]]  # noqa: E731
-  expected = jax.jit(models.backbone("vgg16", pool, width=0.0625).apply)(variables, images)["pool5"]
+  expected = jax.jit(models.backbone("vgg16", subsample, width=0.0625).apply)(variables, images)["pool5"]
   features = jax.jit(strided.apply)(variables, images)
   assert relative(features["pool5"], expected) < 1e-5
   chex.assert_shape([features["conv1"], features["pool1"]], (1, 32, 32, 4))
@@ -62,25 +69,25 @@ def test_strided_convolutions():
 
 
 @pytest.mark.parametrize("name", ["vgg16", "vgg16_20m"])
-def test_cells_lie_where_their_grid_says(name):
-  """VGG-16's tile the image (its last pool moves them by half a cell); 3x3 pools stay on corners."""
+def test_receptive_fields_are_centered_on_the_grid(name):
+  """The 2x2 pools of VGG-16 tile the image, and its last shifts by half a position; 3x3 pools do not."""
   backbone = models.backbone(name, "avg", width=0.02)
   check_offsets(backbone, 320, ["pool1", "conv2", "pool4", "pool5"])
   assert backbone.grids["pool4"].offset == (7.5 if name == "vgg16" else 0)
   assert backbone.grids["pool5"].offset == (15.5 if name == "vgg16" else 0)
 
 
-def test_largefov_geometry():
-  """16s: conv5 and fc6 with rates 1 and 6; 8s as in the original: 2 and 12, so the same field of view."""
+def test_largefov_has_the_published_dilations():
+  """conv5 and fc6 have dilations 1 and 6 at 16, and 2 and 12 at 8, as in the original."""
   for stride, rates in ((16, (1, 6)), (8, (2, 12))):
     backbone = models.backbone("vgg16_20m", output_stride=stride, width=0.02)
     images = jnp.zeros((1, 321, 321, 3))
     jaxpr = jax.make_jaxpr(lambda x, m=backbone: m.init_with_output(jax.random.key(0), x)[0])(images)
     dilations = [e.params["rhs_dilation"][0] for e in _convolutions(jaxpr.jaxpr)]
     assert dilations == [1] * 10 + [rates[0]] * 3 + [rates[1], 1]
-    cells = 320 // stride + 1
+    side = 320 // stride + 1
     fc7 = backbone.init_with_output(jax.random.key(0), images)[0]["fc7"]
-    chex.assert_shape(fc7, (1, cells, cells, 20))
+    chex.assert_shape(fc7, (1, side, side, 20))
 
 
 def _convolutions(jaxpr):
@@ -94,8 +101,8 @@ def _convolutions(jaxpr):
         yield from _convolutions(getattr(inner, "jaxpr", inner))
 
 
-def test_largefov_pools():
-  """Six, the stride-1 ones too, all replaceable; the published ones are max and, last, an average."""
+def test_largefov_has_six_replaceable_pools():
+  """The published pools are max pooling and, in the last slot, average pooling."""
   found = flat(abstract(models.backbone("vgg16_20m", "ppool"))["params"])
   assert {path.split("/")[0] for path in found if "alpha" in path} == {
     f"pool{s}" for s in (1, 2, 3, 4, 5, "5a")
@@ -113,8 +120,8 @@ def test_largefov_pools():
   assert relative(other["pool5a"], features["pool5a"]) > 1e-3
 
 
-def test_classifier_is_dense_on_larger_images():
-  """At 224 one position, at 256 the mean over 4; dropout needs its key in training."""
+def test_classifier_averages_the_positions_of_larger_images():
+  """At 256 there are four positions; dropout needs its key in training."""
   model = models.backbone("vgg16", num_classes=3, width=0.02)
   images = np.random.default_rng(0).standard_normal((1, 256, 256, 3)).astype(np.float32)
   variables = varied(model, images)
@@ -127,17 +134,15 @@ def test_classifier_is_dense_on_larger_images():
 
 
 @pytest.mark.parametrize("pool", pp.POOLS)
-def test_every_pool_in_largefov(pool):
+def test_largefov_builds_with_every_pool(pool):
   model = models.build("vgg16_largefov", 5, pool=pool)
-  logits = jax.eval_shape(
-    lambda x: model.init_with_output(jax.random.key(0), x)[0], jnp.zeros((1, 33, 48, 3))
-  )
+  logits = abstract_output(model, (1, 33, 48, 3))
   chex.assert_shape(logits, (1, 33, 48, 5))
   chex.assert_type(logits, jnp.float32)
 
 
-def test_the_classifier_is_atrous_consistent():
-  """fc6 is dilated with what lies before it: at stride 16 it sees what it sees at 32, at more positions."""
+def test_classifier_is_atrous_consistent():
+  """At output stride 16 fc6 has its values of output stride 32 at more positions."""
   images = np.random.default_rng(0).standard_normal((1, 224, 224, 3)).astype(np.float32)
   seen = {}
   for stride in (32, 16):
@@ -148,9 +153,9 @@ def test_the_classifier_is_atrous_consistent():
   assert relative(seen[16][:, :1, :1], seen[32]) < 1e-5
 
 
-def test_scores_are_put_where_their_cells_lie():
-  """LargeFOV's cells lie on every 16th pixel; VGG-16's first between pixels 15 and 16, whose scores are
-  those of all pixels before.
+def test_scores_are_upsampled_to_their_positions():
+  """LargeFOV's positions are centered on every 16th pixel. The first position of VGG-16 is between pixels
+  15 and 16, and its scores are those of all pixels before.
   """
   images = np.random.default_rng(0).standard_normal((1, 64, 64, 3)).astype(np.float32)
   for name in ("vgg16_largefov", "vgg16"):

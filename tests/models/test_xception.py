@@ -1,4 +1,4 @@
-"""Xception and DeepLabV3's head: parameters, where strides and pools are, output strides."""
+"""Xception and the ASPP head: parameters, shapes, output strides, dilations."""
 
 import chex
 import flax.linen as nn
@@ -12,11 +12,13 @@ from ppool_jax.models.heads.aspp import ASPP
 from ppool_jax.models.network import Depthwise
 from tests.helpers.networks import (
   abstract,
+  abstract_output,
   check_atrous,
   check_offsets,
   count,
   flat,
   relative,
+  subsample,
   varied,
 )
 
@@ -25,13 +27,8 @@ STAGES = ["conv1", "conv2", *BLOCKS, "conv3", "conv4"]
 BLOCK_POOLS = ("pool2", "pool3", "pool4", "pool5")
 
 
-def features_of(backbone, size):
-  image = jnp.zeros((2, *size, 3))
-  return jax.eval_shape(lambda x: backbone.init_with_output(jax.random.key(0), x)[0], image)
-
-
-def test_parameters():
-  """22,855,952 with ImageNet's classifier, 22,910,480 with moving statistics; pools add theirs alone."""
+def test_parameter_count_matches_the_published_one():
+  """22,855,952 with ImageNet's classifier, 22,910,480 with running statistics; pools only add parameters."""
   found = abstract(models.backbone("xception", num_classes=1000))
   assert count(found["params"]) == 22_855_952
   assert count(found) == 22_910_480
@@ -42,9 +39,9 @@ def test_parameters():
   assert {path.split("/")[0] for path in more} == {"pool1", *BLOCK_POOLS}
 
 
-def test_published_features():
-  """keras.applications.Xception at its own size, 299: sizes and channels of every stage."""
-  features = features_of(models.backbone("xception"), (299, 299))
+def test_published_network_has_keras_feature_shapes():
+  """Sizes and channels of keras.applications.Xception at its own input size, 299."""
+  features = abstract_output(models.backbone("xception"), (2, 299, 299, 3))
   sizes = [(149, 32), (147, 64), (74, 128), (37, 256), *[(19, 728)] * 9, (10, 1024), (10, 1536), (10, 2048)]
   assert {n: f.shape for n, f in features.items()} == {
     name: (2, size, size, channels) for name, (size, channels) in zip(STAGES, sizes, strict=True)
@@ -53,31 +50,30 @@ def test_published_features():
 
 @pytest.mark.parametrize("pool", [None, "max"])
 @pytest.mark.parametrize("output_stride", [32, 16, 8])
-def test_grids_and_shapes(pool, output_stride):
-  """pool1 in the place of conv1's stride; a grid for every feature, its cells from edge to edge."""
+def test_grids_cover_the_image(pool, output_stride):
+  """Every feature has a grid, whose positions reach both borders of the image."""
   backbone = models.backbone("xception", pool, output_stride=output_stride)
-  features = features_of(backbone, (128, 160))
+  features = abstract_output(backbone, (2, 128, 160, 3))
   assert set(features) == set(backbone.grids) == {*STAGES, *(["pool1"] if pool else [])}
   assert backbone.grids["conv1"].stride == (1 if pool else 2)
   assert backbone.grids["conv4"].stride == backbone.size_divisor == output_stride
   for name, feature in features.items():
     stride, offset, _ = backbone.grids[name]
     assert offset in ((0, 1, 2) if pool else (1, 3))
-    for cells, pixels in zip(feature.shape[1:3], (128, 160), strict=True):
-      assert pixels - 3 - stride <= offset + stride * (cells - 1) <= pixels - 1, name
+    for positions, pixels in zip(feature.shape[1:3], (128, 160), strict=True):
+      assert pixels - 3 - stride <= offset + stride * (positions - 1) <= pixels - 1, name
 
 
 @pytest.mark.parametrize("pool", [None, "avg", "allconv"])
-def test_cells_lie_where_their_grid_says(pool):
+def test_receptive_fields_are_centered_on_the_grid(pool):
   backbone = models.backbone("xception", pool, width=0.02)
   check_offsets(backbone, 96, ["pool1" if pool else "conv1", "conv2", "block2"])
 
 
-def test_strided_is_the_pooled_network_subsampled():
-  """Every second cell of a convolution is the convolution with the stride."""
+def test_strided_equals_the_unstrided_network_subsampled():
+  """Every second position of a convolution is the convolution with the stride."""
   images = np.random.default_rng(0).standard_normal((1, 65, 48, 3)).astype(np.float32)
-  pool = lambda window_shape, strides, padding, name: lambda x: x[:, :: strides[0], :: strides[1]]  # noqa: E731
-  networks = [models.backbone("xception", p, width=0.125) for p in ("strided", pool)]
+  networks = [models.backbone("xception", p, width=0.125) for p in ("strided", subsample)]
   variables = varied(networks[0], images)
   strided, subsampled = (
     jax.jit(lambda v, x, m=m: {n: m.apply(v, x)[n] for n in ("conv2", "block2")})(variables, images)
@@ -88,13 +84,13 @@ def test_strided_is_the_pooled_network_subsampled():
 
 
 @pytest.mark.parametrize("pool", ["max", ("ppool", {"alpha": 2.0})])
-def test_atrous_consistency(pool):
-  """At 16 as at 32. The cells are enough for conv4, dilated by 4, to read more than one."""
+def test_output_stride_16_is_atrous_consistent(pool):
+  """The image is large enough for conv4, with dilation 4, to read more than one position."""
   check_atrous("xception", 180, (32, 16), pool, width=0.0625, multi_grid=(1, 2, 4))
 
 
-def test_output_stride_8_is_consistent_up_to_block11():
-  """block12's pool stays undilated, as in the authors' code."""
+def test_output_stride_8_is_atrous_consistent_up_to_block11():
+  """block12's pool is not dilated, as in the authors' code."""
   images = np.random.default_rng(0).standard_normal((1, 96, 96, 3)).astype(np.float32)
   networks = [models.backbone("xception", "max", output_stride=s, width=0.0625) for s in (16, 8)]
   variables = varied(networks[0], images)
@@ -106,9 +102,9 @@ def test_output_stride_8_is_consistent_up_to_block11():
   assert same == [True, False]
 
 
-@pytest.mark.parametrize(("multi_grid", "cells"), [((1, 1, 1), (1, 2, 2)), ((2, 4, 3), (2, 8, 6))])
-def test_dilations(multi_grid, cells):
-  """Of block12, conv3 and conv4 at output stride 16, in cells of what they read."""
+@pytest.mark.parametrize(("multi_grid", "dilations"), [((1, 1, 1), (1, 2, 2)), ((2, 4, 3), (2, 8, 6))])
+def test_multi_grid_sets_the_dilations(multi_grid, dilations):
+  """The dilations of block12, conv3 and conv4 at output stride 16."""
   backbone = models.backbone("xception", output_stride=16, multi_grid=multi_grid, width=0.02)
   seen = {}
 
@@ -120,12 +116,12 @@ def test_dilations(multi_grid, cells):
   with nn.intercept_methods(watch):
     abstract(backbone)
   names = ("block12_sep1_depthwise", "conv3_depthwise", "conv4_depthwise")
-  assert tuple(seen[name] for name in names) == cells
-  assert seen["block12_sep2_depthwise"] == cells[0]
+  assert tuple(seen[name] for name in names) == dilations
+  assert seen["block12_sep2_depthwise"] == dilations[0]
   assert {seen[f"block{b}_sep1_depthwise"] for b in range(1, 12)} == {1}
 
 
-def test_refusals():
+def test_invalid_options_are_refused():
   with pytest.raises(ValueError, match=r"^pool: expected slots among pool1, .*pool5 .*got 'pool6'"):
     abstract(models.backbone("xception", {"pool6": "ppool", "default": "max"}))
   with pytest.raises(ValueError, match=r"^output_stride: expected 8, 16 or 32, got 4"):
@@ -134,8 +130,8 @@ def test_refusals():
     abstract(models.backbone("xception", multi_grid=(1, 2)))
 
 
-def test_aspp():
-  """DeepLabV3's parameters: five branches of 256, the projection, the classifier."""
+def test_aspp_has_the_parameters_and_rates_of_deeplabv3():
+  """Five branches with 256 channels, the projection and the classifier."""
   head, feature = ASPP(num_classes=21), (2, 6, 5, 2048)
   found = abstract(head, feature)
   kernels = {
@@ -150,8 +146,8 @@ def test_aspp():
     assert models.build("xception_deeplabv3", 21, output_stride=stride).head.rates == rates
 
 
-def test_aspp_reads_where_its_rates_say():
-  """With one pixel lit, the dilated branches see it at their rates, the image pooling everywhere."""
+def test_aspp_branches_read_at_their_rates():
+  """A dilated branch responds to one pixel at its rate, the image pooling everywhere."""
   x = np.zeros((1, 15, 15, 3), np.float32)
   x[0, 7, 7] = 1
   head = ASPP(num_classes=2, rates=(2, 4, 6), width=1 / 64)

@@ -91,7 +91,8 @@ def test_imports_of_the_library_point_down(name):
 
 # The packages and modules of the library that a sub-room may import besides its own.
 MODELS_SHARED = tuple(
-  f"ppool_jax.models.{name}" for name in ("dropout", "grid", "network", "pool_slots", "upsampling")
+  f"ppool_jax.models.{name}"
+  for name in ("dilation", "dropout", "grid", "network", "pool_slots", "upsampling")
 )
 SUB_ROOMS = {
   "ppool_jax.models.backbones": (*MODELS_SHARED, "ppool_jax.layers", "ppool_jax.pooling", "ppool_jax.utils"),

@@ -1,4 +1,4 @@
-"""Caffe models, written here byte by byte from the protobuf encoding and Caffe's caffe.proto."""
+"""The reader of Caffe models, on files that are encoded independently of it."""
 
 import sys
 
@@ -7,6 +7,7 @@ import pytest
 
 from ppool_jax.weights.readers.files import read
 from tests.helpers.caffe_files import blob, field, layer, numbers, old_blob, old_layer, varint
+from tests.helpers.weights import assert_same_arrays
 
 RNG = np.random.default_rng(0)
 
@@ -21,14 +22,8 @@ def array(*shape):
   return RNG.standard_normal(shape).astype(np.float32)
 
 
-def assert_same(found, expected):
-  assert sorted(found) == sorted(expected)
-  for name in expected:
-    np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
-
-
-def test_layers(tmp_path):
-  """Float and double data, shapes of any number of dimensions, layers without blobs."""
+def test_layers_are_read(tmp_path):
+  """Float and double data, any number of dimensions, layers without blobs."""
   kernel, bias, dense = array(8, 3, 2, 2), array(8), RNG.standard_normal((5, 8))
   path = written(
     tmp_path,
@@ -38,13 +33,13 @@ def test_layers(tmp_path):
     layer("fc", "InnerProduct", "conv", "fc", blob(dense, double=True)),
   )
   found = read(path)
-  assert_same(found, {"conv/0": kernel, "conv/1": bias, "fc/0": dense})
+  assert_same_arrays(found, {"conv/0": kernel, "conv/1": bias, "fc/0": dense})
   assert found["conv/0"].dtype == np.float32
   assert found["fc/0"].dtype == np.float64
 
 
-def test_old_layers(tmp_path):
-  """Four dimensions always: those that a layer has no longer are left out, but none of a kernel's."""
+def test_layers_of_old_files_lose_leading_dimensions(tmp_path):
+  """Old blobs have four dimensions; those of kernels are kept, even if they are 1."""
   kernel, bias, dense, dense_bias = array(1, 3, 2, 2), array(1), array(5, 8), array(5)
   path = written(
     tmp_path,
@@ -56,11 +51,11 @@ def test_old_layers(tmp_path):
   found = read(path)
   assert found.pop("one/0").shape == (1, 5)
   assert found.pop("one/1").shape == (1,)
-  assert_same(found, {"conv/0": kernel, "conv/1": bias, "fc/0": dense, "fc/1": dense_bias})
+  assert_same_arrays(found, {"conv/0": kernel, "conv/1": bias, "fc/0": dense, "fc/1": dense_bias})
 
 
-def normalised(conv, bottom, tops, norm, scale, factor=2.0, read_by_norm=None):
-  """A convolution, its BatchNorm and Scale, with the blobs that they write: one name is in place."""
+def normalized(conv, bottom, tops, norm, scale, factor=2.0, read_by_norm=None):
+  """A convolution with its BatchNorm and Scale, and the expected arrays; equal `tops` mean in place."""
   arrays = {kind: array(4) for kind in ("mean", "variance", "scale", "bias")}
   kernel, sums = array(4, 3, 1, 1), [blob(factor * arrays[kind]) for kind in ("mean", "variance")]
   layers = (
@@ -72,44 +67,44 @@ def normalised(conv, bottom, tops, norm, scale, factor=2.0, read_by_norm=None):
   return layers, expected
 
 
-def test_batch_norms_are_named_by_the_graph(tmp_path):
-  """In place, out of place, behind Caffe's split, without a bias of Scale; names mean nothing."""
-  first, a = normalised("conv1", "data", ("c", "c", "c"), "bn_conv1", "scale_conv1")
+def test_batch_norms_are_named_after_their_convolutions(tmp_path):
+  """In place, out of place, after Caffe's Split, and without a bias of Scale; layer names do not matter."""
+  first, a = normalized("conv1", "data", ("c", "c", "c"), "bn_conv1", "scale_conv1")
   relu = layer("relu", "ReLU", "c", "c")
-  second, b = normalised("res2a", "c", ("x", "y", "z"), "what", "ever")
+  second, b = normalized("res2a", "c", ("x", "y", "z"), "what", "ever")
   split = layer("split", "Split", "z", "z0 z1")
-  third, c = normalised("res2b", "z0", ("w", "w1", "w1"), "conv1", "res2a", read_by_norm="w1")
+  third, c = normalized("res2b", "z0", ("w", "w1", "w1"), "conv1", "res2a", read_by_norm="w1")
   third = (third[0], layer("w_split", "Split", "w", "w0 w1"), *third[1:])
-  fourth, d = normalised("res2c", "z1", ("v", "v", "v"), "n", "s")
+  fourth, d = normalized("res2c", "z1", ("v", "v", "v"), "n", "s")
   scale = layer("s", "Scale", "v", "v", blob(d["res2c/bn/scale"]))
   del d["res2c/bn/bias"]
   found = read(written(tmp_path, *first, relu, *second, split, *third, *fourth[:2], scale))
-  assert_same(found, a | b | c | d)
+  assert_same_arrays(found, a | b | c | d)
 
 
-def test_the_scale_factor(tmp_path):
-  """Stored sums are divided by it, and are nothing where nothing has been summed."""
-  layers, expected = normalised("conv", "data", ("c", "c", "c"), "bn", "s", factor=0.999)
+def test_sums_are_divided_by_the_scale_factor(tmp_path):
+  """A factor of 0 gives zeros."""
+  layers, expected = normalized("conv", "data", ("c", "c", "c"), "bn", "s", factor=0.999)
   found = read(written(tmp_path, *layers))
   np.testing.assert_allclose(found["conv/bn/mean"], expected["conv/bn/mean"], rtol=1e-6)
   np.testing.assert_allclose(found["conv/bn/variance"], expected["conv/bn/variance"], rtol=1e-6)
-  layers, _ = normalised("conv", "data", ("c", "c", "c"), "bn", "s", factor=0.0)
+  layers, _ = normalized("conv", "data", ("c", "c", "c"), "bn", "s", factor=0.0)
   assert not read(written(tmp_path, *layers))["conv/bn/variance"].any()
 
 
-def test_the_older_bn_layer(tmp_path):
-  """yjxiong's: scale, bias, mean, variance, each [1, n, 1, 1], with a shape or with four sizes."""
+def test_bn_layer_of_yjxiong_is_read(tmp_path):
+  """Scale, bias, mean and variance, each [1, n, 1, 1], as new and as old blobs."""
   arrays = {kind: array(4) for kind in ("scale", "bias", "mean", "variance")}
   for as_blob in (blob, old_blob):
     blobs = [as_blob(value.reshape(1, 4, 1, 1)) for value in arrays.values()]
     conv = layer("conv", "Convolution", "data", "conv", blob(np.ones((4, 3, 1, 1))))
     found = read(written(tmp_path, conv, layer("conv_bn", "BN", "conv", "conv_bn", *blobs)))
     del found["conv/0"]
-    assert_same(found, {f"conv/bn/{kind}": value for kind, value in arrays.items()})
+    assert_same_arrays(found, {f"conv/bn/{kind}": value for kind, value in arrays.items()})
 
 
-def test_norms_of_no_convolution_keep_their_names(tmp_path):
-  """Before any, after another layer, a Scale without a BatchNorm, a second one, other numbers of blobs."""
+def test_other_norm_layers_keep_their_names(tmp_path):
+  """Without a convolution, after another layer, Scale without BatchNorm, a second Scale, other blobs."""
   blobs, names = [blob(array(4)) for _ in range(3)], []
   layers = [
     layer("bn_data", "BatchNorm", "data", "data", *blobs),
@@ -121,7 +116,7 @@ def test_norms_of_no_convolution_keep_their_names(tmp_path):
     layer("late", "BatchNorm", "conv2", "conv2", *blobs),
     layer("conv3", "Convolution", "conv2", "conv3", blobs[0]),
     layer("segnet", "BN", "conv3", "conv3", *blobs[:2]),
-    *normalised("conv4", "conv3", ("d", "d", "d"), "norm", "scale")[0],
+    *normalized("conv4", "conv3", ("d", "d", "d"), "norm", "scale")[0],
     layer("more", "Scale", "d", "d", *blobs[:2]),
   ]
   for name, count in [
@@ -145,8 +140,8 @@ def refusal(path):
   return str(caught.value)
 
 
-def test_broken_files(tmp_path):
-  """Cut off anywhere, a page of HTML, nothing, random bytes."""
+def test_broken_file_is_refused(tmp_path):
+  """Truncated files, an HTML page, random bytes."""
   content = written(
     tmp_path, layer("conv", "Convolution", "data", "conv", blob(array(8, 3, 3, 3)))
   ).read_bytes()
@@ -159,8 +154,8 @@ def test_broken_files(tmp_path):
     refusal(path)
 
 
-def test_broken_blobs(tmp_path):
-  """Numbers that do not fill the shape; a shape that no array has; one name for two arrays."""
+def test_invalid_blobs_are_refused(tmp_path):
+  """Numbers that do not fill the shape, negative sizes, two arrays with one key."""
 
   def conv(content):
     return written(tmp_path, layer("conv", "Convolution", "data", "conv", content))
@@ -173,7 +168,7 @@ def test_broken_blobs(tmp_path):
   assert "two arrays have the name 'conv/0'" in refusal(written(tmp_path, twice, twice))
 
 
-def test_without_protobuf(tmp_path, monkeypatch):
+def test_missing_protobuf_is_reported(tmp_path, monkeypatch):
   path = written(tmp_path, layer("conv", "Convolution", "data", "conv", blob(array(2))))
   monkeypatch.setitem(sys.modules, "google.protobuf", None)
   with pytest.raises(ImportError, match="needs protobuf") as caught:

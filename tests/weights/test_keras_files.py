@@ -1,4 +1,4 @@
-"""Files that Keras 3 itself writes: its own layout and the legacy one; and the names of older Keras."""
+"""Files that Keras 3 writes, in its own and in the legacy layout, and the names of older versions."""
 
 import h5py
 import jax
@@ -8,10 +8,9 @@ import pytest
 from ppool_jax.weights import load
 from ppool_jax.weights.readers.files import read
 from tests.helpers import peers
-from tests.helpers.weights import keras_layer, write_keras
+from tests.helpers.weights import assert_same_arrays, keras_layer, write_keras
 
-# Keras's own variables do not yet take the argument `copy` of NumPy 2.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [peers.quiet, pytest.mark.usefixtures("large_files")]
 
 
 @pytest.fixture(scope="module")
@@ -19,16 +18,8 @@ def keras():
   return peers.keras()
 
 
-@pytest.fixture(autouse=True)
-def emptied(tmp_path):
-  """Files of 59 MB are deleted at once."""
-  yield
-  for path in tmp_path.iterdir():
-    path.unlink()
-
-
 def small_model(keras):
-  """Layers with names and without, some of them without weights, and a nested model."""
+  """A model with named and unnamed layers, some of them without weights, and a nested model."""
   layers, image = keras.layers, keras.Input((8, 8, 3))
   x = layers.Conv2D(4, 3, name="stem")(image)
   x = layers.BatchNormalization(name="stem_bn")(x)
@@ -40,47 +31,42 @@ def small_model(keras):
 
 
 def filled(model):
-  """The model, with weights that tell from which array they come."""
+  """The model with random weights."""
   rng = np.random.default_rng(0)
   model.set_weights([rng.standard_normal(array.shape).astype(np.float32) for array in model.get_weights()])
   return model
 
 
 def weights_by_name(model, counts):
-  """{"stem/0": ..., ...} with what the model's layers hold; made-up names are translated by `counts`."""
+  """The arrays of the model's layers, {"stem/0": ..., ...}, whose generated names `counts` translates."""
   arrays = {}
   for layer in model.layers:
-    for held in getattr(layer, "layers", [layer]):
-      for index, array in enumerate(held.get_weights()):
-        arrays[f"{counts.get(held.name, held.name)}/{index}"] = array
-  return {name: array for name, array in arrays.items() if not name.startswith("dropout")}  # Its seed.
+    for inner in getattr(layer, "layers", [layer]):
+      for index, array in enumerate(inner.get_weights()):
+        arrays[f"{counts.get(inner.name, inner.name)}/{index}"] = array
+  # The array of dropout is its seed.
+  return {name: array for name, array in arrays.items() if not name.startswith("dropout")}
 
 
 def counts(model):
-  """The names that Keras made up, in the order in which it did, counted from 0."""
+  """Maps the names that Keras generated to names that are counted from 0 in the same order."""
   named = {}
   for stem in ("conv2d", "batch_normalization"):
-    made_up = [layer.name for layer in model.layers if layer.name.startswith(stem)]
-    made_up.sort(key=lambda name: int(name.removeprefix(stem).removeprefix("_") or 0))
-    named |= {name: f"{stem}_{i}" if i else stem for i, name in enumerate(made_up)}
+    generated = [layer.name for layer in model.layers if layer.name.startswith(stem)]
+    generated.sort(key=lambda name: int(name.removeprefix(stem).removeprefix("_") or 0))
+    named |= {name: f"{stem}_{i}" if i else stem for i, name in enumerate(generated)}
   return named
 
 
-def assert_same(found, expected):
-  assert sorted(found) == sorted(expected)
-  for name in expected:
-    np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
-
-
-def test_keras_3(keras, tmp_path):
-  """The same names whatever was built before in the process, and without the optimizer's state."""
+def test_keras_3_layout_is_read(keras, tmp_path):
+  """Keys do not depend on earlier models of the process; the state of the optimizer is left out."""
   for _ in range(2):
     model = filled(small_model(keras))
     model.compile("adam", "mse")
     model.train_on_batch(np.zeros((1, 8, 8, 3)), np.zeros((1, 5)))
     model.save_weights(tmp_path / "net.weights.h5")
     found = read(tmp_path / "net.weights.h5")
-    assert_same(found, weights_by_name(model, counts(model)))
+    assert_same_arrays(found, weights_by_name(model, counts(model)))
     names = {
       "stem/0",
       "stem_bn/3",
@@ -94,8 +80,8 @@ def test_keras_3(keras, tmp_path):
     assert [found[f"sep/{i}"].shape for i in (0, 1)] == [(3, 3, 4, 1), (1, 1, 4, 6)]
 
 
-def test_the_order_of_arrays_in_a_layer(keras, tmp_path):
-  """Kernel, bias; gamma, beta, mean, variance: what namings say of `/0`, `/1`, ..."""
+def test_arrays_of_a_layer_have_the_expected_order(keras, tmp_path):
+  """Kernel, bias; gamma, beta, mean, variance: the order that key mappings assume for `/0`, `/1`, ..."""
   model = small_model(keras)
   by_name = {layer.name: layer for layer in model.layers}
   by_name["stem_bn"].set_weights([np.full(4, float(i)) for i in range(4)])
@@ -108,8 +94,8 @@ def test_the_order_of_arrays_in_a_layer(keras, tmp_path):
   assert [float(found[f"stem_bn/{i}"][0]) for i in range(4)] == [0, 1, 2, 3]
 
 
-def test_a_whole_model_in_the_legacy_layout(keras, tmp_path):
-  """`model.save("net.h5")`: the weights lie in a group beside the optimizer's."""
+def test_whole_model_in_the_legacy_layout_is_read(keras, tmp_path):
+  """`model.save("net.h5")` writes the state of the optimizer to another group."""
   for _ in range(2):
     model = filled(small_model(keras))
     model.compile("adam", "mse")
@@ -123,8 +109,8 @@ def test_a_whole_model_in_the_legacy_layout(keras, tmp_path):
     np.testing.assert_array_equal(found["inner/inner_conv/bias"], numbered["inner_conv/1"])
 
 
-def test_bfloat16(keras, tmp_path):
-  """HDF5 does not have it: in both layouts Keras writes bytes without a type."""
+def test_bfloat16_is_read(keras, tmp_path):
+  """HDF5 has no bfloat16; in both layouts Keras writes bytes without a type."""
   dense = keras.layers.Dense(3, dtype="bfloat16", name="fc")
   model = keras.Sequential([keras.Input((4,)), dense])
   expected = np.float32(dense.get_weights()[0])
@@ -135,20 +121,20 @@ def test_bfloat16(keras, tmp_path):
   np.testing.assert_array_equal(np.float32(kernel), expected)
 
 
-@pytest.mark.parametrize("name", ["vgg16.weights.h5", "vgg16.h5"])
-def test_vgg16_of_keras_applications(keras, tmp_path, name):
+@pytest.mark.parametrize("file_name", ["vgg16.weights.h5", "vgg16.h5"])
+def test_vgg16_of_keras_applications_is_loaded(keras, tmp_path, file_name):
   model = filled(keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3)))
-  (model.save_weights if "weights" in name else model.save)(tmp_path / name)
-  loaded, _ = load("vgg16", tmp_path / name)
+  (model.save_weights if "weights" in file_name else model.save)(tmp_path / file_name)
+  loaded, _ = load("vgg16", tmp_path / file_name)
   assert len(jax.tree.leaves(loaded)) == 26
-  for ours, layer in loaded["params"].items():
-    kernel, bias = model.get_layer(keras_layer(ours)).get_weights()
+  for name, layer in loaded["params"].items():
+    kernel, bias = model.get_layer(keras_layer(name)).get_weights()
     np.testing.assert_array_equal(layer["kernel"], kernel)
     np.testing.assert_array_equal(layer["bias"], bias)
 
 
-def test_the_names_of_older_keras(tmp_path):
-  """Keras 1 counted from 1, without underscores; tens come after ones."""
+def test_generated_names_of_keras_1_are_counted_from_0(tmp_path):
+  """Keras 1 counted from 1 and wrote no underscores; 10 comes after 2."""
   path = tmp_path / "net.h5"
   layers = {f"convolution2d_{i}": {f"convolution2d_{i}_W:0": np.full(2, i)} for i in (10, 1, 2)}
   layers["batchnormalization_3"] = {"batchnormalization_3_running_std:0": np.ones(3)}
@@ -164,8 +150,8 @@ def test_the_names_of_older_keras(tmp_path):
   }
 
 
-def test_files_of_no_layout(tmp_path):
-  """HDF5 without weights, and with two layers of one name."""
+def test_file_without_a_known_layout_is_refused(tmp_path):
+  """HDF5 without weights, and with two layers of the same name."""
   path = tmp_path / "net.h5"
   with h5py.File(path, "w") as file:
     file["optimizer/vars/0"] = np.ones(3)
@@ -180,8 +166,7 @@ def test_files_of_no_layout(tmp_path):
     read(path)
 
 
-def test_a_layer_without_the_attribute_of_its_name(tmp_path):
-  """Its place in the file, then."""
+def test_layer_without_a_name_is_named_by_its_path(tmp_path):
   path = tmp_path / "net.h5"
   with h5py.File(path, "w") as file:
     file["layers/dense/vars/0"] = np.ones(3)

@@ -1,4 +1,4 @@
-"""The preprocessing that travels with weights."""
+"""Preprocessing of images for pre-trained weights."""
 
 import json
 
@@ -11,8 +11,8 @@ from ppool_jax.weights import Preprocess
 from ppool_jax.weights.preprocess import CAFFE, TORCHVISION
 
 
-def test_channel_order_and_scale():
-  """A pure red image: its 255 is the last channel for Keras and the first for torchvision."""
+def test_channel_order_and_scale_are_applied():
+  """The red channel is the last for Keras and the first for torchvision."""
   red = np.zeros((1, 2, 2, 3), np.uint8)
   red[..., 0] = 255
   keras, torchvision = CAFFE(red), TORCHVISION(red)
@@ -39,20 +39,20 @@ def test_numpy_jax_and_floating_images_agree(preprocess):
 
 @pytest.mark.parametrize("preprocess", [CAFFE, TORCHVISION])
 def test_mean_rgb_becomes_almost_zero(preprocess):
-  """Within half a grey level."""
-  grey_level = preprocess.scale / min(preprocess.std)
-  colour = np.array(preprocess.mean_rgb, np.uint8)
-  assert np.abs(preprocess(colour)).max() <= grey_level / 2
+  """Within half a gray level."""
+  gray_level = preprocess.scale / min(preprocess.std)
+  color = np.array(preprocess.mean_rgb, np.uint8)
+  assert np.abs(preprocess(color)).max() <= gray_level / 2
   assert preprocess.mean_rgb == {"BGR": (124, 117, 104), "RGB": (124, 116, 104)}[preprocess.order]
   assert all(type(value) is int for value in preprocess.mean_rgb)
 
 
-def test_mean_rgb_stays_a_colour():
+def test_mean_rgb_is_clipped_to_uint8():
   assert Preprocess(mean=(-1, 300, 0.6)).mean_rgb == (0, 255, 1)
 
 
 @pytest.mark.parametrize("preprocess", [CAFFE, TORCHVISION, Preprocess(mean=(1, 2, 3))])
-def test_json_round_trip(preprocess):
+def test_dict_survives_json(preprocess):
   restored = Preprocess.from_dict(json.loads(json.dumps(preprocess.as_dict())))
   assert restored == preprocess
   assert hash(restored) == hash(preprocess)
@@ -69,13 +69,13 @@ def test_json_round_trip(preprocess):
     ({"mean": (0, 0, 0), "order": "rgb"}, """order: expected "RGB" or "BGR", got 'rgb'"""),
   ],
 )
-def test_preprocess_is_validated(fields, part):
+def test_invalid_fields_are_refused(fields, part):
   with pytest.raises(ValueError, match="expected") as caught:
     Preprocess(**fields)
   assert part in str(caught.value)
 
 
-def test_preprocess_from_a_damaged_record():
+def test_dict_with_other_keys_is_refused():
   fields = CAFFE.as_dict()
   with pytest.raises(ValueError, match=r"expected the keys .*'mean'.*, got .*'median'"):
     Preprocess.from_dict({**fields, "median": 0})
@@ -83,7 +83,7 @@ def test_preprocess_from_a_damaged_record():
     Preprocess.from_dict({"order": "RGB"})
 
 
-def test_images_are_validated():
+def test_invalid_images_are_refused():
   with pytest.raises(ValueError, match=r"expected shape \[\.\.\., 3\] \(RGB\), got \[1, 4, 4, 4\]"):
     CAFFE(np.zeros((1, 4, 4, 4), np.uint8))
   for wrong in (np.zeros((2, 2, 3), np.int32), [[0, 0, 0]]):

@@ -1,4 +1,4 @@
-"""Converted weights, and the commands that make, fetch and check files of weights."""
+"""Converted weights, and the commands that convert, download and verify weight files."""
 
 import dataclasses
 import json
@@ -17,10 +17,10 @@ from ppool_jax.weights.mappings import KEY_MAPPINGS, KeyMapping, ParamSpec
 from ppool_jax.weights.preprocess import BN_INCEPTION, TF
 from tests.helpers.weights import write_hollow
 
-# A network of three arrays, of which the last is the classifier.
+# A network of three arrays, the last of which belongs to the classifier.
 TINY = (
   KeyMapping(
-    "ours",
+    "tiny",
     (
       ParamSpec(("params", "conv", "kernel"), (4, 3, 1, 1), ("conv.weight",), (2, 3, 1, 0)),
       ParamSpec(("batch_stats", "norm", "mean"), (4,), ("norm.mean",), (0,)),
@@ -48,7 +48,7 @@ def arrays():
 
 @pytest.fixture
 def source(tmp_path, arrays):
-  """A file of another's weights."""
+  """A weight file that is not converted."""
   path = tmp_path / "source.safetensors"
   safetensors.numpy.save_file(arrays, path)
   return path
@@ -70,7 +70,7 @@ def assert_same(found, expected):
 
 
 def failure(capsys, *arguments):
-  """The one line that a command leaves on stderr."""
+  """Runs a command that fails; returns its one line on stderr."""
   capsys.readouterr()
   assert main([str(argument) for argument in arguments]) == 1
   lines = capsys.readouterr().err.splitlines()
@@ -83,8 +83,8 @@ def names(folder):
   return sorted(path.name for path in folder.rglob("*"))
 
 
-def test_round_trip(source, path):
-  """The same variables, preprocessing and options, with the classifier and without."""
+def test_converted_weights_equal_their_source(source, path):
+  """Variables, preprocessing and options, with and without the classifier."""
   for classifier in (False, True, None):
     expected, found = pretrained("tiny", source, classifier), pretrained("tiny", path, classifier)
     assert_same(found.variables, expected.variables)
@@ -100,8 +100,8 @@ def test_round_trip(source, path):
   assert names(path.parent) == ["tiny.safetensors"]
 
 
-def test_the_file_is_plain_safetensors(source, path):
-  """The library reads it, and finds aligned data under the paths of the variables."""
+def test_converted_file_is_valid_safetensors(source, path):
+  """The data are aligned, and the keys are the paths of the variables."""
   kernel = safetensors.numpy.load_file(source)["conv.weight"].transpose(2, 3, 1, 0)
   np.testing.assert_array_equal(safetensors.numpy.load_file(path)["params/conv/kernel"], kernel)
   with safetensors.safe_open(path, framework="numpy") as file:
@@ -109,7 +109,7 @@ def test_the_file_is_plain_safetensors(source, path):
   assert int.from_bytes(path.read_bytes()[:8], "little") % 8 == 0
 
 
-def test_the_same_contents_give_the_same_bytes(source, path, tmp_path):
+def test_same_contents_give_the_same_bytes(source, path, tmp_path):
   variables, preprocess, options = pretrained("tiny", source, classifier=True)
   turned = {key: dict(reversed(value.items())) for key, value in reversed(variables.items())}
   options = dict(reversed(options.items()))
@@ -120,8 +120,7 @@ def test_the_same_contents_give_the_same_bytes(source, path, tmp_path):
   assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 
 
-def test_without_a_classifier(tmp_path, arrays, capsys):
-  """A file that has none is converted all the same, and then gives none."""
+def test_file_without_a_classifier_is_converted(tmp_path, arrays, capsys):
   del arrays["fc.weight"]
   safetensors.numpy.save_file(arrays, tmp_path / "trunk.safetensors")
   assert (
@@ -133,8 +132,8 @@ def test_without_a_classifier(tmp_path, arrays, capsys):
     pretrained("tiny", tmp_path / "tiny.safetensors", classifier=True)
 
 
-def test_a_damaged_file(path, capsys):
-  """One bit of an array; one character of the options; the end."""
+def test_damaged_file_is_detected(path, capsys):
+  """One bit of an array, one value of the options, the last byte."""
   content = path.read_bytes()
   for damaged in (
     content[:-1] + bytes([content[-1] ^ 1]),
@@ -150,21 +149,21 @@ def test_a_damaged_file(path, capsys):
   assert str(path) in failure(capsys, "verify", path)
 
 
-def test_another_network(path):
+def test_converted_weights_of_another_network_are_refused(path):
   with pytest.raises(ValueError, match="expected converted weights of other, got those of tiny") as caught:
     load("other", path)
   assert str(path) in str(caught.value)
 
 
-def test_what_is_not_converted(source, tmp_path):
+def test_other_files_are_not_converted_weights(source, tmp_path):
   for other in (source, tmp_path / "missing.safetensors", tmp_path / "net.h5", tmp_path):
     assert not converted.is_converted(other)
   with pytest.raises(ValueError, match="expected converted weights"):
     converted.read_converted(source)
 
 
-def test_a_write_that_fails(source, path, monkeypatch):
-  """The file that was there stays, and nothing lies beside it."""
+def test_failed_write_leaves_the_file_unchanged(source, path, monkeypatch):
+  """No temporary file remains."""
   content = path.read_bytes()
   variables, *rest = pretrained("tiny", source)
   variables["params"]["conv"]["kernel"] += 1
@@ -184,7 +183,7 @@ def test_a_write_that_fails(source, path, monkeypatch):
 
 
 def test_converted_weights_need_no_other_library(tmp_path):
-  """VGG-16 from Keras's file, where neither PyTorch, h5py nor protobuf can be imported."""
+  """VGG-16 of a Keras file, without PyTorch, h5py and protobuf."""
   source = write_hollow(tmp_path / "vgg16.h5", fill={"block5_conv3_b_1:0": 3.0})
   assert main(["convert", str(source), "--model", "vgg16", "--out", str(tmp_path)]) == 0
   program = f"""
@@ -200,7 +199,7 @@ print(len(variables["params"]), variables["params"]["conv5_3"]["bias"].sum(), pr
   (tmp_path / "vgg16.safetensors").unlink()
 
 
-def test_list(capsys):
+def test_list_prints_the_catalog(capsys):
   assert main(["list"]) == 0
   printed = capsys.readouterr().out
   for file in CATALOG.values():
@@ -209,8 +208,8 @@ def test_list(capsys):
   assert "RGB, 0..1, minus 0.5 0.5 0.5, divided by 0.5 0.5 0.5" in printed
 
 
-def test_fetch(tmp_path, monkeypatch, capsys):
-  """What is there is checked; a name that nobody knows is met with a near one."""
+def test_fetch_and_verify_check_the_hash(tmp_path, monkeypatch, capsys):
+  """An unknown name is refused with a suggestion."""
   known = dataclasses.replace(CATALOG["vgg16-397923af.pth"], size=4, hash="9f86d081", name="vgg16-x.pth")
   monkeypatch.setitem(CATALOG, known.name, known)
   (tmp_path / "vgg16-x.pth").write_bytes(b"test")
@@ -224,20 +223,20 @@ def test_fetch(tmp_path, monkeypatch, capsys):
   assert names(tmp_path) == ["vgg16-x.pth"]
 
 
-def test_verify(source, path, capsys):
-  """A converted file tells what it is; of another, all networks are tried."""
+def test_verify_identifies_files(source, path, capsys):
+  """A converted file by its metadata, another file by the networks that it fits."""
   assert main(["verify", str(path)]) == 0
   printed = capsys.readouterr().out
   assert "undamaged; tiny from source.safetensors" in printed
   assert "3 arrays, 56 numbers, with the classifier" in printed
   assert main(["verify", str(source)]) == 0
   printed = capsys.readouterr().out
-  assert "fits tiny (ours keys, RGB, 0..1" in printed
-  assert "other (ours keys" in printed
+  assert "fits tiny (tiny keys, RGB, 0..1" in printed
+  assert "other (tiny keys" in printed
 
 
 def test_errors_leave_nothing_behind(tmp_path, arrays, capsys):
-  """A wrong model, a missing layer, a broken or missing file, a folder that is a file."""
+  """Wrong model, missing layer, broken or missing file, a file instead of a directory."""
   broken, missing, good = (tmp_path / f"{name}.safetensors" for name in ("broken", "missing", "good"))
   safetensors.numpy.save_file(arrays, good)
   broken.write_bytes(good.read_bytes()[:-1])
@@ -258,7 +257,7 @@ def test_errors_leave_nothing_behind(tmp_path, arrays, capsys):
   assert names(tmp_path) == before
 
 
-def test_help(capsys):
+def test_every_command_has_help(capsys):
   for command in ([], ["list"], ["fetch"], ["convert"], ["verify"]):
     with pytest.raises(SystemExit) as caught:
       main([*command, "--help"])
@@ -266,8 +265,8 @@ def test_help(capsys):
     assert "python -m ppool_jax.weights" in capsys.readouterr().out
 
 
-def test_published_ranges():
-  """Keras's and Cadene's Xception sees -1..1; Cadene's BN-Inception BGR less its own means."""
+def test_published_preprocessings_have_the_expected_ranges():
+  """-1..1 for Xception of Keras and Cadene; BGR minus its own means for Cadene's BN-Inception."""
   images = np.stack([np.zeros((1, 1, 3), np.uint8), np.full((1, 1, 3), 255, np.uint8)])
   np.testing.assert_allclose(TF(images)[:, 0, 0], [[-1] * 3, [1] * 3], atol=1e-6)
   np.testing.assert_allclose(BN_INCEPTION(images)[:, 0, 0], [[-104, -117, -128], [151, 138, 127]])

@@ -1,4 +1,4 @@
-"""What is said of files that are not the weights of VGG-16."""
+"""Messages about files that are not weights of VGG-16."""
 
 import pathlib
 import sys
@@ -19,14 +19,14 @@ def refusal(path, kind=ValueError, network="vgg16"):
   return str(caught.value)
 
 
-def test_unknown_network(tmp_path):
+def test_unknown_network_is_refused_with_a_hint(tmp_path):
   message = refusal(tmp_path / "weights.h5", network="vgg61")
   assert "'vgg61'" in message
   assert "did you mean 'vgg16'" in message
   assert "expected one of vgg16" in refusal(tmp_path / "weights.h5", network=None)
 
 
-def test_unknown_suffix(tmp_path):
+def test_unknown_suffix_is_refused(tmp_path):
   path = tmp_path / "weights.ckpt"
   message = refusal(path)
   assert str(path) in message
@@ -36,7 +36,7 @@ def test_unknown_suffix(tmp_path):
 @pytest.mark.parametrize(
   "name", ["missing.h5", "missing.pth", "missing.caffemodel", "missing.safetensors", "folder.h5"]
 )
-def test_missing_file(tmp_path, name):
+def test_missing_file_is_named(tmp_path, name):
   (tmp_path / "folder.h5").mkdir()
   assert str(tmp_path / name) in refusal(tmp_path / name, FileNotFoundError)
 
@@ -50,8 +50,8 @@ def test_missing_file(tmp_path, name):
     (".safetensors", "safetensors file"),
   ],
 )
-def test_file_of_another_format(tmp_path, suffix, expected):
-  """A page of HTML in the place of a download, an empty file, random bytes."""
+def test_file_of_another_format_is_refused(tmp_path, suffix, expected):
+  """An HTML page instead of a download, an empty file, random bytes."""
   if suffix == ".pth":
     pytest.importorskip("torch")
   path = tmp_path / f"weights{suffix}"
@@ -64,8 +64,8 @@ def test_file_of_another_format(tmp_path, suffix, expected):
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".pth", ".safetensors"])
-def test_truncated_file(tmp_path, suffix):
-  """A download that broke off, at several places."""
+def test_truncated_file_is_refused(tmp_path, suffix):
+  """A download that was interrupted at several points."""
   path, arrays = tmp_path / f"weights{suffix}", {"features.0.bias": np.ones(64, np.float32)}
   if suffix == ".h5":
     write_keras(path, {"block1_conv1": {"block1_conv1_b_1:0": np.ones(64, np.float32)}})
@@ -82,8 +82,8 @@ def test_truncated_file(tmp_path, suffix):
     assert "the file begins with" in message
 
 
-def test_h5_of_another_layout(tmp_path):
-  """HDF5, but of no layout of Keras's, or with attributes that name what is not there."""
+def test_h5_of_another_layout_is_refused(tmp_path):
+  """HDF5 without a layout of Keras, or with attributes that name missing datasets."""
   path = tmp_path / "weights.h5"
   with h5py.File(path, "w") as file:
     file["layers/conv2d/0"] = np.ones(3)
@@ -97,8 +97,8 @@ def test_h5_of_another_layout(tmp_path):
   assert "in the file instead: block1_conv1_W_1:0 []" in refusal(path)
 
 
-def test_pth_that_is_no_state_dict(tmp_path):
-  """A checkpoint around the state dict, and a pickle that would run code: it does not."""
+def test_pth_is_refused_without_running_its_code(tmp_path):
+  """A checkpoint that contains the state dict, and a pickle that would run code."""
   torch = pytest.importorskip("torch")
   path, canary = tmp_path / "weights.pth", tmp_path / "canary"
   torch.save({"state_dict": {}, "epoch": 3}, path)
@@ -118,7 +118,7 @@ def test_pth_that_is_no_state_dict(tmp_path):
   assert not canary.exists()
 
 
-def test_pth_without_torch(tmp_path, monkeypatch):
+def test_missing_torch_is_reported(tmp_path, monkeypatch):
   path = tmp_path / "weights.pth"
   path.write_bytes(b"any")
   monkeypatch.setitem(sys.modules, "torch", None)
@@ -127,8 +127,8 @@ def test_pth_without_torch(tmp_path, monkeypatch):
   assert "make env EXTRAS=torch" in message
 
 
-def test_no_name_is_known(tmp_path):
-  """Both sides: the file's names, and those of Keras and torchvision."""
+def test_unknown_keys_are_listed_with_the_expected_ones(tmp_path):
+  """The keys of the file, and those of Keras and torchvision."""
   path = tmp_path / "weights.safetensors"
   safetensors.numpy.save_file({"layer1.0.conv1.weight": np.ones((64, 64, 1, 1), np.float32)}, path)
   message = refusal(path)
@@ -141,7 +141,7 @@ def test_no_name_is_known(tmp_path):
   assert "and 10 more" in refusal(path)
 
 
-def test_missing_layer(tmp_path):
+def test_missing_layer_is_listed(tmp_path):
   path = write_hollow(tmp_path / "weights.h5", change=lambda layers: layers.pop("block5_conv3"))
   expected, found = refusal(path).split("\n")[1:]
   assert expected == (
@@ -150,8 +150,8 @@ def test_missing_layer(tmp_path):
   assert found == "  in the file instead: nothing"
 
 
-def test_layer_too_many(tmp_path):
-  """VGG-19 has the layers of VGG-16 and more: it is not VGG-16 with the rest ignored."""
+def test_additional_layer_is_refused(tmp_path):
+  """VGG-19 has all layers of VGG-16, but is not read as VGG-16."""
   extra = {"block3_conv4_W_1:0": (3, 3, 256, 256)}
   path = write_hollow(tmp_path / "weights.h5", change=lambda layers: layers.update({"block3_conv4": extra}))
   message = refusal(path)
@@ -160,16 +160,16 @@ def test_layer_too_many(tmp_path):
   assert "in the file instead: block3_conv4_W_1:0 [3, 3, 256, 256]" in message
 
 
-def test_wrong_shape(tmp_path):
-  """Both shapes, in the file's layout: here a kernel in Theano's order."""
+def test_wrong_shape_is_listed_in_the_file_s_layout(tmp_path):
+  """A kernel in Theano's order."""
   wrong = {**SHAPES, "conv1_1": {"kernel": (64, 3, 3, 3), "bias": (64,)}}
   expected, found = refusal(write_hollow(tmp_path / "weights.h5", wrong)).split("\n")[1:]
   assert expected == "  expected by the network: block1_conv1/kernel [3, 3, 3, 64]"
   assert found == "  in the file instead: block1_conv1_W_1:0 [64, 3, 3, 3]"
 
 
-def test_the_same_array_twice(tmp_path):
-  """Two spellings of one name: neither is preferred in silence."""
+def test_two_keys_for_one_array_are_refused(tmp_path):
+  """The keys of two versions of Keras."""
   path = write_hollow(
     tmp_path / "weights.h5",
     change=lambda layers: layers["block1_conv1"].update({"block1_conv1/bias:0": (64,)}),
@@ -178,7 +178,7 @@ def test_the_same_array_twice(tmp_path):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_weights_that_are_not_finite(tmp_path, bad):
+def test_weights_that_are_not_finite_are_refused(tmp_path, bad):
   path = write_hollow(tmp_path / "weights.h5", fill={"block2_conv1_b_1:0": bad})
   message = refusal(path)
   assert str(path) in message
@@ -186,7 +186,7 @@ def test_weights_that_are_not_finite(tmp_path, bad):
 
 
 @pytest.mark.parametrize(("dtype", "part"), [(np.int32, "got int32"), (np.float64, "NaN or infinity")])
-def test_weights_that_are_not_float32(tmp_path, dtype, part):
+def test_weights_that_do_not_fit_float32_are_refused(tmp_path, dtype, part):
   """Integers, and float64 beyond the range of float32."""
   path = write_hollow(tmp_path / "weights.h5")
   with h5py.File(path, "a") as file:

@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine that breaks off, ignores ranges, or has another file."""
+"""Downloads from a local server that interrupts, ignores ranges, or has another file."""
 
 import hashlib
 import http.server
@@ -16,9 +16,9 @@ CONTENT = np.random.default_rng(0).bytes(300_000)
 
 
 class Server(http.server.ThreadingHTTPServer):
-  """Sends `content` at /weights.bin; `ranges` are the Range headers that it was sent."""
+  """Serves `content` at /weights.bin; `ranges` are the Range headers of the requests."""
 
-  content, breaks_after, heeds_ranges, says_length = CONTENT, None, True, True
+  content, interrupts_after, supports_ranges, sends_length = CONTENT, None, True, True
 
   def __init__(self):
     super().__init__(("127.0.0.1", 0), Handler)
@@ -31,22 +31,22 @@ class Server(http.server.ThreadingHTTPServer):
 
 class Handler(http.server.BaseHTTPRequestHandler):
   def do_GET(self):
-    wanted, server = self.headers["Range"], self.server
-    server.ranges.append(wanted)
-    start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and server.heeds_ranges else 0
+    requested, server = self.headers["Range"], self.server
+    server.ranges.append(requested)
+    start = int(re.fullmatch(r"bytes=(\d+)-", requested)[1]) if requested and server.supports_ranges else 0
     if self.path != "/weights.bin":
       self.send_error(404)
       return
     if start >= len(server.content):
       self.send_error(416)
       return
-    self.send_response(206 if wanted and server.heeds_ranges else 200)
-    if server.says_length:
+    self.send_response(206 if requested and server.supports_ranges else 200)
+    if server.sends_length:
       self.send_header("Content-Length", str(len(server.content) - start))
-    if wanted and server.heeds_ranges:
+    if requested and server.supports_ranges:
       self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
     self.end_headers()
-    stop = len(server.content) if server.breaks_after is None else start + server.breaks_after
+    stop = len(server.content) if server.interrupts_after is None else start + server.interrupts_after
     self.wfile.write(server.content[start:stop])
 
   def log_message(self, *_):
@@ -75,8 +75,8 @@ def names(folder):
 
 
 @pytest.mark.parametrize("hash_type", ["md5", "sha1", "sha256", "sha256-prefix"])
-def test_fetch(server, tmp_path, hash_type, capsys):
-  """In a folder that is made; no progress where stderr is no terminal."""
+def test_file_is_downloaded_and_verified(server, tmp_path, hash_type, capsys):
+  """The directory is created; no progress is printed where stderr is not a terminal."""
   path = fetch(public_file(server, hash_type), tmp_path / "new" / "folder")
   assert path == tmp_path / "new" / "folder" / "weights.bin"
   assert path.read_bytes() == CONTENT
@@ -85,24 +85,24 @@ def test_fetch(server, tmp_path, hash_type, capsys):
   assert capsys.readouterr().err == ""
 
 
-def test_resume(server, tmp_path):
-  """Twice broken off: each call asks for the rest only, and nothing has the final name before."""
-  server.breaks_after = 100_000
+def test_interrupted_download_is_resumed(server, tmp_path):
+  """Every call requests only the rest; the final name appears only at the end."""
+  server.interrupts_after = 100_000
   for done in (100_000, 200_000):
     with pytest.raises(OSError, match=rf"weights.bin: .* after {done} of 300000 bytes; run again to resume"):
       fetch(public_file(server), tmp_path)
     assert names(tmp_path) == ["weights.bin.part"]
     assert (tmp_path / "weights.bin.part").read_bytes() == CONTENT[:done]
-  server.breaks_after = None
+  server.interrupts_after = None
   assert fetch(public_file(server), tmp_path).read_bytes() == CONTENT
   assert server.ranges == [None, "bytes=100000-", "bytes=200000-"]
   assert names(tmp_path) == ["weights.bin"]
 
 
-def test_a_server_that_ignores_ranges(server, tmp_path):
-  """It sends everything once more, which replaces the part."""
+def test_server_without_ranges_sends_the_whole_file(server, tmp_path):
+  """The response replaces the partial download."""
   (tmp_path / "weights.bin.part").write_bytes(CONTENT[:1000])
-  server.heeds_ranges = False
+  server.supports_ranges = False
   assert fetch(public_file(server), tmp_path).read_bytes() == CONTENT
   assert server.ranges == ["bytes=1000-"]
 
@@ -110,16 +110,15 @@ def test_a_server_that_ignores_ranges(server, tmp_path):
 @pytest.mark.parametrize(
   ("part", "requests"), [(CONTENT, 1), (CONTENT + b"more", 2), (b"x" * len(CONTENT), 2)]
 )
-def test_a_part_with_no_rest(server, tmp_path, part, requests):
-  """Complete, it is taken; too long or wrong, it is fetched anew."""
+def test_part_of_full_length_is_verified(server, tmp_path, part, requests):
+  """A complete part is used; one that is too long or wrong is downloaded again."""
   (tmp_path / "weights.bin.part").write_bytes(part)
   assert fetch(public_file(server), tmp_path).read_bytes() == CONTENT
   assert server.ranges == [f"bytes={len(part)}-", None][:requests]
   assert names(tmp_path) == ["weights.bin"]
 
 
-def test_a_wrong_hash(server, tmp_path):
-  """What was downloaded is of no use: it is deleted."""
+def test_download_with_a_wrong_hash_is_deleted(server, tmp_path):
   with pytest.raises(
     ValueError, match=r"expected md5 0123, got [0-9a-f]{32}; the download is deleted"
   ) as caught:
@@ -128,8 +127,7 @@ def test_a_wrong_hash(server, tmp_path):
   assert names(tmp_path) == []
 
 
-def test_a_wrong_start(server, tmp_path):
-  """A part of something else shows in the hash."""
+def test_wrong_part_is_detected_by_the_hash(server, tmp_path):
   (tmp_path / "weights.bin.part").write_bytes(b"x" * 1000)
   with pytest.raises(ValueError, match="expected md5"):
     fetch(public_file(server), tmp_path)
@@ -137,20 +135,20 @@ def test_a_wrong_start(server, tmp_path):
   assert fetch(public_file(server), tmp_path).read_bytes() == CONTENT
 
 
-def test_a_wrong_size(server, tmp_path):
-  """Known from the first answer, or, if the server does not say, from the download."""
+def test_wrong_size_is_refused(server, tmp_path):
+  """Known from the response, or, if the server does not send the length, from the download."""
   with pytest.raises(ValueError, match=r"expected 5 bytes, .*weights.bin has 300000"):
     fetch(public_file(server, size=5), tmp_path)
   assert names(tmp_path) == []
-  server.says_length = False
+  server.sends_length = False
   with pytest.raises(ValueError, match="expected 5 bytes, got 300000"):
     fetch(public_file(server, size=5), tmp_path)
   assert names(tmp_path) == []
   assert fetch(public_file(server, size=None), tmp_path).read_bytes() == CONTENT
 
 
-def test_a_file_that_is_there(server, tmp_path):
-  """It is checked, without a request, and never touched."""
+def test_existing_file_is_only_verified(server, tmp_path):
+  """Without a request; a wrong file is not changed."""
   path = tmp_path / "weights.bin"
   path.write_bytes(CONTENT)
   assert fetch(public_file(server), tmp_path) == path
@@ -165,8 +163,8 @@ def test_a_file_that_is_there(server, tmp_path):
   assert names(tmp_path) == ["weights.bin"]
 
 
-def test_no_answer(server, tmp_path):
-  """404, a port where nobody listens, another kind of URL: nothing is left, not even the folder."""
+def test_failed_request_leaves_nothing_behind(server, tmp_path):
+  """404, a closed port, another scheme; the created directory is removed, too."""
   folder = tmp_path / "new" / "folder"
   for url, message in [
     (f"{server.folder}gone.bin", "responded 404"),
@@ -181,8 +179,8 @@ def test_no_answer(server, tmp_path):
   assert names(tmp_path) == []
 
 
-def test_two_at_once(server, tmp_path):
-  """One downloads, the other waits and finds the file there."""
+def test_concurrent_calls_download_once(server, tmp_path):
+  """One downloads, the others wait for it."""
   threads = [threading.Thread(target=fetch, args=(public_file(server), tmp_path)) for _ in range(3)]
   for thread in threads:
     thread.start()
@@ -193,8 +191,8 @@ def test_two_at_once(server, tmp_path):
   assert server.ranges == [None]
 
 
-def test_the_table():
-  """Every entry has a hash of its kind's length, the name that its URL ends in, and its source."""
+def test_catalog_entries_are_consistent():
+  """Every entry has a hash of the right length, the name of its URL, and the source of its hash."""
   lengths = {"md5": 32, "sha1": 40, "sha256": 64}
   for name, file in CATALOG.items():
     assert name == file.name == file.url.split("/")[-1]

@@ -1,4 +1,4 @@
-"""Weights in every format and naming come back as they were written."""
+"""Weights of every format and key mapping are read as they were written."""
 
 import h5py
 import jax
@@ -12,11 +12,11 @@ from ppool_jax.weights.preprocess import CAFFE, TORCHVISION
 from tests.helpers.weights import (
   NEW,
   OLD,
-  flat_keras_names,
+  flat_keras_keys,
+  keras_keys,
   keras_layer,
-  keras_names,
   random_params,
-  torch_names,
+  torch_keys,
   write_keras,
 )
 
@@ -26,15 +26,7 @@ def params():
   return random_params()
 
 
-@pytest.fixture
-def new_file(tmp_path):
-  """A path maker whose files are deleted at once: each is 59 MB."""
-  yield lambda name: tmp_path / name
-  for path in tmp_path.iterdir():
-    path.unlink()
-
-
-def assert_same(loaded, params):
+def assert_loaded(loaded, params):
   assert list(loaded) == ["params"]
   assert jax.tree.structure(loaded["params"]) == jax.tree.structure(params)
   jax.tree.map(np.testing.assert_array_equal, loaded["params"], params)
@@ -42,18 +34,18 @@ def assert_same(loaded, params):
 
 
 @pytest.mark.parametrize("style", [OLD, NEW, ("/kernel", "/bias")])
-def test_keras_h5(params, new_file, style):
-  """The data sets of Keras 1, 2 and 3 in the same layout; `/` nests them in a further group."""
-  path = new_file("weights.h5")
-  write_keras(path, keras_names(params, style))
+def test_keras_files_of_every_version_are_read(params, large_files, style):
+  """Keras 1, 2 and 3 in the legacy layout; "/" in a name creates a nested group."""
+  path = large_files / "weights.h5"
+  write_keras(path, keras_keys(params, style))
   variables, preprocess = load("vgg16", path)
-  assert_same(variables, params)
+  assert_loaded(variables, params)
   assert preprocess == CAFFE
 
 
-def test_keras_h5_with_names_unique_within_a_layer_only(params, new_file):
-  """`kernel:0` in the group of each layer, and attributes that are str, not bytes."""
-  path = new_file("weights.hdf5")
+def test_keras_names_may_be_unique_only_within_a_layer(params, large_files):
+  """Datasets `kernel:0` in the group of each layer, and attributes that are str, not bytes."""
+  path = large_files / "weights.hdf5"
   layers = {
     keras_layer(name): {"kernel:0": layer["kernel"], "bias:0": layer["bias"]}
     for name, layer in params.items()
@@ -61,57 +53,57 @@ def test_keras_h5_with_names_unique_within_a_layer_only(params, new_file):
   write_keras(path, layers)
   with h5py.File(path, "a") as file:
     file.attrs["layer_names"] = list(layers)
-  assert_same(load("vgg16", path)[0], params)
+  assert_loaded(load("vgg16", path)[0], params)
 
 
 @pytest.mark.parametrize(
-  ("names", "expected"),
+  ("keys", "expected"),
   [
-    (torch_names, TORCHVISION),
-    (lambda params: flat_keras_names(params, OLD), CAFFE),
-    (lambda params: flat_keras_names(params, NEW), CAFFE),
+    (torch_keys, TORCHVISION),
+    (lambda params: flat_keras_keys(params, OLD), CAFFE),
+    (lambda params: flat_keras_keys(params, NEW), CAFFE),
   ],
   ids=["torchvision", "keras-old", "keras-new"],
 )
-def test_safetensors(params, new_file, names, expected):
-  """The names decide layout and preprocessing, not the format."""
-  path = new_file("weights.safetensors")
-  safetensors.numpy.save_file(names(params), path)
+def test_keys_determine_layout_and_preprocessing(params, large_files, keys, expected):
+  """Not the file format."""
+  path = large_files / "weights.safetensors"
+  safetensors.numpy.save_file(keys(params), path)
   variables, preprocess = load("vgg16", str(path))
-  assert_same(variables, params)
+  assert_loaded(variables, params)
   assert preprocess == expected
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_pth(params, new_file, zipped):
-  """The zip file of today's PyTorch, and the bare pickle of torchvision's VGG-16."""
+def test_both_formats_of_pytorch_are_read(params, large_files, zipped):
+  """The zip file of recent versions, and the plain pickle of torchvision's VGG-16."""
   torch = pytest.importorskip("torch")
-  path = new_file("weights.pth")
-  state = {name: torch.from_numpy(array) for name, array in torch_names(params).items()}
+  path = large_files / "weights.pth"
+  state = {name: torch.from_numpy(array) for name, array in torch_keys(params).items()}
   torch.save(state, path, _use_new_zipfile_serialization=zipped)
   variables, preprocess = load("vgg16", path)
-  assert_same(variables, params)
+  assert_loaded(variables, params)
   assert preprocess == TORCHVISION
 
 
-def test_half_precision_becomes_float32(new_file):
-  """float16 of Keras and safetensors."""
+def test_half_precision_becomes_float32(large_files):
+  """float16 in files of Keras and safetensors."""
   halves = random_params(np.float16)
   expected = jax.tree.map(lambda array: array.astype(np.float32), halves)
-  write_keras(new_file("weights.h5"), keras_names(halves, OLD))
-  assert_same(load("vgg16", new_file("weights.h5"))[0], expected)
-  safetensors.numpy.save_file(torch_names(halves), new_file("weights.safetensors"))
-  assert_same(load("vgg16", new_file("weights.safetensors"))[0], expected)
+  write_keras(large_files / "weights.h5", keras_keys(halves, OLD))
+  assert_loaded(load("vgg16", large_files / "weights.h5")[0], expected)
+  safetensors.numpy.save_file(torch_keys(halves), large_files / "weights.safetensors")
+  assert_loaded(load("vgg16", large_files / "weights.safetensors")[0], expected)
 
 
-def test_bfloat16_becomes_float32(new_file):
-  """bfloat16, which NumPy itself does not have, of PyTorch and safetensors."""
+def test_bfloat16_becomes_float32(large_files):
+  """bfloat16, which NumPy does not have, in files of PyTorch and safetensors."""
   torch = pytest.importorskip("torch")
   import safetensors.torch
 
-  state = {name: torch.from_numpy(a).bfloat16() for name, a in torch_names(random_params()).items()}
+  state = {name: torch.from_numpy(a).bfloat16() for name, a in torch_keys(random_params()).items()}
   expected = jax.tree.map(lambda a: a.astype(jnp.bfloat16).astype(np.float32), random_params())
-  torch.save(state, new_file("weights.pt"))
-  assert_same(load("vgg16", new_file("weights.pt"))[0], expected)
-  safetensors.torch.save_file(state, new_file("weights.safetensors"))
-  assert_same(load("vgg16", new_file("weights.safetensors"))[0], expected)
+  torch.save(state, large_files / "weights.pt")
+  assert_loaded(load("vgg16", large_files / "weights.pt")[0], expected)
+  safetensors.torch.save_file(state, large_files / "weights.safetensors")
+  assert_loaded(load("vgg16", large_files / "weights.safetensors")[0], expected)

@@ -1,4 +1,4 @@
-"""BN-Inception against pretrainedmodels, through files that PyTorch wrote."""
+"""BN-Inception compared with pretrainedmodels, through files that PyTorch wrote."""
 
 import itertools
 
@@ -18,12 +18,12 @@ BLOCKS = ("3a", "3b", "3c", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
 def model():
   model = peers.pretrainedmodels().bninception(num_classes=1000, pretrained=None)
   assert sum(p.numel() for p in model.parameters()) == 11_295_240
-  return peers.randomise_torch(model)
+  return peers.randomize_torch(model)
 
 
 @pytest.fixture(scope="module")
 def expected(model):
-  """Every stage and the logits. Convolutions of 1x1 read the block's input: before the first of them."""
+  """Every feature, captured as the input of the next block, and the logits."""
   torch, seen = peers.torch(), {}
   names = {"conv1_7x7_s2": "conv1_relu_7x7", "pool1": "pool1_3x3_s2", "conv2_3x3": "conv2_relu_3x3"}
   names |= {"pool2": "pool2_3x3_s2"}
@@ -39,7 +39,7 @@ def expected(model):
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_cadene(model, expected, tmp_path, suffix):
+def test_features_and_logits_equal_those_of_cadene(model, expected, tmp_path, suffix):
   path = tmp_path / f"bn_inception{suffix}"
   if suffix == ".pth":
     peers.torch().save(model.state_dict(), path)
@@ -50,16 +50,14 @@ def test_cadene(model, expected, tmp_path, suffix):
   features = jax.jit(models.backbone("inceptionv2").apply)(variables, IMAGES)
   assert set(features) == set(expected[0])
   for name, value in expected[0].items():
-    difference = peers.relative(features[name], value)
-    print(f"{name}: relative difference {difference:.2e}")
-    assert difference < 1e-4, name
+    peers.check_close(features[name], value, name)
   variables, _ = weights.load("inceptionv2", path, classifier=True)
   logits = jax.jit(models.backbone("inceptionv2", num_classes=1000).apply)(variables, IMAGES)
-  assert peers.relative(logits, expected[1]) < 1e-4
+  peers.check_close(logits, expected[1], "logits")
 
 
-def test_vectors_with_a_dimension_of_one(model, tmp_path):
-  """yjxiong's older port stores batch norms as [1, C]."""
+def test_vectors_may_have_a_leading_dimension_of_one(model, tmp_path):
+  """yjxiong's older port stores the arrays of batch norms as [1, C]."""
   state = {n: v.numpy() for n, v in model.state_dict().items()}
   path = tmp_path / "bn_inception.safetensors"
   safetensors.numpy.save_file({n: v[None] if "_bn." in n and v.ndim else v for n, v in state.items()}, path)

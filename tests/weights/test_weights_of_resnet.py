@@ -1,4 +1,4 @@
-"""ResNet-50 against Keras and torchvision, through files that they wrote."""
+"""ResNet-50 compared with Keras and torchvision, through files that they wrote."""
 
 import jax
 import numpy as np
@@ -17,7 +17,7 @@ ENDS = {"res2": 3, "res3": 4, "res4": 6, "res5": 3}
 def keras_model():
   model = peers.keras().applications.ResNet50(weights=None)
   assert model.count_params() == 25_636_712
-  return peers.randomise_keras(model)
+  return peers.randomize_keras(model)
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,8 @@ def keras_features(keras_model):
 
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
-def test_keras(keras_model, keras_features, tmp_path, suffix):
-  """Every stage and the logits; convolution biases are folded into the means."""
+def test_features_and_logits_equal_those_of_keras(keras_model, keras_features, tmp_path, suffix):
+  """The biases of convolutions are folded into the means of batch norms."""
   path = tmp_path / f"resnet50{suffix}"
   (keras_model.save_weights if suffix == ".weights.h5" else keras_model.save)(path)
   check_features("resnet50", path, keras_features, {"epsilon": 1.001e-5})
@@ -45,12 +45,12 @@ def test_keras(keras_model, keras_features, tmp_path, suffix):
 def torch_model():
   model = peers.torchvision().models.resnet50(weights=None)
   assert sum(p.numel() for p in model.parameters()) == 25_557_032
-  return peers.randomise_torch(model)
+  return peers.randomize_torch(model)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_torchvision(torch_model, tmp_path, suffix):
-  """v1.5: strides on the 3x3 convolutions."""
+def test_features_and_logits_equal_those_of_torchvision(torch_model, tmp_path, suffix):
+  """v1.5, which has the strides in the 3x3 convolutions."""
   torch, path = peers.torch(), tmp_path / f"resnet50{suffix}"
   if suffix == ".pth":
     torch.save(torch_model.state_dict(), path)
@@ -74,13 +74,11 @@ def check_features(network, path, expected, options):
   model = models.backbone(network, **options)
   features = jax.jit(model.apply)(pretrained.variables, IMAGES)
   for name, value in expected.items():
-    difference = peers.relative(features[name], value)
-    print(f"{name}: relative difference {difference:.2e}")
-    assert difference < 1e-4, name
+    peers.check_close(features[name], value, name)
 
 
 def check_logits(network, path, expected, softmax=False):
   pretrained = weights.pretrained(network, path, classifier=True)
   model = models.backbone(network, num_classes=1000, **pretrained.options)
   logits = jax.jit(model.apply)(pretrained.variables, IMAGES)
-  assert peers.relative(jax.nn.softmax(logits) if softmax else logits, expected) < 1e-4
+  peers.check_close(jax.nn.softmax(logits) if softmax else logits, expected, "logits")

@@ -1,4 +1,4 @@
-"""The real VGG-16 against independent computations, on photographs."""
+"""The published weights of VGG-16 on photographs, compared with independent computations."""
 
 import h5py
 import jax
@@ -10,16 +10,17 @@ from ppool_jax.models import backbone
 from ppool_jax.weights import load
 from ppool_jax.weights.preprocess import CAFFE
 from tests.helpers.assets import ASSETS, needs
+from tests.helpers.peers import check_close
 from tests.helpers.weights import CHANNELS, PHOTOS, STAGES, keras_layer
 
 REAL = ASSETS / "weights" / "vgg16_notop_keras_layout.h5"
-"""The VGG team's weights."""
+"""The weights of the VGG team."""
 pytestmark = [needs("weights/vgg16_notop_keras_layout.h5"), needs("imagenet_samples")]
 
 
 @pytest.fixture(scope="module")
 def photographs():
-  """uint8 [4, 96, 128, 3]: the middles of four photographs."""
+  """uint8 [4, 96, 128, 3]: center crops of four photographs."""
   crops = []
   for name in PHOTOS:
     image = Image.open(ASSETS / "imagenet_samples" / f"{name}.jpg").convert("RGB")
@@ -44,32 +45,21 @@ def raw():
     }
 
 
-def assert_close(actual, expected, name, bound=1e-4):
-  """The largest difference relative to the largest value."""
-  actual = np.asarray(actual)
-  assert actual.shape == expected.shape, name
-  difference = np.abs(actual - expected).max() / np.abs(expected).max()
-  print(f"{name}: relative difference {difference:.2e}")
-  assert difference < bound, name
-
-
-def test_real_file():
-  """13 layers, nested and shaped as the model's parameters are."""
+def test_published_file_has_the_backbone_s_parameters():
+  """The file has 13 layers."""
   variables, preprocess = load("vgg16", REAL)
   assert len(variables["params"]) == 13
   kernel, bias = variables["params"]["conv1_1"]["kernel"], variables["params"]["conv1_1"]["bias"]
-  # As published in printouts of the original.
+  # As printed by others from the original.
   np.testing.assert_allclose((kernel[0, 0, 0, 0], bias[0]), (0.42947057, 0.73429835), rtol=1e-6)
   images = jax.ShapeDtypeStruct((1, 32, 32, 3), np.float32)
-  wanted = jax.eval_shape(backbone("vgg16").init, jax.random.key(0), images)
-  jax.tree.map(
-    lambda ours, theirs: np.testing.assert_equal(ours.shape, theirs.shape), variables, dict(wanted)
-  )
+  expected = jax.eval_shape(backbone("vgg16").init, jax.random.key(0), images)
+  jax.tree.map(lambda a, b: np.testing.assert_equal(a.shape, b.shape), variables, dict(expected))
   assert preprocess == CAFFE
 
 
-def test_features_of_photographs_against_torch(photographs, features):
-  """PyTorch's convolutions and pools on the file's arrays give the same conv1..conv5 and pool1..pool5."""
+def test_features_equal_those_of_torch(photographs, features):
+  """PyTorch's convolutions and pools with the arrays of the file."""
   torch = pytest.importorskip("torch")
   functional = torch.nn.functional
   bgr = photographs[..., [2, 1, 0]].astype(np.float32) - np.array([103.939, 116.779, 123.68], np.float32)
@@ -78,15 +68,15 @@ def test_features_of_photographs_against_torch(photographs, features):
     for name in names:
       kernel, bias = map(torch.from_numpy, layers[name])
       x = functional.relu(functional.conv2d(x, kernel.permute(3, 2, 0, 1), bias, padding=1))
-    assert_close(features[f"conv{stage}"], x.permute(0, 2, 3, 1).numpy(), f"conv{stage}")
-    # SAME for windows of 2 with stride 1 pads below and to the right.
+    check_close(features[f"conv{stage}"], x.permute(0, 2, 3, 1).numpy(), f"conv{stage}")
+    # At stride 1 windows of 2 are padded below and on the right.
     x = functional.max_pool2d(x, 2) if stage < 5 else functional.max_pool2d(
       functional.pad(x, (0, 1, 0, 1), value=-torch.inf), 2, 1)  # fmt: skip
-    assert_close(features[f"pool{stage}"], x.permute(0, 2, 3, 1).numpy(), f"pool{stage}")
+    check_close(features[f"pool{stage}"], x.permute(0, 2, 3, 1).numpy(), f"pool{stage}")
 
 
 def numpy_conv(x, kernel, bias):
-  """3x3, SAME, then ReLU, of [H, W, C], as one product of matrices in float64."""
+  """A 3x3 convolution and ReLU of [H, W, C], as one matrix product in float64."""
   height, width, channels = x.shape
   padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
   windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (0, 1)).transpose(0, 1, 3, 4, 2)
@@ -95,15 +85,15 @@ def numpy_conv(x, kernel, bias):
 
 
 def numpy_pool(x, stride):
-  """2x2 maxima; with stride 1 the last row and column are windows of what there is."""
+  """2x2 maxima; at stride 1 the last row and column have partial windows."""
   if stride == 1:
     x = np.pad(x, ((0, 1), (0, 1), (0, 0)), constant_values=-np.inf)
   windows = np.lib.stride_tricks.sliding_window_view(x, (2, 2), (0, 1))
   return windows[::stride, ::stride].max((-2, -1))
 
 
-def test_features_of_a_crop_against_numpy(photographs):
-  """The same without PyTorch, in float64, on 48 x 64 pixels."""
+def test_features_equal_those_of_numpy(photographs):
+  """In float64, on 48x64 pixels."""
   crop = photographs[0, :48, :64]
   variables, preprocess = load("vgg16", REAL)
   features = jax.jit(backbone("vgg16", pool="max").apply)(variables, preprocess(crop[None]))
@@ -111,21 +101,21 @@ def test_features_of_a_crop_against_numpy(photographs):
   for stage, names in STAGES.items():
     for name in names:
       x = numpy_conv(x, *layers[name])
-    assert_close(features[f"conv{stage}"][0], x, f"conv{stage}")
+    check_close(features[f"conv{stage}"][0], x, f"conv{stage}")
     x = numpy_pool(x, 2 if stage < 5 else 1)
-    assert_close(features[f"pool{stage}"][0], x, f"pool{stage}")
+    check_close(features[f"pool{stage}"][0], x, f"pool{stage}")
 
 
-def test_p_pooling_starts_near_max_pooling(photographs, features):
-  """At its initial alpha, 20, P-pooling leaves what pre-trained convolutions see almost unchanged."""
+def test_p_pooling_is_close_to_max_pooling_at_first(photographs, features):
+  """At its initial alpha of 20, P-pooling changes the features of pre-trained weights little."""
   variables, preprocess = load("vgg16", REAL)
   model = backbone("vgg16", pool=("ppool", {}))
   images = preprocess(photographs)
   pools = jax.jit(lambda key: {k: v for k, v in model.init(key, images[:1])["params"].items() if "pool" in k})
   merged = {"params": {**pools(jax.random.key(0)), **variables["params"]}}
   polynomial = np.asarray(jax.jit(model.apply)(merged, images)["conv5"])
-  for name, ours, maximum in zip(PHOTOS, polynomial, np.asarray(features["conv5"]), strict=True):
-    cosine = np.vdot(ours, maximum) / (np.linalg.norm(ours) * np.linalg.norm(maximum))
-    distance = np.linalg.norm(ours - maximum) / np.linalg.norm(maximum)
+  for name, found, maximum in zip(PHOTOS, polynomial, np.asarray(features["conv5"]), strict=True):
+    cosine = np.vdot(found, maximum) / (np.linalg.norm(found) * np.linalg.norm(maximum))
+    distance = np.linalg.norm(found - maximum) / np.linalg.norm(maximum)
     print(f"{name}: cosine {cosine:.6f}, relative L2 {distance:.4f}")
     assert cosine > 0.999, name

@@ -1,4 +1,4 @@
-"""Xception against Keras and timm, through files that they wrote, and the published file's layout."""
+"""Xception compared with Keras and timm, through files that they wrote, and the published file's layout."""
 
 import itertools
 
@@ -11,32 +11,27 @@ from ppool_jax import models, weights
 from tests.helpers import peers
 from tests.helpers.weights import write_keras
 
-# At 71 every pool's input has an odd size: there TensorFlow's padding is the same as PyTorch's.
+# At 71 the input of every pool has an odd size, for which the padding of TensorFlow and PyTorch is the same.
 IMAGES = np.random.default_rng(1).uniform(-1, 1, (2, 71, 71, 3)).astype(np.float32)
 BLOCKS = tuple(f"block{b}" for b in range(1, 13))
 STAGES = ("conv1", "conv2", *BLOCKS, "conv3", "conv4")
 
 
-@pytest.fixture(autouse=True)
-def emptied(tmp_path):
-  """Files of 92 MB are deleted at once."""
-  yield
-  for path in tmp_path.iterdir():
-    path.unlink()
+pytestmark = pytest.mark.usefixtures("large_files")
 
 
 @pytest.fixture(scope="module")
 def keras_model():
   keras = peers.keras()
-  keras.layers.Conv2D(1, 1)  # so that Keras's names of the other layers begin at another number
+  keras.layers.Conv2D(1, 1)  # The numbers in Keras's names of other layers then start later.
   model = keras.applications.Xception(weights=None, input_shape=IMAGES.shape[1:], classifier_activation=None)
   assert model.count_params() == 22_910_480
-  return peers.randomise_keras(model)
+  return peers.randomize_keras(model)
 
 
 @pytest.fixture(scope="module")
 def keras_features(keras_model):
-  """Every stage and "logits"."""
+  """Every feature and "logits"."""
   keras = peers.keras()
   sums = [layer.name for layer in keras_model.layers if isinstance(layer, keras.layers.Add)]
   names = ["block1_conv1_act", "block1_conv2_act", *sums, "block14_sepconv1_act", "block14_sepconv2_act"]
@@ -47,26 +42,26 @@ def keras_features(keras_model):
 
 @peers.quiet
 @pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
-def test_keras(keras_model, keras_features, tmp_path, suffix):
+def test_features_and_logits_equal_those_of_keras(keras_model, keras_features, tmp_path, suffix):
   path = tmp_path / f"xception{suffix}"
   (keras_model.save_weights if suffix == ".weights.h5" else keras_model.save)(path)
   check(path, keras_features, {})
 
 
 @peers.quiet
-def test_published_file(keras_model, keras_features, tmp_path):
-  """Keras 1 named no layer and counted each kind from 1; "running_std" are variances.
+def test_published_file_of_keras_1_is_read(keras_model, keras_features, tmp_path):
+  """Keras 1 generated all names and counted each kind from 1; its "running_std" are variances.
 
-  The names are those of scripts that read xception_weights_tf_dim_ordering_tf_kernels.h5.
+  The names are those in scripts that read xception_weights_tf_dim_ordering_tf_kernels.h5.
   """
   skips = [layer.name for layer in keras_model.layers if "conv2d" in layer.name]
   skip_norms = [layer.name for layer in keras_model.layers if "batch_normalization" in layer.name]
   assert len(skips) == len(skip_norms) == 4
-  beside = dict(zip((2, 3, 4, 13), skip_norms, strict=True))
+  skip_norm = dict(zip((2, 3, 4, 13), skip_norms, strict=True))
   separable = [f"block{b}_sepconv{i}" for b in range(2, 15) for i in (1, 2, 3) if i < 3 or 5 <= b <= 12]
   norms = ["block1_conv1_bn", "block1_conv2_bn"]
   for block, names in itertools.groupby(separable, lambda name: int(name[5:7].strip("_"))):
-    norms += [*([beside[block]] if block in beside else []), *(f"{name}_bn" for name in names)]
+    norms += [*([skip_norm[block]] if block in skip_norm else []), *(f"{name}_bn" for name in names)]
   kinds = {
     "convolution2d": (["block1_conv1", "block1_conv2", *skips], ("W",)),
     "separableconvolution2d": (separable, ("depthwise_kernel", "pointwise_kernel")),
@@ -88,10 +83,10 @@ def test_published_file(keras_model, keras_features, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_timm(tmp_path, suffix):
-  """Cadene's names; the classifier is called "fc" in timm, "last_linear" in pretrainedmodels."""
+def test_features_and_logits_equal_those_of_timm(tmp_path, suffix):
+  """Cadene's keys; the classifier is "fc" in timm and "last_linear" in pretrainedmodels."""
   torch = peers.torch()
-  model = peers.randomise_torch(peers.timm().create_model("legacy_xception"))
+  model = peers.randomize_torch(peers.timm().create_model("legacy_xception"))
   assert sum(p.numel() for p in model.parameters()) == 22_855_952
   path, state = tmp_path / f"xception{suffix}", model.state_dict()
   if suffix == ".pth":
@@ -110,20 +105,18 @@ def timm_features(torch, model):
       x = getattr(model, stage)(x)
       if stage not in BLOCKS:
         x = torch.relu(getattr(model, stage.replace("conv", "bn"))(x))
-      features[stage] = x.permute(0, 2, 3, 1).numpy().copy()  # blocks add in place
+      features[stage] = x.permute(0, 2, 3, 1).numpy().copy()  # Blocks add in place.
     return {**features, "logits": model.fc(x.mean((2, 3))).numpy()}
 
 
 def check(path, expected, options):
-  """Every stage, and the logits through the classifier of the same file."""
+  """Checks every feature, and the logits with the classifier of the same file."""
   pretrained = weights.pretrained("xception", path, classifier=True)
   assert pretrained.options == options
   np.testing.assert_allclose(pretrained.preprocess(np.uint8([[[0, 51, 255]]])), [[[-1, -0.6, 1]]], rtol=1e-6)
-  trunk, network = (models.backbone("xception", num_classes=n, **options) for n in (None, 1000))
-  both = jax.jit(lambda v, x: {**trunk.apply(v, x), "logits": network.apply(v, x)})
+  backbone, classifier = (models.backbone("xception", num_classes=n, **options) for n in (None, 1000))
+  both = jax.jit(lambda v, x: {**backbone.apply(v, x), "logits": classifier.apply(v, x)})
   features = both(pretrained.variables, IMAGES)
   assert set(features) == set(expected)
   for name, value in expected.items():
-    difference = peers.relative(features[name], value)
-    print(f"{name}: relative difference {difference:.2e}")
-    assert difference < 1e-4, name
+    peers.check_close(features[name], value, name)

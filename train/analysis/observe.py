@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppool_jax import PolynomialPool
-from ppool_jax.models.pool_slots import merge_phases
+from ppool_jax.models.dilation import merge_phases
 from train.analysis.units import find_units
 from train.experiment.experiment import Experiment
 from train.step.alpha_stats import alpha_maps, crop

@@ -12,8 +12,8 @@ import pytest
 
 from ppool_jax import PolynomialPool, models
 from ppool_jax.layers import SideBranch, Softplus
+from ppool_jax.models.dilation import apply_dilated, merge_phases
 from ppool_jax.models.grid import Grid
-from ppool_jax.models.pool_slots import apply_dilated, merge_phases
 from tests.helpers.layers import Mine
 from tests.helpers.networks import constant_weights, varied
 from tests.helpers.training import OneDevice, tiny_config
