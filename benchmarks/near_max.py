@@ -48,9 +48,9 @@ def _named_file(text: str) -> tuple[str, str]:
 
 def compare(network: str, file: str | None, folder: pathlib.Path | None):
   """Yields (feature, cosine, relative L2 distance) of the networks' last features at each stride."""
-  trunk = models.backbone(network, max_or("max", network))
+  backbone = models.backbone(network, max_or("max", network))
   images = np.zeros((4, *_SIZE, 3), np.float32)
-  variables = random_variables(trunk, images)
+  variables = random_variables(backbone, images)
   options, pixels = {}, photographs(folder)
   images = (pixels.astype(np.float32) - 128) / 64
   if file:
@@ -61,7 +61,7 @@ def compare(network: str, file: str | None, folder: pathlib.Path | None):
     model = models.backbone(network, max_or(pool, network), **options)
     start = jax.jit(model.init)(jax.random.key(0), images[:1])
     features.append(jax.jit(model.apply)(_merge(start, variables), images))
-  last = {grid.stride: name for name, grid in trunk.grids.items() if name in features[0]}
+  last = {grid.stride: name for name, grid in backbone.grids.items() if name in features[0]}
   for name in last.values():
     a, b = (np.asarray(f[name], np.float64) for f in features)
     cosine = np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b))
@@ -75,8 +75,8 @@ def max_or(pool: str, network: str):
   return {"default": pool, **kept}
 
 
-def random_variables(trunk, images):
-  """Random variables of the trunk: He-normal kernels, and statistics and scales that are not 0 and 1."""
+def random_variables(backbone, images):
+  """Random variables of the backbone: He-normal kernels, and statistics and scales that are not 0 and 1."""
   rng = np.random.default_rng(0)
 
   def draw(path, leaf):
@@ -86,7 +86,7 @@ def random_variables(trunk, images):
       return rng.uniform(0.5, 1.5, leaf.shape).astype(np.float32)
     return (0.1 * rng.standard_normal(leaf.shape)).astype(np.float32)
 
-  return jax.tree.map_with_path(draw, jax.eval_shape(trunk.init, jax.random.key(0), images))
+  return jax.tree.map_with_path(draw, jax.eval_shape(backbone.init, jax.random.key(0), images))
 
 
 def photographs(folder: pathlib.Path | None) -> np.ndarray:

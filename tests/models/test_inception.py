@@ -102,9 +102,9 @@ def test_transposed_convolution_starts_as_bilinear_interpolation(factor, offset)
   expected = upsample(jnp.asarray(scores), factor, offset, size)
   chex.assert_trees_all_equal_shapes_and_dtypes(up, expected)
   inside = []
-  for cells, pixels in zip(scores.shape[1:3], size, strict=True):
+  for inputs, pixels in zip(scores.shape[1:3], size, strict=True):
     at = (np.arange(pixels) - offset) / factor
-    inside.append((at >= 0) & (at <= cells - 1))
+    inside.append((at >= 0) & (at <= inputs - 1))
   assert relative(up[:, inside[0]][:, :, inside[1]], expected[:, inside[0]][:, :, inside[1]]) < 1e-6
 
 

@@ -83,7 +83,7 @@ def test_alpha_parameters_match_a_path_pattern():
 VGG16 = (64, 64, "pool", 128, 128, "pool", *[256] * 3, "pool", *[512] * 3, "pool", *[512] * 3, "pool")
 
 
-class Trunk(nn.Module):
+class Backbone(nn.Module):
   """The convolutions and pools of VGG-16."""
 
   @nn.compact
@@ -96,7 +96,7 @@ class Trunk(nn.Module):
 def test_side_branches_are_under_0_08_percent_of_vgg16():
   """Five side branches are 10,304 parameters: 0.070 % of VGG-16's 14,714,688, under the paper's 0.08 %."""
   image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
-  params = jax.eval_shape(Trunk().init, jax.random.key(0), image)["params"]
+  params = jax.eval_shape(Backbone().init, jax.random.key(0), image)["params"]
   sizes = {"alpha": 0, "backbone": 0}
   for path, leaf in flax.traverse_util.flatten_dict(params, sep="/").items():
     sizes["alpha" if re.fullmatch(r".*/alpha/.*", path) else "backbone"] += leaf.size

@@ -122,9 +122,9 @@ def test_same_contents_give_the_same_bytes(source, path, tmp_path):
 
 def test_file_without_a_classifier_is_converted(tmp_path, arrays, capsys):
   del arrays["fc.weight"]
-  safetensors.numpy.save_file(arrays, tmp_path / "trunk.safetensors")
+  safetensors.numpy.save_file(arrays, tmp_path / "backbone.safetensors")
   assert (
-    main(["convert", str(tmp_path / "trunk.safetensors"), "--model", "tiny", "--out", str(tmp_path)]) == 0
+    main(["convert", str(tmp_path / "backbone.safetensors"), "--model", "tiny", "--out", str(tmp_path)]) == 0
   )
   assert "2 arrays, 16 numbers, without the classifier" in capsys.readouterr().out
   assert list(pretrained("tiny", tmp_path / "tiny.safetensors", None).variables["params"]) == ["conv"]

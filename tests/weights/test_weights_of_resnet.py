@@ -23,12 +23,12 @@ def keras_model():
 @pytest.fixture(scope="module")
 def keras_features(keras_model):
   keras = peers.keras()
-  trunk = keras.applications.ResNet50(weights=None, include_top=False, input_shape=(64, 96, 3))
-  trunk.set_weights(keras_model.get_weights()[:-2])
+  backbone = keras.applications.ResNet50(weights=None, include_top=False, input_shape=(64, 96, 3))
+  backbone.set_weights(keras_model.get_weights()[:-2])
   names = {"conv1": "conv1_relu", "pool1": "pool1_pool"}
   names |= {stage: f"conv{stage[3]}_block{depth}_out" for stage, depth in ENDS.items()}
-  outputs = [trunk.get_layer(name).output for name in names.values()]
-  return dict(zip(names, keras.Model(trunk.input, outputs)(IMAGES), strict=True))
+  outputs = [backbone.get_layer(name).output for name in names.values()]
+  return dict(zip(names, keras.Model(backbone.input, outputs)(IMAGES), strict=True))
 
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])

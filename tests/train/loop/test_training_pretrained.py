@@ -7,7 +7,7 @@ import pytest
 import safetensors.numpy
 
 from configs.common import parameter_groups
-from ppool_jax.models import backbone
+from ppool_jax import models
 from ppool_jax.weights import Pretrained
 from ppool_jax.weights.mappings.resnet import RESNET50
 from tests.helpers.training import tiny_config
@@ -72,7 +72,7 @@ def test_local_batch_norm_needs_pmap():
 
 @pytest.fixture(scope="module")
 def resnet_file(tmp_path_factory):
-  """A trunk with torchvision's names."""
+  """A file of a backbone with the keys of torchvision."""
   mapping, rng = RESNET50[1], np.random.default_rng(0)
   arrays = {
     param.keys[0]: rng.random(param.shape, np.float32)
@@ -106,7 +106,7 @@ def test_options_of_the_config_come_last(resnet_file):
   changes = {"model__name": "resnet50", "model__weights": str(path), "model__output_stride": 8}
   config = tiny_config("runlocal", **changes)
   config.model.options = {"v1_5": False}
-  trunk = make_experiment(config).model.backbone
-  assert (trunk.v1_5, trunk.output_stride) == (False, 8)
+  backbone = make_experiment(config).model.backbone
+  assert (backbone.v1_5, backbone.output_stride) == (False, 8)
   with pytest.raises(TypeError, match="output_strid"):
-    backbone("resnet50", output_strid=8)
+    models.backbone("resnet50", output_strid=8)
