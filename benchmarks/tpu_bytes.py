@@ -27,7 +27,7 @@ from train.utils.errors import report_errors
 from train.utils.json_files import write_json
 
 SHAPES = ((8, 224, 224, 64), (8, 56, 56, 256))
-_BY_PLATFORM = "ppool_jax.pooling.lehmer.by_platform"
+_BY_PLATFORM = "ppool_jax.pooling.lehmer_jvp.by_platform"
 
 
 def main() -> None:

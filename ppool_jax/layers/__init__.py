@@ -1,4 +1,4 @@
-"""Pooling as Flax Linen layers, alpha sources and range maps."""
+"""Pooling layers for Flax Linen, the sources of their exponent alpha, and the names of both in configs."""
 
 from ppool_jax.layers.alpha import Constant, Learned, SideBranch
 from ppool_jax.layers.baselines import (
@@ -13,13 +13,7 @@ from ppool_jax.layers.baselines import (
   StridedPool,
 )
 from ppool_jax.layers.polynomial import PolynomialPool
-from ppool_jax.layers.range_maps import (
-  RANGES,
-  Clip,
-  Exponential,
-  ScaledSigmoid,
-  Softplus,
-)
+from ppool_jax.layers.range_maps import RANGES, Clip, Exponential, RangeMap, ScaledSigmoid, Softplus
 from ppool_jax.layers.registry import (
   ALPHAS,
   POOLS,
@@ -46,6 +40,7 @@ __all__ = [
   "MaxPool",
   "MixedPool",
   "PolynomialPool",
+  "RangeMap",
   "ScaledSigmoid",
   "SideBranch",
   "SoftPool",

@@ -1,26 +1,27 @@
-"""Where the exponent alpha of `PolynomialPool` comes from.
+"""Alpha sources: modules that compute the exponent alpha of `PolynomialPool`.
 
-A source is a Linen module `module(x, window_shape, strides, padding) -> alpha` with x
-`[..., *spatial, channels]` and alpha broadcasting to the pool's output, in [0, inf], float32. Any
-module with that call is one. A source with the attribute `range_map` tells by `range_map.ends`, a pair
-of numbers, the least and the largest alpha it can give: logs and figures show how many alphas are there.
+A source is any Linen module `module(x, window_shape, strides, padding) -> alpha`. x is
+`[..., *spatial, channels]`; alpha is float32, in [0, inf], and broadcasts to the pool's output. A source may
+have an attribute `range_map` with a property `ends`, the pair (smallest, largest) alpha that it can return.
+Logs and figures then show the share of alphas at each end.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ppool_jax.layers.range_maps import Clip
-from ppool_jax.pooling.depthwise import depthwise
+from ppool_jax.layers.range_maps import Clip, RangeMap
+from ppool_jax.pooling.depthwise import depthwise_conv
+from ppool_jax.pooling.geometry import Padding
 
 
 class Constant(nn.Module):
-  """One fixed alpha for the layer.
+  """The same fixed alpha everywhere.
 
   Attributes:
     value: alpha, in [0, inf].
@@ -29,63 +30,81 @@ class Constant(nn.Module):
   value: float
 
   @nn.compact
-  def __call__(self, x, window_shape, strides=None, padding="VALID") -> jax.Array:
+  def __call__(
+    self,
+    x: jax.Array,
+    window_shape: Sequence[int],
+    strides: Sequence[int] | None = None,
+    padding: Padding = "VALID",
+  ) -> jax.Array:
     if not self.value >= 0:
       raise ValueError(f"alpha: expected a number in [0, inf], got {self.value!r}")
     return jnp.float32(self.value)
 
 
 class Learned(nn.Module):
-  """A learned alpha, the same everywhere in the layer or in each channel.
+  """A learned alpha: one for the layer, or one for each channel.
 
   Attributes:
-    initial: alpha to start from.
+    initial: the initial alpha.
     per: "layer" or "channel".
-    range_map: from the parameter to alpha, with `inverse`.
+    range_map: maps the parameter to alpha; has `inverse`.
   """
 
   initial: float = 3.0
   per: str = "layer"
-  range_map: Callable = Clip()
+  range_map: RangeMap = Clip()
 
   @nn.compact
-  def __call__(self, x, window_shape, strides=None, padding="VALID") -> jax.Array:
+  def __call__(
+    self,
+    x: jax.Array,
+    window_shape: Sequence[int],
+    strides: Sequence[int] | None = None,
+    padding: Padding = "VALID",
+  ) -> jax.Array:
     shape = parameter_shape(self.per, x)
     raw = self.param("raw", nn.initializers.constant(self.range_map.inverse(self.initial)), shape)
     return self.range_map(raw.astype(jnp.float32))
 
 
 class SideBranch(nn.Module):
-  """The paper's side branch: alpha for every window from the layer's input (section 3.3).
+  """The paper's side branch: an alpha for every window, predicted from the layer's input (section 3.3).
 
   Depthwise convolution with the pool's window, strides and padding -> PReLU -> depthwise 1x1
-  convolution with bias -> range map: prod(window) + 3 parameters a channel. Computed in float32
-  whatever x is.
+  convolution with bias -> range map. It has prod(window) + 3 parameters for each channel, and computes in
+  float32 whatever the dtype of x.
 
   Attributes:
-    initial: alpha to start from; at the paper's 20 a pre-trained network begins as max pooling.
-    range_map: from the branch's output to alpha, with `inverse`; the paper clips to (0, 35].
-    input_scale: what x is multiplied by; the paper's 100.
-    normalise: divides x by 1 + its largest magnitude in each example and channel, as the authors' final
-      code does, so that the branch sees the same range in every network and stage.
-    detach: stops the gradient from the branch into x, as the authors' final code does.
-    pointwise_stddev: of the normal distribution that the last kernel starts from; 0, so that alpha starts
-      at `initial` everywhere, where the authors' final code has He's sqrt(2).
-    gradient_scale: multiplies the gradient that reaches the branch's parameters (and x, unless
-      detached) through alpha; the authors' final code has 3 inside its operator, which the paper does
-      not mention.
+    initial: the initial alpha. At the paper's 20, a pre-trained network starts almost as with max pooling.
+    range_map: maps the branch's output to alpha; has `inverse`. The paper clips to (0, 35].
+    input_scale: a factor on x; 100 in the paper.
+    normalize: whether to divide x by 1 + its largest magnitude in each example and channel, so that the
+      branch gets inputs of the same range in every network and stage. The authors' final code does.
+    detach: whether to stop the gradient from the branch to x. The authors' final code does.
+    pointwise_stddev: the standard deviation of the last kernel's normal initializer. At 0 alpha is
+      `initial` everywhere at the start; the authors' final code has He's sqrt(2).
+    gradient_scale: a factor on the gradient that reaches the branch's parameters (and x, unless detached)
+      through alpha. The authors' final code has a factor of 3 in its operator, which the paper does not
+      mention.
   """
 
   initial: float = 20.0
-  range_map: Callable = Clip(35.0)
+  range_map: RangeMap = Clip(35.0)
   input_scale: float = 100.0
-  normalise: bool = False
+  normalize: bool = False
   detach: bool = False
   pointwise_stddev: float = 0.0
   gradient_scale: float = 1.0
 
   @nn.compact
-  def __call__(self, x, window_shape, strides=None, padding="VALID") -> jax.Array:
+  def __call__(
+    self,
+    x: jax.Array,
+    window_shape: Sequence[int],
+    strides: Sequence[int] | None = None,
+    padding: Padding = "VALID",
+  ) -> jax.Array:
     channels = (x.shape[-1],)
     start = self.range_map.inverse(self.initial)
     depth_kernel = self.param("depthwise", _he_normal, (*window_shape, *channels))
@@ -96,39 +115,39 @@ class SideBranch(nn.Module):
     bias = self.param("bias", nn.initializers.constant(start), channels)
 
     def branch(x, depth_kernel, slope, point_kernel, bias):
-      # Scaling the kernel is the same as scaling x, and stores no second x.
+      # The kernel is scaled instead of x, as a scaled x would be stored.
       kernel = depth_kernel.astype(jnp.float32) * self.input_scale
-      hidden = depthwise(x, kernel, strides, padding, jnp.float32)
-      if self.normalise:
+      hidden = depthwise_conv(x, kernel, strides, padding, dtype=jnp.float32)
+      if self.normalize:
         hidden = hidden / (1 + _magnitude(x, len(window_shape)))
       hidden = jnp.where(hidden >= 0, hidden, slope * hidden)
       alpha = self.range_map(hidden * point_kernel + bias)
       return alpha if self.gradient_scale == 1 else _scale_gradient(alpha, self.gradient_scale)
 
     x = jax.lax.stop_gradient(x) if self.detach else x
-    # The reverse pass keeps x, which the pool keeps too, and nothing of what lies between x and alpha.
+    # The reverse pass keeps x, which the pool keeps too, and nothing between x and alpha.
     return jax.checkpoint(branch)(x, depth_kernel, slope, point_kernel, bias)
 
 
 def _magnitude(x: jax.Array, spatial: int) -> jax.Array:
-  """Largest magnitude of each example and channel; a scale, so no gradient flows through it."""
+  """The largest magnitude of each example and channel; no gradient flows through it."""
   axes = tuple(range(x.ndim - 1 - spatial, x.ndim - 1))
   return jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=axes, keepdims=True)).astype(jnp.float32)
 
 
 def _scale_gradient(x: jax.Array, factor: float) -> jax.Array:
-  """x; its derivative is multiplied by `factor`."""
+  """x, with a derivative that is multiplied by `factor`."""
   return x + (factor - 1) * (x - jax.lax.stop_gradient(x))
 
 
 def parameter_shape(per: str, x: jax.Array) -> tuple[int, ...]:
-  """Shape of a parameter that is one for the "layer" or one for each "channel"."""
+  """The shape of a parameter: one number for the "layer", or one for each "channel"."""
   if per not in ("layer", "channel"):
     raise ValueError(f'per: expected "layer" or "channel", got {per!r}')
   return (x.shape[-1],) if per == "channel" else ()
 
 
 def _he_normal(key, shape, dtype=jnp.float32):
-  """He-normal for a depthwise kernel `[*window, channels]`: each output sees one window."""
+  """He-normal initializer of a depthwise kernel `[*window, channels]`, with the window's size as fan-in."""
   fan_in = math.prod(shape[:-1])
   return jax.random.normal(key, shape, dtype) * math.sqrt(2 / fan_in)

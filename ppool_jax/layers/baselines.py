@@ -1,7 +1,7 @@
-"""The baseline poolings as layers, each `layer(x)` with x `[..., *spatial, channels]`.
+"""The baseline poolings as layers, `layer(x)` for x `[..., *spatial, channels]`.
 
-All take window_shape, strides and padding as `ppool_jax.pooling.max_pool` does; parameters are
-float32.
+Their fields `window_shape`, `strides` and `padding` are as of `ppool_jax.pooling.max_pool`. Their parameters
+are float32.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ import jax.numpy as jnp
 from ppool_jax import pooling
 from ppool_jax.layers.alpha import parameter_shape
 from ppool_jax.layers.range_maps import Softplus
+from ppool_jax.pooling.geometry import Padding
 
 
 class _Pool(nn.Module):
-  """Fields that every pooling layer has."""
+  """The fields of every baseline layer."""
 
   window_shape: Sequence[int]
   strides: Sequence[int] | None = None
-  padding: str | Sequence[tuple[int, int]] = "VALID"
+  padding: Padding = "VALID"
 
   @property
-  def geometry(self):
+  def geometry(self) -> tuple[Sequence[int], Sequence[int] | None, Padding]:
+    """The arguments of a pooling function after x and its parameters."""
     return self.window_shape, self.strides, self.padding
 
 
@@ -37,7 +39,7 @@ class MaxPool(_Pool):
 
 
 class AvgPool(_Pool):
-  """Average pooling; padding is left out."""
+  """Average pooling over the elements of each window, without the padding."""
 
   def __call__(self, x: jax.Array) -> jax.Array:
     return pooling.avg_pool(x, *self.geometry)
@@ -54,8 +56,8 @@ class LpPool(_Pool):
   """Lp pooling, with p fixed or learned as 1 + softplus(raw).
 
   Attributes:
-    p: the exponent, or where it starts.
-    per: None for a fixed p, "layer" or "channel" for learned ones.
+    p: the exponent; its initial value where it is learned.
+    per: None for a fixed p; "layer" or "channel" for one learned p or one for each channel.
   """
 
   p: float = 3.0
@@ -71,11 +73,11 @@ class LpPool(_Pool):
 
 
 class MixedPool(_Pool):
-  """Mixed max-average pooling with a learned, unrestricted share of max pooling.
+  """Mixed max-average pooling with a learned share of max pooling, which may leave [0, 1].
 
   Attributes:
-    initial: the share to start from.
-    per: "layer" or "channel".
+    initial: the initial share.
+    per: "layer" for one share, "channel" for one for each channel.
   """
 
   initial: float = 0.5
@@ -91,8 +93,8 @@ class GatedPool(_Pool):
   """Gated max-average pooling.
 
   Attributes:
-    per: "layer" for one mask (the paper's "gated, layer-wise"), "channel" for one in each.
-    stddev: of the normal distribution the mask starts from; the P-pooling authors used 1.
+    per: "layer" for one mask (the paper's "gated, layer-wise"), "channel" for one for each channel.
+    stddev: the standard deviation of the mask's normal initializer; the P-pooling authors used 1.
   """
 
   per: str = "layer"
@@ -106,11 +108,11 @@ class GatedPool(_Pool):
 
 
 class DetailPreservingPool(_Pool):
-  """DPP with alpha and lambda for each channel.
+  """Detail-preserving pooling with a learned alpha and lambda for each channel.
 
-  They start uniform in +-1/sqrt(channels) and alpha stays at most 10, as in the original code; in the
-  "asym_raw" variant of the P-pooling authors they start at 0. The kernel of the "full" variants starts
-  as the mean of the 2x2 elements at and after the centre.
+  As in the original code, both are initialized uniformly in +-1/sqrt(channels), and alpha is at most 10. In
+  the "asym_raw" variant of the P-pooling authors both are initialized to 0. The kernel of the "full" variants
+  is initialized to the mean of the 2x2 elements at and after the center.
 
   Attributes:
     variant: as of `detail_preserving_pool`.
@@ -122,11 +124,11 @@ class DetailPreservingPool(_Pool):
   def __call__(self, x: jax.Array) -> jax.Array:
     channels = x.shape[-1]
     raw = self.variant == "asym_raw"
-    start = nn.initializers.zeros if raw else _uniform_within(channels**-0.5)
-    alpha = self.param("alpha", start, (channels,))
-    lam = self.param("lambda", start, (channels,))
+    init = nn.initializers.zeros if raw else _symmetric_uniform(channels**-0.5)
+    alpha = self.param("alpha", init, (channels,))
+    lam = self.param("lambda", init, (channels,))
     if not raw:
-      # The original clamps the parameter in place, which leaves the gradient as it is.
+      # The original clamps the parameter in place, so the gradient also flows above 10.
       alpha = alpha + jax.lax.stop_gradient(jnp.minimum(alpha, 10.0) - alpha)
     kernel = None
     if self.variant.endswith("full"):
@@ -135,14 +137,17 @@ class DetailPreservingPool(_Pool):
 
 
 class StridedPool(_Pool):
-  """ "Strided-C": keeps every strides-th element; the window and padding do not matter."""
+  """The paper's "Strided-C": keeps every strides-th element. The window and the padding have no effect."""
 
   def __call__(self, x: jax.Array) -> jax.Array:
     return pooling.strided_pool(x, self.strides or tuple(1 for _ in self.window_shape))
 
 
 class AllConvPool(_Pool):
-  """ "All-C": a 3x3 convolution with the pool's strides and ReLU, He-normal; the window does not matter."""
+  """The paper's "All-C": a 3x3 convolution with the pool's strides, then ReLU; He-normal initializer.
+
+  The window and the padding have no effect.
+  """
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -153,12 +158,12 @@ class AllConvPool(_Pool):
     return pooling.conv_pool(x, kernel, bias, self.strides or tuple(1 for _ in size))
 
 
-def _uniform_within(bound: float):
+def _symmetric_uniform(bound: float):
   return lambda key, shape: jax.random.uniform(key, shape, minval=-bound, maxval=bound)
 
 
 def _corner_mean(key, shape):
-  """Depthwise kernel `[3, ..., channels]` that averages the two last places along each axis."""
+  """A depthwise kernel `[3, ..., channels]` that averages the last two places along each axis."""
   del key
   axes = len(shape) - 1
   return jnp.zeros(shape).at[(slice(1, None),) * axes].set(0.5**axes)

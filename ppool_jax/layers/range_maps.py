@@ -1,21 +1,34 @@
-"""Range maps: from any real number to an exponent alpha. Parameters of alpha sources.
+"""Range maps: functions from any real number to an exponent alpha, as the last step of alpha sources.
 
-A map is a callable `raw -> alpha`; `inverse` finds where to start for a wanted alpha, `ends` are the
-least and the largest alpha it can give. `RANGES` has their names in configs.
+A map is a callable `raw -> alpha`. `inverse(alpha)` is the raw number that it maps to alpha, for
+initializers; `ends` is the pair (smallest, largest) alpha that it can return. `RANGES` has the names of the
+maps in configs.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 
 
+class RangeMap(Protocol):
+  """What alpha sources need of a range map."""
+
+  @property
+  def ends(self) -> tuple[float, float]: ...
+
+  def __call__(self, raw: jax.Array) -> jax.Array: ...
+
+  def inverse(self, alpha: float) -> float: ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Clip:
-  """alpha = raw, clipped to [least, cap]: the paper's (0, C]. Passes no gradient outside."""
+  """alpha = raw, clipped to [least, cap]; the paper's (0, C]. The gradient is zero where it clips."""
 
   cap: float = 35.0
   least: float = 0.0
@@ -71,7 +84,7 @@ class ScaledSigmoid:
 
 @dataclasses.dataclass(frozen=True)
 class Exponential:
-  """alpha = exp(raw), at most cap: the source predicts log alpha, so that steps are relative."""
+  """alpha = exp(raw), at most cap. The source predicts log alpha, so that its steps are relative."""
 
   cap: float = 110.0
 
@@ -86,10 +99,15 @@ class Exponential:
     return math.log(_inside(alpha, 1e-6, self.cap, self))
 
 
-RANGES = {"clip": Clip, "softplus": Softplus, "scaled_sigmoid": ScaledSigmoid, "exponential": Exponential}
+RANGES: dict[str, type] = {
+  "clip": Clip,
+  "softplus": Softplus,
+  "scaled_sigmoid": ScaledSigmoid,
+  "exponential": Exponential,
+}
 
 
-def _inside(alpha: float, low: float, high: float, range_map) -> float:
+def _inside(alpha: float, low: float, high: float, range_map: RangeMap) -> float:
   if not low <= alpha <= high:
     raise ValueError(f"initial: expected alpha in [{low:g}, {high:g}] for {range_map}, got {alpha!r}")
   return float(alpha)

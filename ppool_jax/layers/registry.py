@@ -1,9 +1,9 @@
-"""From what a config says of pooling to a factory of layers.
+"""Resolves the pools and alpha sources that a config names to factories of layers.
 
 A network's `pool` is a name, a `(name, kwargs)` pair, a factory `(window_shape, strides, padding,
-name) -> module`, or a dict from stage name to one of these with "default" for the other stages. The
-`alpha` of "ppool" may be a number, a factory, a name or a `(name, kwargs)` pair. A name is one of `POOLS`
-or `ALPHAS`, or "module:object" for one of your own; it may have keywords: "gated(per=channel)".
+name) -> module`, or a dict from stage names to one of these, with "default" for the other stages. The
+`alpha` of "ppool" is a number, a factory, a name or a `(name, kwargs)` pair. A name is one of `POOLS` or
+`ALPHAS`, or "module:object" for a class of the user's; it may have keywords: "gated(per=channel)".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 
@@ -47,47 +47,48 @@ POOLS: dict[str, type[nn.Module]] = {
 }
 
 ALPHAS: dict[str, Callable[..., nn.Module]] = {
-  # The paper's: linear in alpha from 20, capped at 35.
+  # The paper's: alpha itself is predicted, from 20 on, and capped at 35.
   "side_branch": SideBranch,
-  # As the authors' last code has it (kfxw/mydev-pytorch-semantic-segmentation, lib/ppooling).
+  # The authors' final code (kfxw/mydev-pytorch-semantic-segmentation, lib/ppooling).
   "authors": functools.partial(
     SideBranch,
     initial=70.0,
     range_map=Clip(cap=110.0, least=1.0),
     input_scale=1.0,
-    normalise=True,
+    normalize=True,
     detach=True,
     pointwise_stddev=2**0.5,
     gradient_scale=3.0,
   ),
-  # Its output is log alpha, from 3, where pooling still responds to alpha.
+  # log alpha is predicted, from alpha = 3 on, where the output still responds to alpha.
   "log_side_branch": functools.partial(
-    SideBranch, initial=3.0, range_map=Exponential(), input_scale=1.0, normalise=True
+    SideBranch, initial=3.0, range_map=Exponential(), input_scale=1.0, normalize=True
   ),
-  # log alpha itself is learned, one a channel or one a layer.
+  # log alpha is a parameter, one for each channel or one for the layer.
   "channel": functools.partial(Learned, initial=3.0, per="channel", range_map=Exponential()),
   "layer": functools.partial(Learned, initial=3.0, per="layer", range_map=Exponential()),
   "constant": Constant,
 }
 
 REQUIRED = inspect.Parameter.empty
-"""In place of the default of a keyword that has none."""
+"""Stands for the default of a keyword that has none."""
 
 _GEOMETRY = ("window_shape", "strides", "padding", "name", "parent")
 
 
-def pool_factory(pool, stage: str | None = None) -> Callable[..., nn.Module]:
-  """The factory that `pool` means at `stage`.
+def pool_factory(pool: Any, stage: str | None = None) -> Callable[..., nn.Module]:
+  """The factory of the pooling layer at `stage`.
 
   Args:
-    pool: see the module's docstring.
-    stage: the stage's name, such as "pool3", if `pool` may be a dict.
+    pool: a name, `(name, kwargs)`, a factory, or a dict from stage names to these; see
+      `ppool_jax/layers/registry.py`.
+    stage: the stage's name, such as "pool3". It is needed if `pool` is a dict.
 
   Returns:
     A callable with keywords window_shape, strides, padding and name that returns a module.
 
   Raises:
-    TypeError, ValueError, ImportError: unknown name, keyword or stage, with the ones that exist.
+    TypeError, ValueError, ImportError: an unknown name, keyword or stage; the message lists the known ones.
   """
   if isinstance(pool, Mapping):
     if stage not in pool and "default" not in pool:
@@ -101,19 +102,19 @@ def pool_factory(pool, stage: str | None = None) -> Callable[..., nn.Module]:
       kwargs["alpha"] = alpha_factory(kwargs["alpha"])
     return functools.partial(factory, **kwargs)
   if callable(pool) and not isinstance(pool, nn.Module):
-    return pool
+    return cast(Callable[..., nn.Module], pool)
   raise TypeError(f"pool: expected a name, (name, kwargs), a factory or a dict of stages, got {pool!r}")
 
 
 def alpha_factory(alpha: str | tuple[str, Mapping]) -> Callable[..., nn.Module]:
-  """The alpha source that a name, or `(name, kwargs)`, means.
+  """The factory of the alpha source that a name, or `(name, kwargs)`, stands for.
 
-  Beside the source's own keywords there are `range`, a name of `RANGES`, and the keywords of that range
-  map: `("side_branch", {"initial": 40, "range": "clip", "cap": 90})`. Without `range` they change the
-  source's own range map.
+  In addition to the source's own keywords, `range` is a name of `RANGES`, and the keywords of that range map
+  are accepted: `("side_branch", {"initial": 40, "range": "clip", "cap": 90})`. Without `range` they change
+  the source's default range map.
 
   Raises:
-    ValueError, TypeError, ImportError: unknown name or keyword, with the ones that exist.
+    ValueError, TypeError, ImportError: an unknown name or keyword; the message lists the known ones.
   """
   name, kwargs = name_and_keywords(alpha, "alpha")
   source = _lookup("alpha", name, ALPHAS)
@@ -126,17 +127,18 @@ def alpha_factory(alpha: str | tuple[str, Mapping]) -> Callable[..., nn.Module]:
 
 
 def pool_keywords(name: str) -> dict[str, Any]:
-  """The keywords that the pool takes, with their defaults or `REQUIRED`; `alpha` of "ppool" is a factory."""
+  """The keywords of the pool with their defaults, or `REQUIRED`; `alpha` of "ppool" is a factory."""
   return _keywords(_lookup("pool", name, POOLS))
 
 
 def alpha_keywords(name: str, kwargs: Mapping | None = None) -> dict[str, Any]:
-  """The keywords that the alpha source takes in a config, with their defaults or `REQUIRED`.
+  """The keywords of the alpha source in a config with their defaults, or `REQUIRED`.
 
-  `range` and the keywords of that range map are among them.
+  They include `range` and the keywords of that range map.
 
   Args:
-    kwargs: some of them; another `range` has other keywords.
+    name: the source's name.
+    kwargs: keywords that are set; the range map's keywords depend on `range`.
   """
   source = _lookup("alpha", name, ALPHAS)
   keywords = _keywords(source)
@@ -152,10 +154,11 @@ def name_and_keywords(spec: str | tuple | list, what: str) -> tuple[str, dict[st
   """The name and all keywords of "name", "name(key=value)", `(name,)` or `(name, kwargs)`.
 
   Args:
-    what: the argument that it is given for, for the message.
+    spec: one of these forms.
+    what: the argument that `spec` was given for, for the message.
 
   Raises:
-    ValueError, TypeError: it has another form.
+    ValueError, TypeError: `spec` has another form.
   """
   text, kwargs = (spec, {}) if isinstance(spec, str) else (*spec, {})[:2]
   if not isinstance(text, str) or not isinstance(kwargs, Mapping):
@@ -165,9 +168,9 @@ def name_and_keywords(spec: str | tuple | list, what: str) -> tuple[str, dict[st
 
 
 def _range_map(source: Callable, kwargs: Mapping) -> tuple[Any, tuple[str, ...]]:
-  """The range map that keywords of a source ask for, None where it has none, and the keywords it takes."""
+  """The range map that a source's keywords select (None if it has none), and that range map's keywords."""
   default = _keywords(source).get("range_map")
-  range_map = kwargs.get("range_map", default)
+  range_map: Any = kwargs.get("range_map", default)
   if "range" in kwargs and default is not None:
     cls = lookup(kwargs["range"], RANGES, "alpha: range")
     range_map = range_map if isinstance(range_map, cls) else cls()
@@ -187,7 +190,7 @@ def _lookup(what: str, name: str, table: Mapping[str, Callable]) -> Callable[...
   factory = import_object(name, what)
   if not callable(factory) or isinstance(factory, nn.Module):
     raise TypeError(f"{what}: {name!r}: expected a Module class or another factory, got {factory!r}")
-  return factory
+  return cast(Callable[..., nn.Module], factory)
 
 
 def _keywords(factory: Callable) -> dict[str, Any]:
@@ -202,7 +205,7 @@ def _keywords(factory: Callable) -> dict[str, Any]:
 
 
 def _check_keywords(what: str, name: str, kwargs: Mapping, known: Mapping) -> None:
-  """Refuses unknown keywords, missing ones, and plain values of another type than the default's."""
+  """Raises for unknown keywords, missing ones, and plain values of another type than the default's."""
   kinds = {bool: bool, int: int, float: (int, float), str: str}
   for key, default in known.items():
     if default is REQUIRED and key not in kwargs:

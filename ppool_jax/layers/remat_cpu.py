@@ -1,40 +1,42 @@
-"""A part of a module that a CPU computes again in the reverse pass, of which it keeps the inputs alone.
+"""Rematerialization of a part of a module that XLA:CPU respects: the reverse pass keeps its inputs only.
 
-`jax.checkpoint` alone does not do that there: XLA:CPU takes its barriers away, merges what was to be computed
-again with the first time, and begins early what need not wait for a cotangent. A call that is not inlined
-stays whole. docs/FORMULATIONS.md has the measurements.
+`jax.checkpoint` alone has no effect on a CPU: XLA:CPU removes its barriers, merges the second computation
+with the first, and starts parts of it before their cotangents exist. A call that is not inlined stays whole.
+docs/MEASUREMENTS.md has the numbers.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 from flax.core import lift
 from flax.linen.transforms import lift_transform
 from jax import lax
+from jax.core import Tracer
 from jax.experimental.xla_metadata import set_xla_metadata
 
 
-def recomputed_on_cpu(function: Callable) -> Callable:
-  """`function(module, x)`, lifted as by `nn.remat` in a CPU's program.
+def remat_on_cpu(function: Callable) -> Callable:
+  """`function(module, x)`, rematerialized as by `nn.remat` in programs for a CPU.
 
-  On other platforms it is left as it is, with the checkpoints it has; so it is where parameters start, and
-  for an x with a value, as the call would be compiled anew each time.
+  Programs for other platforms are unchanged, as they respect the checkpoints within `function`. Calls that
+  initialize parameters, and calls outside of `jit`, are unchanged too: there each would be compiled anew.
   """
 
   @functools.wraps(function)
-  def call(module: nn.Module, x: jax.Array):
-    plain = module.is_initializing() or _has_value(x)
+  def call(module: nn.Module, x: jax.Array) -> Any:
+    plain = module.is_initializing() or _is_concrete(x)
     return (function if plain else lift_transform(_lifted, function))(module, x)
 
   return call
 
 
-def _has_value(x) -> bool:
-  return not isinstance(x, jax.core.Tracer) or x.to_concrete_value() is not None
+def _is_concrete(x) -> bool:
+  return not isinstance(x, Tracer) or x.to_concrete_value() is not None
 
 
 def _lifted(function):
@@ -43,12 +45,13 @@ def _lifted(function):
       scopes = scopes_of(variables, rngs)
       return function(scopes, *args), variables_of(scopes)
 
-    return lax.platform_dependent(variables, rngs, *args, cpu=_whole(jax.checkpoint(pure)), default=pure)
+    on_cpu = _not_inlined(jax.checkpoint(pure))
+    return lax.platform_dependent(variables, rngs, *args, cpu=on_cpu, default=pure)
 
-  return lift.pack(inner, (True,), (True,), (True,), name="recomputed")
+  return lift.pack(inner, (True,), (True,), (True,), name="remat_on_cpu")
 
 
-def _whole(function: Callable) -> Callable:
+def _not_inlined(function: Callable) -> Callable:
   """`function` as one call of a CPU's program, in each of the passes."""
 
   @jax.jit

@@ -1,4 +1,4 @@
-"""Text that names a pool or an alpha source: "gated", "gated(per=channel)", "mymodule:MyPool(size=3)"."""
+"""Parses texts that name a pool or an alpha source: "gated(per=channel)", "mymodule:MyPool(size=3)"."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _CALL = re.compile(r"([^()]*)(?:\((.*)\))?", re.DOTALL)
 def parse_spec(text: str, what: str) -> tuple[str, dict[str, Any]]:
   """The name and the keywords of "name" or "name(key=value,...)".
 
-  A value is read as a Python literal where it is one, and else stays text, which may be a spec of its own.
+  A value that is a Python literal is converted; any other stays a string, which may be a spec itself.
 
   Args:
     text: the spec.
-    what: the argument that it is given for, for the message.
+    what: the argument that `text` was given for, for the message.
 
   Raises:
     ValueError: the text has another form.
@@ -40,7 +40,7 @@ def parse_spec(text: str, what: str) -> tuple[str, dict[str, Any]]:
 
 
 def split(text: str, separator: str = ",") -> list[str]:
-  """The non-empty parts of a text between separators that lie outside of all brackets and quotes."""
+  """Splits a text at the separators outside of brackets and quotes, and drops empty parts."""
   parts, depth, quote = [""], 0, ""
   for letter in text:
     if quote or letter in "'\"":
@@ -54,7 +54,7 @@ def split(text: str, separator: str = ",") -> list[str]:
 
 
 def literal(text: str) -> Any:
-  """The Python literal that the text is, or the text itself; "inf" is the number."""
+  """The value of a Python literal, infinity for "inf", or the text itself."""
   try:
     return ast.literal_eval(text)
   except (ValueError, SyntaxError):
@@ -67,13 +67,15 @@ def is_importable(name: str) -> bool:
 
 
 def import_object(name: str, what: str) -> Any:
-  """The object that "module:object" names; the working directory is among the places that are searched.
+  """Imports the object that "module:object" names; the working directory is searched too.
 
   Args:
-    what: the argument that it is given for, for the message.
+    name: "module:object".
+    what: the argument that `name` was given for, for the message.
 
   Raises:
-    ImportError: no such module (with the folders that were searched) or object, or the module raises.
+    ImportError: there is no such module (the message lists the searched folders) or object, or importing the
+      module raises.
   """
   module_name, _, attribute = name.partition(":")
   if os.getcwd() not in sys.path and "" not in sys.path:
@@ -96,7 +98,7 @@ def import_object(name: str, what: str) -> Any:
 
 
 def _searched() -> list[str]:
-  """The folders of sys.path that are neither the standard library's nor of installed packages."""
-  ours = (sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["purelib"])
+  """The folders of sys.path, without those of the standard library and of installed packages."""
+  standard = (sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["purelib"])
   folders = dict.fromkeys(os.path.abspath(folder or os.getcwd()) for folder in sys.path)
-  return [folder for folder in folders if not folder.startswith(ours) and not folder.endswith(".zip")]
+  return [folder for folder in folders if not folder.startswith(standard) and not folder.endswith(".zip")]

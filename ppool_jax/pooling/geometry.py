@@ -1,13 +1,16 @@
-"""What `window_shape`, `strides` and `padding` mean for an input's shape, and whether they can."""
+"""Resolves `window_shape`, `strides` and `padding` for an input's shape, and validates them."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jax import lax
+
+Padding = str | Sequence[tuple[int, int]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Geometry:
     window: the window's shape.
     strides: the step from window to window along each spatial axis.
     padding: (low, high) along each spatial axis. Padding holds no elements: a window at the border
-      is smaller.
+      has fewer.
+    dilation: the step from element to element inside a window, along each spatial axis.
     out: the output's spatial shape.
   """
 
@@ -27,15 +31,21 @@ class Geometry:
   window: tuple[int, ...]
   strides: tuple[int, ...]
   padding: tuple[tuple[int, int], ...]
+  dilation: tuple[int, ...]
   out: tuple[int, ...]
 
   @property
   def size(self) -> int:
-    """Elements in a window that touches no border."""
+    """The number of elements in a window that touches no border."""
     return math.prod(self.window)
 
+  @property
+  def extent(self) -> tuple[int, ...]:
+    """The shape that a window covers: `window` where nothing is dilated."""
+    return _extent(self.window, self.dilation)
+
   def out_shape(self, x_shape: Sequence[int]) -> tuple[int, ...]:
-    """Shape of the output for an input of shape `[..., *spatial, channels]`."""
+    """The output's shape for an input of shape `[..., *spatial, channels]`."""
     return (*x_shape[: -len(self.out) - 1], *self.out, x_shape[-1])
 
 
@@ -43,12 +53,15 @@ def resolve(
   x_shape: Sequence[int],
   window_shape: Sequence[int],
   strides: Sequence[int] | None = None,
-  padding: str | Sequence[tuple[int, int]] = "VALID",
+  padding: Padding = "VALID",
+  dilation: Sequence[int] | None = None,
 ) -> Geometry:
   """Lays pooling windows over an input of shape `[..., *spatial, channels]`.
 
-  Arguments as in `flax.linen.max_pool`: `strides` None means all ones, `padding` is "SAME", "VALID"
-  or a (low, high) pair for each spatial axis.
+  Args:
+    x_shape: the input's shape.
+    window_shape, strides, padding: as of `ppool_jax.pooling.max_pool`.
+    dilation: one positive integer for each spatial axis, or None for all ones.
 
   Raises:
     TypeError, ValueError: naming the argument, its value and what was expected.
@@ -56,29 +69,38 @@ def resolve(
   window = _positive_ints("window_shape", window_shape)
   if not 1 <= len(window) <= 3:
     raise ValueError(f"window_shape: expected 1 to 3 spatial dimensions, got {window_shape!r}")
-  strides = (1,) * len(window) if strides is None else _positive_ints("strides", strides)
-  if len(strides) != len(window):
-    raise ValueError(f"strides: expected {len(window)} numbers, as window_shape {window}, got {strides!r}")
+  strides = _ints_per_axis("strides", strides, window)
+  dilation = _ints_per_axis("dilation", dilation, window)
   if len(x_shape) < len(window) + 1:
     raise ValueError(
       f"x: expected shape [..., {len(window)} spatial axes, channels] for window_shape {window}, "
       f"got {tuple(x_shape)}"
     )
-  spatial = tuple(x_shape[-len(window) - 1 : -1])
-  pads = _resolve_padding(padding, spatial, window, strides)
-  for axis, (n, k, (low, high)) in enumerate(zip(spatial, window, pads, strict=True)):
+  spatial, extent = tuple(x_shape[-len(window) - 1 : -1]), _extent(window, dilation)
+  pads = _resolve_padding(padding, spatial, extent, strides)
+  for axis, (n, k, (low, high)) in enumerate(zip(spatial, extent, pads, strict=True)):
     if k > n + low + high:
       raise ValueError(
         f"window_shape: {window} is larger than the padded input on spatial axis {axis}: "
         f"{k} > {low} + {n} + {high}"
       )
-  out = tuple(
-    (n + low + high - k) // s + 1 for n, k, s, (low, high) in zip(spatial, window, strides, pads, strict=True)
-  )
-  return Geometry(spatial, window, strides, pads, out)
+  axes = zip(spatial, extent, strides, pads, strict=True)
+  out = tuple((n + low + high - k) // step + 1 for n, k, step, (low, high) in axes)
+  return Geometry(spatial, window, strides, pads, dilation, out)
 
 
-def _positive_ints(name: str, values) -> tuple[int, ...]:
+def _extent(window, dilation) -> tuple[int, ...]:
+  return tuple((k - 1) * step + 1 for k, step in zip(window, dilation, strict=True))
+
+
+def _ints_per_axis(name: str, values: Any, window: tuple[int, ...]) -> tuple[int, ...]:
+  numbers = (1,) * len(window) if values is None else _positive_ints(name, values)
+  if len(numbers) != len(window):
+    raise ValueError(f"{name}: expected {len(window)} numbers, as window_shape {window}, got {numbers!r}")
+  return numbers
+
+
+def _positive_ints(name: str, values: Any) -> tuple[int, ...]:
   if not isinstance(values, Sequence) or isinstance(values, str):
     raise TypeError(f"{name}: expected a tuple of positive integers, got {values!r}")
   for value in values:
@@ -89,21 +111,21 @@ def _positive_ints(name: str, values) -> tuple[int, ...]:
   return tuple(int(value) for value in values)
 
 
-def _resolve_padding(padding, spatial, window, strides) -> tuple[tuple[int, int], ...]:
+def _resolve_padding(padding, spatial, extent, strides) -> tuple[tuple[int, int], ...]:
   if isinstance(padding, str):
     if padding not in ("SAME", "VALID"):
       raise ValueError(f'padding: expected "SAME", "VALID" or (low, high) pairs, got {padding!r}')
-    return tuple(lax.padtype_to_pads(spatial, window, strides, padding))
+    return tuple(lax.padtype_to_pads(spatial, extent, strides, padding))
   try:
     pads = tuple((int(low), int(high)) for low, high in padding)
   except (TypeError, ValueError):
     raise TypeError(f'padding: expected "SAME", "VALID" or (low, high) pairs, got {padding!r}') from None
-  if len(pads) != len(window):
-    raise ValueError(f"padding: expected {len(window)} (low, high) pairs, got {padding!r}")
-  for (low, high), k in zip(pads, window, strict=True):
+  if len(pads) != len(extent):
+    raise ValueError(f"padding: expected {len(extent)} (low, high) pairs, got {padding!r}")
+  for (low, high), k in zip(pads, extent, strict=True):
     if not (0 <= low < k and 0 <= high < k):
       raise ValueError(
         f"padding: expected 0 <= low, high < window on every side (a window must hold an element), "
-        f"got {padding!r} for window_shape {window}"
+        f"got {padding!r} for window_shape {extent}"
       )
   return pads

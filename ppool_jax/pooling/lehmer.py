@@ -1,78 +1,83 @@
-"""The floored Lehmer mean of windows, with its derivative in closed form."""
+"""The floored Lehmer mean of windows: its weights, (max(x_i, floor*m) / m)^alpha, and its value.
+
+Weights are computed as exp(alpha * log(x_i / m)) <= 1, so they neither overflow nor lose the largest element.
+"""
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-from jax.ad_checkpoint import checkpoint_name
 
-from ppool_jax.pooling.lehmer_jvp import derivatives
-from ppool_jax.pooling.lehmer_weights import largest, shifted, total, weigh
-from ppool_jax.pooling.max import masked_elements, valid_elements
-from ppool_jax.pooling.numerics import scale_to_unit
-from ppool_jax.pooling.platforms import by_platform
-from ppool_jax.pooling.windows import Windows
+from ppool_jax.pooling.windows import Windows, scale_to_unit
 
-# The name under which the reverse pass keeps y.
-KEPT = "polynomial_pool"
+# Stands for alpha = inf: the ratio nearest to 1 in float64, 1 - 2**-53, still weighs 0.
+_HUGE = 1e30
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def lehmer_mean(win: Windows, floor: float, x, shift, alpha) -> jax.Array:
-  """Polynomial pooling, computed in float32 or float64.
-
-  Args:
-    win: the windows over x.
-    floor: see `polynomial_pool`.
-    x: `[..., *spatial, channels]`, floating.
-    shift: s of Eq. 2 or None, `[..., *out, channels]`.
-    alpha: `[..., *out, channels]`, of the dtype to compute in, as is s.
-
-  Returns:
-    y, `[..., *out, channels]`, of alpha's dtype.
-  """
-  return by_platform(functools.partial(_value, floor), win, x, shift, alpha)
+def lehmer_value(floor: float, win: Windows, x, shift, alpha) -> jax.Array:
+  """The mean, without a derivative of its own; arguments as of `lehmer_jvp.lehmer_mean`."""
+  inputs = win.input_view(x, alpha.dtype)
+  bases = shift_inputs(win, inputs, shift)
+  base_top = positive_maximum(win.max(bases))
+  weights = weigh(win.window_view(bases), win.to_window(base_top), win.to_window(alpha), floor)
+  weights = win.fill_window_view(weights, 0.0)
+  total = total_weight(win, weights, alpha)
+  return _weighted_mean(win, win.window_view(inputs), weights, total, win.max(inputs), win.min(inputs))
 
 
-def _value(floor, win, x, shift, alpha):
-  members = win.members(x, alpha.dtype)
-  bases = shifted(win, members, shift)
-  base_top = largest(win.reduce(jnp.maximum, masked_elements(win, bases, -jnp.inf)))
-  weights = weigh(win.elements(bases), valid_elements(win), win.expand(base_top), win.expand(alpha), floor)
-  top = win.reduce(jnp.maximum, masked_elements(win, members, -jnp.inf))
-  low = win.reduce(jnp.minimum, masked_elements(win, members, jnp.inf))
-  return _weighted_mean(win, win.elements(members), weights, total(win, weights, alpha), top, low)
+def _weighted_mean(win, elements, weights, total, top, low):
+  """The mean of x within [low, top], computed from its distance to top where it is nearer to top than to 0.
 
-
-def _weighted_mean(win, elements, weights, total_weight, top, low):
-  """Mean of x within [low, top]; counted from top where it is nearer to that than to 0.
-
-  Rounding at the distance from top keeps y from falling, by more than an ulp, as alpha rises.
+  That distance is rounded more finely, which keeps y from falling, by more than an ulp, as alpha rises.
   """
   scale = scale_to_unit(jnp.maximum(jnp.abs(top), jnp.abs(low)))
   top, low = top * scale, low * scale
-  elements = [x * win.expand(scale) for x in elements]
-  mean = win.sum([w * x for w, x in zip(weights, elements, strict=True)]) / total_weight
-  below = win.sum([w * (win.expand(top) - x) for w, x in zip(weights, elements, strict=True)])
-  # Not negative anyway: but XLA fuses a maximum, and not a quotient, into its two uses.
-  below = jnp.maximum(below / total_weight, 0.0)
+  elements = [x * win.to_window(scale) for x in elements]
+  mean = win.sum([w * x for w, x in zip(weights, elements, strict=True)]) / total
+  below = win.sum([w * (win.to_window(top) - x) for w, x in zip(weights, elements, strict=True)])
+  # Not negative anyway, but XLA fuses a maximum, and not a quotient, into both of its uses.
+  below = jnp.maximum(below / total, 0.0)
   return jnp.clip(jnp.where(2 * below < top, top - below, mean), low, top) / scale
 
 
-@lehmer_mean.defjvp
-def _lehmer_mean_jvp(win, floor, primals, tangents):
-  y = checkpoint_name(lehmer_mean(win, floor, *primals), KEPT)
-  return y, by_platform(functools.partial(_tangent, floor), win, primals, y, tangents)
+def weigh(elements: Sequence[jax.Array], top, alpha, floor: float) -> list[jax.Array]:
+  """Weights relative to that of the largest element, which is exactly 1."""
+  return [jnp.exp(finite(alpha) * log_ratio(x, top, floor)) for x in elements]
 
 
-def _tangent(floor, win, primals, y, tangents):
-  x, shift, alpha = primals
-  dx, dshift, dalpha = tangents
-  by_member, by_alpha = derivatives(win, floor, win.members(x, alpha.dtype), shift, alpha, y)
-  dmembers = win.tangents(dx, alpha.dtype)
-  if shift is not None:
-    dmembers = [d - win.spread(dshift) for d in dmembers]
-  dy = win.total([c * d for c, d in zip(by_member, dmembers, strict=True)]) + by_alpha * dalpha
-  return dy if shift is None else dy + dshift
+def total_weight(win: Windows, weights: Sequence[jax.Array], alpha) -> jax.Array:
+  """The sum of each window's weights; NaN for alpha < 0."""
+  return jnp.where(alpha >= 0, win.sum(weights), jnp.nan)
+
+
+def finite(alpha: jax.Array) -> jax.Array:
+  """alpha, where inf is replaced by a number of the same effect."""
+  return jnp.minimum(alpha, _HUGE)
+
+
+def log_ratio(x, top, floor: float) -> jax.Array:
+  """log(max(x, floor*m) / m), which is exactly 0 for the largest elements only."""
+  log = jnp.log(jnp.maximum(x / top, floor))
+  # No ratio below 1 has a larger logarithm, but a back end that rounds quotients may compute one. At
+  # alpha = inf that element would count as a tie.
+  log = jnp.minimum(log, -jnp.finfo(top.dtype).eps / 2)
+  return jnp.where(x < top, log, 0.0)
+
+
+def positive_maximum(top: jax.Array) -> jax.Array:
+  """m, or -inf where m <= 0, so that no element lies below it and all weigh 1. Subnormals count as 0."""
+  return jnp.where(top >= jnp.finfo(top.dtype).tiny, top, -jnp.inf)
+
+
+def shift_inputs(win: Windows, inputs: Sequence[jax.Array], shift: jax.Array | None) -> Sequence[jax.Array]:
+  """What weights are computed from, as an input view: x, or x - s times `headroom`."""
+  if shift is None:
+    return inputs
+  return [x * win.to_input(headroom(shift)) - win.to_input(shift * headroom(shift)) for x in inputs]
+
+
+def headroom(shift: jax.Array) -> jax.Array:
+  """1, or 1/2 where x - s could overflow; weights do not depend on the scale of x - s."""
+  return jnp.where(shift < -0.25 * jnp.finfo(shift.dtype).max, 0.5, 1.0)

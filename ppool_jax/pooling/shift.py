@@ -1,4 +1,4 @@
-"""The shift of Eq. 2, by which polynomial pooling takes negative inputs."""
+"""The shift s of Eq. 2, with which polynomial pooling takes negative inputs."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from ppool_jax.pooling.max import window_min
 from ppool_jax.pooling.windows import Windows
 
 SCOPES = (None, "window", "channel", "example", "tensor")
 
 
-def shift_for(scope: str | None, win: Windows, x) -> jax.Array | None:
-  """s = min(0, smallest x of the scope); broadcasts to the output. None for no scope.
+def shift_for(scope: str | None, win: Windows, x: jax.Array) -> jax.Array | None:
+  """s = min(0, smallest x of the scope), in a shape that broadcasts to the output; None for no scope.
 
   Args:
     scope: one of SCOPES.
@@ -24,18 +23,18 @@ def shift_for(scope: str | None, win: Windows, x) -> jax.Array | None:
   if scope is None:
     return None
   if scope == "window":
-    smallest = window_min(win, win.members(x, x.dtype))
+    smallest = win.min(win.input_view(x, x.dtype))
   else:
-    first = {"tensor": 0, "example": x.ndim - len(win.window) - 1, "channel": x.ndim - len(win.window) - 1}
+    first = 0 if scope == "tensor" else x.ndim - len(win.window) - 1
     last = x.ndim - 1 if scope == "channel" else x.ndim
-    smallest = _min_over(tuple(range(first[scope], last)), x)
-  # In this order a NaN reaches all of its scope.
+    smallest = _min_over(tuple(range(first, last)), x)
+  # Compared in this order, a NaN reaches all of its scope.
   return jnp.where(smallest >= 0, 0.0, smallest)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _min_over(axes, x):
-  """Minimum over axes, kept with size 1; ties share the derivative."""
+  """The minimum over axes, which are kept with size 1; ties share the derivative."""
   return jnp.min(x, axes, keepdims=True)
 
 

@@ -1,4 +1,4 @@
-"""Down-sampling by strides instead of pooling (Springenberg et al., "Striving for Simplicity", 2015)."""
+"""Downsampling by strides instead of pooling (Springenberg et al., "Striving for Simplicity", 2015)."""
 
 from __future__ import annotations
 
@@ -6,46 +6,50 @@ from collections.abc import Sequence
 
 import jax
 from jax import lax
+from jax.typing import ArrayLike
 
 from ppool_jax.pooling.geometry import resolve
-from ppool_jax.pooling.validation import floating
+from ppool_jax.pooling.validation import as_floating
 
 
-def strided_pool(x, strides: Sequence[int]) -> jax.Array:
-  """ "Strided-C" as a function: keeps every strides-th element, x[..., ::s, ::s, :].
+def strided_pool(x: ArrayLike, strides: Sequence[int]) -> jax.Array:
+  """The paper's "Strided-C": keeps every strides-th element, x[..., ::s, ::s, :].
 
-  A stride-1 convolution with symmetric padding followed by this equals the same convolution with
-  these strides, which is how a network should compute it. The output has ceil(size / stride)
-  elements along an axis, as such a convolution has, which a pool may not.
+  A convolution of stride 1 with symmetric padding followed by this equals the same convolution with
+  these strides, which is how a network should compute it. As of such a convolution, the output has
+  ceil(size / stride) elements along an axis, where a pool may have fewer.
 
   Args:
-    x: `[..., *spatial, channels]`.
+    x: `[..., *spatial, channels]`, floating.
     strides: one positive integer for each spatial axis; all ones is the identity.
 
+  Returns:
+    `[..., *ceil(spatial / strides), channels]` in x's dtype.
+
   Raises:
-    TypeError, ValueError: for bad arguments, with the argument, its value and what was expected.
+    TypeError, ValueError: a bad argument; the message has its name, its value and what was expected.
   """
-  x = floating("x", x)
+  x = as_floating("x", x)
   steps = _steps(x, strides)
   return x[(..., *(slice(None, None, step) for step in steps), slice(None))]
 
 
-def conv_pool(x, kernel, bias, strides: Sequence[int]) -> jax.Array:
-  """ "All-C": ReLU of a convolution with the pool's strides, symmetrically padded.
+def conv_pool(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike, strides: Sequence[int]) -> jax.Array:
+  """The paper's "All-C": ReLU of a symmetrically padded convolution with the pool's strides.
 
   Args:
     x: `[..., *spatial, channels]`, floating.
     kernel: `[*k, channels, features]`, each k odd.
-    bias: `[features]`.
+    bias: `[features]`, floating.
     strides: one positive integer for each spatial axis.
 
   Returns:
     `[..., *ceil(spatial / strides), features]` in x's dtype.
 
   Raises:
-    TypeError, ValueError: for bad arguments, with the argument, its value and what was expected.
+    TypeError, ValueError: a bad argument; the message has its name, its value and what was expected.
   """
-  x, kernel, bias = floating("x", x), floating("kernel", kernel), floating("bias", bias)
+  x, kernel, bias = as_floating("x", x), as_floating("kernel", kernel), as_floating("bias", bias)
   steps = _steps(x, strides)
   sizes = kernel.shape[:-2]
   if len(sizes) != len(steps) or any(k % 2 == 0 for k in sizes) or kernel.shape[-2] != x.shape[-1]:
@@ -67,6 +71,6 @@ def conv_pool(x, kernel, bias, strides: Sequence[int]) -> jax.Array:
 
 
 def _steps(x, strides) -> tuple[int, ...]:
-  """`strides`, checked against x."""
+  """`strides`, validated against x."""
   window = tuple(1 for _ in strides) if isinstance(strides, Sequence) else (1,)
   return resolve(x.shape, window, strides).strides

@@ -1,25 +1,32 @@
-"""Checks of arguments: an error names the argument, its value and what was expected."""
+"""Validates the arrays that a pooling takes, and chooses the dtype that it computes in.
+
+An error's message has the argument's name, its value and what was expected.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 
-def floating(name: str, x) -> jax.Array:
-  """`x` as an array, if it is a real floating-point one."""
-  dtype = getattr(x, "dtype", None)
+def as_floating(name: str, value: Any) -> jax.Array:
+  """`value` as a JAX array; it must be an array of real floating-point numbers."""
+  dtype = getattr(value, "dtype", None)
   if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
-    raise TypeError(f"{name}: expected a floating-point array, got {_describe(x)}")
-  return jnp.asarray(x)
+    raise TypeError(f"{name}: expected a floating-point array, got {_describe(value)}")
+  return jnp.asarray(value)
 
 
-def parameter(name: str, value, shape: tuple[int, ...], low: float = -np.inf) -> jax.Array | np.ndarray:
-  """`value` as a real array that broadcasts to `shape`.
+def as_parameter(
+  name: str, value: Any, shape: tuple[int, ...], low: float = -np.inf
+) -> jax.Array | np.ndarray:
+  """`value` as an array of real numbers; it must broadcast to `shape`.
 
-  Values known on the host (numbers, lists, NumPy arrays) are refused below `low` or if NaN; values
-  inside a computation cannot be.
+  Values known on the host (numbers, lists, NumPy arrays) must be at least `low` and not NaN. JAX arrays may
+  be traced, so theirs are not checked.
   """
   array = value if isinstance(value, jax.Array) else np.asarray(value)
   if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):
@@ -36,11 +43,11 @@ def parameter(name: str, value, shape: tuple[int, ...], low: float = -np.inf) ->
 
 
 def compute_dtype(x: jax.Array) -> jnp.dtype:
-  """float64 for float64, otherwise float32: no pooling weight survives 8 or 11 bits."""
+  """float64 for float64, otherwise float32: pooling weights do not survive 8 or 11 bits."""
   return jnp.promote_types(jnp.float32, x.dtype) if x.dtype == jnp.float64 else jnp.dtype(jnp.float32)
 
 
-def _describe(x) -> str:
-  if hasattr(x, "dtype"):
-    return f"an array of {x.dtype}, shape {tuple(x.shape)}"
-  return f"{type(x).__name__} {x!r}"
+def _describe(value: Any) -> str:
+  if hasattr(value, "dtype"):
+    return f"an array of {value.dtype}, shape {tuple(value.shape)}"
+  return f"{type(value).__name__} {value!r}"

@@ -1,248 +1,187 @@
-"""How the elements of pooling windows are reached.
+"""How a pooling reads its input: the input view and the window view of x.
 
-With geometry.py the only file that knows strides and padding. A pooling is written once, against two
-views of its input that `Windows` offers:
+A pooling is written once, against two views of its input x `[..., *spatial, channels]`. Each is a list of
+arrays:
 
-* **members**: arrays in which every element stands once for every window that holds it. For windows
-  side by side that is the input itself, otherwise a strided slice ("tap") for each place in the window.
-* **elements**: arrays aligned with the output, so that a loop over them computes a window's
-  statistics in one pass over the input.
+* The **input view** holds every element of x once for every window that contains it. Derivatives with
+  respect to x are computed in it.
+* The **window view** is aligned with the output, `[..., *out, channels]`, so that a loop over its arrays
+  computes a window's statistics in one pass over x.
 
-Slices and reshapes compile to fused loops on every back end, with cheap gradients, which neither
-`lax.reduce_window` nor patch extraction do (docs/FORMULATIONS.md).
+In `Windows` both views are the same: one strided slice of x for each place in the window. Subclasses read
+other kinds of windows faster; `dispatch.py` chooses among them. Slices and reshapes compile to fused loops on
+every back end, with cheap gradients, which neither `lax.reduce_window` nor patch extraction do
+(docs/DESIGN_NOTES.md).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from types import EllipsisType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import DTypeLike
 
-from ppool_jax.pooling.geometry import Geometry, resolve
+from ppool_jax.pooling.geometry import Geometry
 
-# Windows of up to this many elements are unrolled into slices, which fuse into one loop. Beyond it
-# (global pooling, 13x13 windows) that would take minutes to compile: an axis is reduced instead.
+# Windows of up to this many elements are unrolled into slices, which fuse into one loop. Larger ones (global
+# pooling, 13x13 windows) would take minutes to compile unrolled, so an axis is reduced instead.
 MAX_UNROLLED = 25
-_REDUCTIONS = {jnp.add: jnp.sum, jnp.maximum: jnp.max, jnp.minimum: jnp.min}
-
-
-def windows(x_shape, window_shape, strides=None, padding="VALID") -> Windows:
-  """The windows over an input of shape `[..., *spatial, channels]`; arguments as of `resolve`."""
-  geometry = resolve(x_shape, window_shape, strides, padding)
-  overlapping = Taps if geometry.size <= MAX_UNROLLED else _StackedTaps
-  kind = Tiles if geometry.strides == geometry.window else overlapping
-  return kind(*(getattr(geometry, field.name) for field in dataclasses.fields(geometry)))
+# The reduction over an axis that stands for each reducer of two arrays.
+REDUCTIONS: dict[Callable, Callable] = {jnp.add: jnp.sum, jnp.maximum: jnp.max, jnp.minimum: jnp.min}
 
 
 class Windows(Geometry):
-  """Pooling windows; base class of one kind for each way to reach the elements."""
+  """Pooling windows of any geometry, read as one strided slice of x for each place in the window."""
 
-  def valid(self) -> list[np.ndarray] | None:
-    """Members that tell elements (True) from padding, `[*spatial, 1]` each; None without padding."""
-    if not any(map(any, self.padding)):
-      return None
-    return self._views(self._ones())
+  @property
+  def unrolled(self) -> bool:
+    """Whether the window view has an array for each place in the window."""
+    return self.size <= MAX_UNROLLED
 
-  def members(self, x: jax.Array, dtype) -> list[jax.Array]:
-    """The members of `x` as `dtype`; where there is padding, zeros that `valid` tells apart."""
-    return self._views(x.astype(dtype))
+  def input_view(self, x: jax.Array, dtype: DTypeLike) -> list[jax.Array]:
+    """The input view of `x`, cast to `dtype`. Padding holds zeros, which `input_mask` tells apart."""
+    return self._view(x.astype(dtype))
 
-  def tangents(self, dx: jax.Array, dtype) -> list[jax.Array]:
-    """The members of a tangent of `x`; the reverse pass puts dx together by its transpose."""
-    return self.members(dx, dtype)
+  def tangent_view(self, dx: jax.Array, dtype: DTypeLike) -> list[jax.Array]:
+    """The input view of a tangent of `x`. The reverse pass assembles dx by the transpose of this."""
+    return self.input_view(dx, dtype)
 
-  def elements_of(self, x: jax.Array, dtype) -> list[jax.Array]:
-    """The windows' elements of `x` as `dtype`."""
-    return self.elements(self.members(x, dtype))
+  def window_view(self, inputs: Sequence) -> Sequence:
+    """The window view that corresponds to the input view `inputs`."""
+    return inputs
 
-  def _views(self, x):
-    """`members`, for NumPy arrays too: masks must be constants of the program."""
-    raise NotImplementedError
+  def window_view_of(self, x: jax.Array, dtype: DTypeLike) -> Sequence[jax.Array]:
+    """The window view of `x`, cast to `dtype`."""
+    return self.window_view(self.input_view(x, dtype))
 
-  def elements(self, members):
-    """Members, seen as elements of the windows."""
-    raise NotImplementedError
-
-  def spread(self, z: jax.Array) -> jax.Array:
-    """A value for each window, `[..., *out, channels]`, seen as a member."""
-    raise NotImplementedError
-
-  def places(self, z: jax.Array) -> list[jax.Array]:
-    """A value for each place in the window, `[*window, channels]`, broadcasting against elements."""
-    return list(z.reshape(self.size, z.shape[-1]))
-
-  def counts(self) -> np.ndarray:
-    """How many elements each window holds, `[*out, 1]` (or a broadcasting shape)."""
-    if not self.valid():
-      return np.full((1,) * (len(self.out) + 1), self.size)
-    return sum(v.astype(int) for v in self._taps(self._ones()))
-
-  def _ones(self):
-    """True for every place of the input; where `jax.export` leaves its sides open, as part of the program."""
-    library = np if all(isinstance(side, int) for side in self.spatial) else jnp
-    return library.ones((*self.spatial, 1), bool)
-
-  def _taps(self, x) -> list:
-    """A strided slice of `x` for each place in the window, zeros (False) in the padding."""
-    x = _pad(x, self.padding)
-    return [x[_at(self._slices(place))] for place in np.ndindex(*self.window)]
-
-  def _slices(self, place: Sequence[int]) -> list[slice]:
-    return [
-      slice(start, start + (n - 1) * step + 1, step)
-      for start, n, step in zip(place, self.out, self.strides, strict=True)
-    ]
-
-  def expand(self, z: jax.Array) -> jax.Array:
-    """A value for each window, `[..., *out, channels]`, broadcasting against the elements."""
+  def to_input(self, z: jax.Array) -> jax.Array:
+    """A value for each window, `[..., *out, channels]`, broadcast to the arrays of the input view."""
     return z
 
+  def to_window(self, z: jax.Array) -> jax.Array:
+    """A value for each window, `[..., *out, channels]`, in a shape that broadcasts to the window view."""
+    return z
+
+  def kernel_view(self, kernel: jax.Array) -> list[jax.Array]:
+    """A kernel `[*window, channels]`, as arrays that broadcast to those of the window view."""
+    return list(kernel.reshape(self.size, kernel.shape[-1]))
+
+  def input_mask(self) -> Sequence | None:
+    """The input view of a mask, `[*spatial, 1]`, that is False in the padding; None without padding."""
+    return self._view(self._ones()) if any(map(any, self.padding)) else None
+
+  def window_mask(self) -> Sequence | None:
+    """`input_mask` as a window view."""
+    mask = self.input_mask()
+    return None if mask is None else self.window_view(mask)
+
+  def fill_input_view(self, inputs: Sequence[jax.Array], value: float) -> list[jax.Array]:
+    """The input view with `value` in the padding."""
+    return _fill(inputs, self.input_mask(), value)
+
+  def fill_window_view(self, elements: Sequence[jax.Array], value: float) -> list[jax.Array]:
+    """The window view with `value` in the padding."""
+    return _fill(elements, self.window_mask(), value)
+
+  def counts(self) -> np.ndarray | jax.Array:
+    """The number of elements in each window, `[*out, 1]` or a shape that broadcasts to it."""
+    if not any(map(any, self.padding)):
+      return np.full((1,) * (len(self.out) + 1), self.size)
+    first, *rest = (mask.astype(int) for mask in self._slices(self._ones()))
+    return sum(rest, start=first)
+
   def reduce(self, reducer: Callable, elements: Sequence[jax.Array]) -> jax.Array:
-    """Combines each window's elements by `jnp.add`, `jnp.maximum` or `jnp.minimum`."""
+    """Reduces the window view over each window by `jnp.add`, `jnp.maximum` or `jnp.minimum`."""
     return functools.reduce(reducer, elements)
 
   def sum(self, elements: Sequence[jax.Array]) -> jax.Array:
-    """Sums over each window."""
+    """The sum of each window, from the window view."""
     return self.reduce(jnp.add, elements)
 
-  def total(self, members: Sequence[jax.Array]) -> jax.Array:
-    """Sums members over each window; its transpose spreads the output's cotangent."""
-    return functools.reduce(jnp.add, members)
+  def sum_input_view(self, inputs: Sequence[jax.Array]) -> jax.Array:
+    """The sum of each window, from the input view; its transpose broadcasts the output's cotangent to it."""
+    return functools.reduce(jnp.add, inputs)
 
+  def max(self, inputs: Sequence[jax.Array]) -> jax.Array:
+    """The largest element of each window, from the input view; equal ones share the derivative."""
+    return _extreme(self, jnp.maximum, -jnp.inf, inputs)
 
-class Taps(Windows):
-  """Windows of any geometry: a strided slice for each place in the window."""
+  def min(self, inputs: Sequence[jax.Array]) -> jax.Array:
+    """The smallest element of each window, from the input view; equal ones share the derivative."""
+    return _extreme(self, jnp.minimum, jnp.inf, inputs)
 
-  def _views(self, x):
-    return self._taps(x)
+  def _view(self, x: Any) -> list:
+    """The input view of an array of JAX or NumPy: masks must be constants of the program."""
+    return self._slices(x)
 
-  def elements(self, members):
-    return members
+  def _slices(self, x) -> list:
+    """A strided slice of `x` for each place in the window, zeros (False) in the padding."""
+    x = pad_spatial(x, self.padding)
+    return [x[index_spatial(self._slice(place))] for place in np.ndindex(*self.window)]
 
-  def spread(self, z):
-    return z
-
-
-class _StackedTaps(Taps):
-  """The same for large windows: the slices are stacked along an axis before the spatial ones."""
-
-  @property
-  def _axis(self) -> int:
-    return -len(self.out) - 2
-
-  def _views(self, x):
-    stack = np.stack if isinstance(x, np.ndarray) else jnp.stack
-    return [stack(self._taps(x), self._axis)]
-
-  def places(self, z):
-    return [z.reshape(self.size, *(1 for _ in self.out), z.shape[-1])]
-
-  def spread(self, z):
-    return jnp.expand_dims(z, self._axis)
-
-  def expand(self, z):
-    return jnp.expand_dims(z, self._axis)
-
-  def reduce(self, reducer, elements):
-    return _REDUCTIONS[reducer](elements[0], self._axis)
-
-  def total(self, members):
-    return jnp.sum(members[0], self._axis)
-
-
-class Tiles(Windows):
-  """Windows side by side (stride = window): the input itself is the one member."""
-
-  def _views(self, x):
-    extents = [n * k for n, k in zip(self.out, self.window, strict=True)]
-    pads = [
-      (low, extent - low - size)
-      for (low, _), extent, size in zip(self.padding, extents, self.spatial, strict=True)
+  def _slice(self, place: Sequence[int]) -> list[slice]:
+    starts = [i * dilation for i, dilation in zip(place, self.dilation, strict=True)]
+    return [
+      slice(start, start + (n - 1) * step + 1, step)
+      for start, n, step in zip(starts, self.out, self.strides, strict=True)
     ]
-    return [_pad(x, pads)]
 
-  @property
-  def axes(self) -> tuple[int, ...]:
-    """The axes of a folded array that run inside the windows."""
-    return tuple(range(-2 * len(self.window), 0, 2))
-
-  @property
-  def _unrolled(self) -> bool:
-    return self.size <= MAX_UNROLLED
-
-  def fold(self, x):
-    """`[..., out * window, channels]` to `[..., out, window, channels]` along each spatial axis."""
-    pairs = [n for pair in zip(self.out, self.window, strict=True) for n in pair]
-    return x.reshape(*x.shape[: -len(self.out) - 1], *pairs, x.shape[-1])
-
-  def cover(self, x):
-    """All of `x` folded, what lies in no window and zeros to complete the last included; and the way back."""
-    axes = list(zip(self.padding, self.spatial, self.window, strict=True))
-    pads = [(low, -(low + size) % k) for (low, _), size, k in axes]
-    pairs = [n for (low, _), size, k in axes for n in (-(-(low + size) // k), k)]
-    whole = _pad(x, pads)
-    folded = whole.reshape(*x.shape[: -len(axes) - 1], *pairs, x.shape[-1])
-    return folded, lambda folded: _pad(folded.reshape(whole.shape), [(-low, -high) for low, high in pads])
-
-  def elements_of(self, x, dtype):
-    def cast_last(x):
-      return [element.astype(dtype) for element in self.elements(self._views(x))]
-
-    # A TPU would store an x that is cast first; a CPU takes twice the time to cast each of the elements.
-    # Where windows overlap, casting last would round the terms of dx.
-    cast_first = functools.partial(super().elements_of, dtype=dtype)
-    return lax.platform_dependent(x, tpu=cast_last, default=cast_first)
-
-  def elements(self, members):
-    folded = [self.fold(x) for x in members]
-    if not self._unrolled:
-      return folded
-    inside = [[part for i in place for part in (slice(None), i)] for place in np.ndindex(*self.window)]
-    return [x[_at(place)] for x in folded for place in inside]
-
-  def _insert(self, z):
-    return jnp.expand_dims(z, self.axes)
-
-  def spread(self, z):
-    lead = z.shape[: -len(self.out) - 1]
-    pairs = [n for pair in zip(self.out, self.window, strict=True) for n in pair]
-    wide = jnp.broadcast_to(self._insert(z), (*lead, *pairs, z.shape[-1]))
-    return wide.reshape(*lead, *(n * k for n, k in zip(self.out, self.window, strict=True)), z.shape[-1])
-
-  def places(self, z):
-    if self._unrolled:
-      return super().places(z)
-    return [z.reshape(*(n for k in self.window for n in (1, k)), z.shape[-1])]
-
-  def expand(self, z):
-    return z if self._unrolled else self._insert(z)
-
-  def reduce(self, reducer, elements):
-    if self._unrolled:
-      return super().reduce(reducer, elements)
-    return _REDUCTIONS[reducer](elements[0], self.axes)
-
-  def total(self, members):
-    return jnp.sum(self.fold(members[0]), self.axes)
+  def _ones(self):
+    """True at every element of x; part of the program where `jax.export` leaves the sides symbolic."""
+    library = np if all(isinstance(side, int) for side in self.spatial) else jnp
+    return library.ones((*self.spatial, 1), bool)
 
 
-def _at(spatial_index: Sequence) -> tuple[EllipsisType | slice | int, ...]:
+def _fill(view, mask, value):
+  return list(view) if mask is None else [jnp.where(m, x, value) for m, x in zip(mask, view, strict=True)]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+def _extreme(win: Windows, reducer: Callable, padding: float, inputs: Sequence[jax.Array]) -> jax.Array:
+  return win.reduce(reducer, win.window_view(win.fill_input_view(inputs, padding)))
+
+
+@_extreme.defjvp
+def _extreme_jvp(win, reducer, padding, primals, tangents):
+  (inputs,), (dinputs,) = primals, tangents
+  y = _extreme(win, reducer, padding, inputs)
+  ties = [x == win.to_input(y) for x in inputs]
+  if mask := win.input_mask():
+    ties = [tie & m for tie, m in zip(ties, mask, strict=True)]
+  count = win.sum([tie.astype(y.dtype) for tie in win.window_view(ties)])
+  selected = win.sum_input_view([jnp.where(tie, d, 0) for tie, d in zip(ties, dinputs, strict=True)])
+  return y, selected / jnp.maximum(count, 1)
+
+
+def scale_to_unit(size: jax.Array) -> jax.Array:
+  """The power of two that takes `size` > 0 into [2, 4), exactly, so that a sum over a window stays in range.
+
+  It is a normal number for every normal `size`, and a constant for derivatives.
+  """
+  bits, exponent = {4: (jnp.int32, 0x7F800000), 8: (jnp.int64, 0x7FF0000000000000)}[size.dtype.itemsize]
+  size = jnp.maximum(lax.stop_gradient(size), jnp.finfo(size.dtype).tiny)
+  mask = bits(exponent)
+  return lax.bitcast_convert_type(mask - (lax.bitcast_convert_type(size, bits) & mask), size.dtype)
+
+
+def index_spatial(index: Sequence) -> tuple[EllipsisType | slice | int, ...]:
   """An index of the spatial axes, which are the last but the channels."""
-  return (..., *spatial_index, slice(None))
+  return (..., *index, slice(None))
 
 
-def _pad(x, pads: Sequence[tuple[int, int]]):
-  """Pads (or, where negative, crops) the spatial axes of `x` with zeros (False)."""
+def pad_spatial(x: Any, pads: Sequence[tuple[int, int]]) -> Any:
+  """Pads the spatial axes of `x` with zeros (False), and crops them where a number is negative."""
   if not any(map(any, pads)):
     return x
   if isinstance(x, np.ndarray):
-    x = x[_at([slice(0, n + min(high, 0)) for n, (_, high) in zip(x.shape[:-1], pads, strict=True)])]
+    crop = [slice(0, n + min(high, 0)) for n, (_, high) in zip(x.shape[:-1], pads, strict=True)]
+    x = x[index_spatial(crop)]
     return np.pad(x, [(low, max(high, 0)) for low, high in pads] + [(0, 0)])
   lead = [(0, 0, 0)] * (x.ndim - len(pads) - 1)
   return lax.pad(x, jnp.zeros((), x.dtype), [*lead, *((low, high, 0) for low, high in pads), (0, 0, 0)])

@@ -1,4 +1,4 @@
-"""What the tests of layers share: an input, side branches, small networks, and short names."""
+"""Helpers for the tests of layers: an input, parameters of a side branch, small networks, and gradients."""
 
 import functools
 from collections.abc import Mapping
@@ -19,19 +19,19 @@ BRANCH = {"depthwise": (2, 2, 4), "prelu": C, "pointwise": C, "bias": C}
 
 
 def make(pool, **kwargs):
-  """The layer that a config's `pool` means, for 2x2 windows of stride 2."""
+  """The layer that a config's `pool` names, for 2x2 windows of stride 2."""
   return pp.pool_factory(pool)(window_shape=(2, 2), strides=(2, 2), padding="VALID", **kwargs)
 
 
-def of_shapes(tree):
-  """The float32 arrays, as shapes, that a tree of shapes stands for."""
+def abstract_arrays(tree):
+  """A tree of shapes as a tree of abstract float32 arrays."""
   return jax.tree.map(
     lambda shape: jax.ShapeDtypeStruct(shape, jnp.float32), tree, is_leaf=lambda node: isinstance(node, tuple)
   )
 
 
-def started(layer, x=X, seed=1):
-  """The layer's parameters."""
+def init_params(layer, x=X, seed=1):
+  """The initial parameters of a layer."""
   return jax.jit(layer.init)(jax.random.key(seed), x).get("params", {})
 
 
@@ -41,7 +41,7 @@ def apply(layer, params, x=X, **kwargs):
 
 
 class Mine(nn.Module):
-  """A user's alpha: three lines."""
+  """An alpha source as a user would write it."""
 
   @nn.compact
   def __call__(self, x, window_shape, strides, padding):
@@ -51,7 +51,7 @@ class Mine(nn.Module):
 
 
 class Net(nn.Module):
-  """Convolution, pool, convolution, pool: both pools from the same factory."""
+  """Two convolutions, each followed by a pool; both pools come from the same factory."""
 
   pool: Any = "ppool"
 
@@ -64,7 +64,7 @@ class Net(nn.Module):
 
 
 def with_alpha(source):
-  """A network's `pool` with this alpha source."""
+  """A network's `pool`: polynomial pooling with this alpha source."""
   return ("ppool", {"alpha": source})
 
 
@@ -76,12 +76,12 @@ def value_alpha_gradients(layer, params, x, cotangent):
     return y, state["intermediates"]["alpha"]
 
   y, back, sown = jax.vjp(pool, params, x, has_aux=True)
-  (alpha,) = sown["alpha"] if isinstance(sown, Mapping) else sown  # as of a source that sows, too
+  (alpha,) = sown["alpha"] if isinstance(sown, Mapping) else sown  # a dict if the source sows too
   return y, alpha, *back(cotangent)
 
 
 def random_branch(seed=0):
-  """Parameters of a side branch in which nothing is zero, and alpha stays inside its range."""
+  """Parameters of a side branch of which none is zero, and with which alpha stays inside its range."""
   keys = jax.random.split(jax.random.key(seed), 4)
   scales = {"depthwise": 1.0, "prelu": 0.3, "pointwise": 0.05, "bias": 1.0}
   params = {
@@ -91,6 +91,6 @@ def random_branch(seed=0):
 
 
 def alpha_of(layer, params, x=X):
-  """The alpha map and the output of a pool."""
+  """The alpha map and the output of a pooling layer."""
   y, state = apply(layer, params, x, mutable=["intermediates"])
   return state["intermediates"]["alpha"][0], y

@@ -18,12 +18,12 @@ from tests.helpers.layers import (
   C,
   Mine,
   X,
+  abstract_arrays,
   alpha_of,
   apply,
+  init_params,
   make,
-  of_shapes,
   random_branch,
-  started,
   value_alpha_gradients,
   with_alpha,
 )
@@ -35,7 +35,7 @@ def test_side_branch_starts_as_max_pooling():
   tiles = rng.permuted(np.broadcast_to([1, 0.5, 0.25, 0], (2, 3, 3, 4, 4)), axis=-1)
   tiles = tiles * rng.uniform(0.01, 100, (2, 3, 3, 4, 1))
   x = tiles.reshape(2, 3, 3, 4, 2, 2).transpose(0, 1, 4, 2, 5, 3).reshape(X.shape).astype(np.float32)
-  alpha, y = alpha_of(make("ppool"), started(make("ppool"), x), x)
+  alpha, y = alpha_of(make("ppool"), init_params(make("ppool"), x), x)
   chex.assert_trees_all_equal(alpha, np.full(y.shape, 20, np.float32), strict=True)
   chex.assert_trees_all_close(y, tiles.max(-1), rtol=1e-4)
 
@@ -70,7 +70,7 @@ def test_alpha_is_float32_under_bfloat16():
   chex.assert_trees_all_close(alpha, expected, rtol=1e-5, strict=True)
   assert jnp.any(alpha != alpha.astype(jnp.bfloat16))
   learned = pp.PolynomialPool(*TILES, alpha=functools.partial(pp.Learned, initial=3.001))
-  np.testing.assert_allclose(alpha_of(learned, started(learned, x), x)[0], 3.001, rtol=1e-6)
+  np.testing.assert_allclose(alpha_of(learned, init_params(learned, x), x)[0], 3.001, rtol=1e-6)
 
 
 @pytest.mark.parametrize("detach", [False, True])
@@ -164,14 +164,16 @@ def test_range_maps(name):
 def test_sources_start_at_initial(source, range_map):
   """Whatever the range map, alpha starts at `initial`."""
   layer = make(with_alpha(functools.partial(source, initial=3.0, range_map=range_map)))
-  np.testing.assert_allclose(alpha_of(layer, started(layer))[0], 3.0, rtol=1e-5)
+  np.testing.assert_allclose(alpha_of(layer, init_params(layer))[0], 3.0, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("per", "shape"), [("layer", ()), ("channel", C)])
 def test_learned(per, shape):
   """One alpha for the layer or for each channel: applied to its channel alone, with its gradient."""
   layer = make(with_alpha(functools.partial(pp.Learned, per=per)))
-  chex.assert_trees_all_equal_shapes_and_dtypes(started(layer), of_shapes({"alpha": {"raw": shape}}))
+  chex.assert_trees_all_equal_shapes_and_dtypes(
+    init_params(layer), abstract_arrays({"alpha": {"raw": shape}})
+  )
   value = jnp.arange(1.0, 1 + np.prod(shape, dtype=int)).reshape(shape)
   params = {"alpha": {"raw": value}}
   expected = pp.polynomial_pool(X, value, *TILES)

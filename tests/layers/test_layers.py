@@ -15,10 +15,10 @@ from tests.helpers.layers import (
   TILES,
   C,
   X,
+  abstract_arrays,
   apply,
+  init_params,
   make,
-  of_shapes,
-  started,
 )
 
 # What a config may say, the parameters that it makes, and the same as a function of them.
@@ -79,8 +79,8 @@ LAYERS = {
 def test_every_name(name):
   """Each name builds, initialises with one key, has its parameters in float32 and is its function."""
   pool, shapes, function = LAYERS[name]
-  params = started(make(pool))
-  chex.assert_trees_all_equal_shapes_and_dtypes(params, of_shapes(shapes))
+  params = init_params(make(pool))
+  chex.assert_trees_all_equal_shapes_and_dtypes(params, abstract_arrays(shapes))
   y = apply(make(pool), params)
   chex.assert_shape(y, (2, 3, 3, 4))
   chex.assert_trees_all_close(y, function(params), rtol=1e-6, strict=True)
@@ -100,18 +100,18 @@ CONSTANTS = {"prelu": 0.25, "pointwise": 0, "bias": 20}
 def test_initial_values():
   """Where parameters start: gated N(0, .1), DPP uniform in +-1/sqrt(C), All-C and branch He-normal."""
   x = jnp.ones((1, 4, 4, 1024))
-  assert np.std(started(make(("gated", {"per": "channel"})), x)["mask"]) == pytest.approx(0.1, rel=0.05)
-  assert np.std(started(make(("gated", {"per": "channel", "stddev": 1.0})), x)["mask"]) > 0.9
-  dpp = started(make("dpp"), x)
+  assert np.std(init_params(make(("gated", {"per": "channel"})), x)["mask"]) == pytest.approx(0.1, rel=0.05)
+  assert np.std(init_params(make(("gated", {"per": "channel", "stddev": 1.0})), x)["mask"]) > 0.9
+  dpp = init_params(make("dpp"), x)
   for z in (dpp["alpha"], dpp["lambda"]):
     assert 0.99 / 32 < np.max(z) <= 1 / 32
     assert -1 / 32 <= np.min(z) < -0.99 / 32
     assert np.std(z) == pytest.approx(1 / 32 / 3**0.5, rel=0.05)
   assert not np.allclose(dpp["alpha"], dpp["lambda"])
-  conv = started(make("allconv"), x[..., :128])
+  conv = init_params(make("allconv"), x[..., :128])
   assert np.std(conv["kernel"]) == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.02)
   assert not conv["bias"].any()
-  branch = started(make("ppool"), x)["alpha"]
+  branch = init_params(make("ppool"), x)["alpha"]
   assert np.std(branch["depthwise"]) == pytest.approx((2 / 4) ** 0.5, rel=0.05)
   constants = {name: np.full(1024, value, np.float32) for name, value in CONSTANTS.items()}
   chex.assert_trees_all_equal({name: branch[name] for name in CONSTANTS}, constants, strict=True)
@@ -132,7 +132,7 @@ def test_what_the_reverse_pass_keeps(monkeypatch, platform, maps):
 
 def test_dpp_alpha_stays_at_most_10():
   """As in the original: a parameter above 10 counts as 10, and still receives its gradient."""
-  params = started(make("dpp"))
+  params = init_params(make("dpp"))
   clamped, above = ({**params, "alpha": jnp.full(4, z)} for z in (10.0, 20.0))
   chex.assert_trees_all_equal(*(apply(make("dpp"), params) for params in (above, clamped)), strict=True)
   gradient = jax.jit(jax.grad(lambda p: make("dpp").apply({"params": p}, X).sum()))

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import ppool_jax as pp
-from ppool_jax.layers import remat_cpu as recomputed
-from ppool_jax.layers.remat_cpu import recomputed_on_cpu
+from ppool_jax.layers import remat_cpu
+from ppool_jax.layers.remat_cpu import remat_on_cpu
 
 X = np.float32(np.random.default_rng(0).normal(size=(2, 6, 8, 3)))
 
@@ -39,7 +39,7 @@ class Pool(nn.Module):
       alpha = source(x, (2, 2))
       return pp.polynomial_pool(x, alpha, (2, 2), (2, 2)), alpha
 
-    return (recomputed_on_cpu(pool) if self.lift else pool)(Busy(name="alpha"), x)
+    return (remat_on_cpu(pool) if self.lift else pool)(Busy(name="alpha"), x)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_the_same_with_any_source(variables):
 
 def test_values_are_pooled_as_they_are(monkeypatch, variables):
   """Outside of a program every call would be compiled, gradients too."""
-  monkeypatch.setattr(recomputed, "lift_transform", None)
+  monkeypatch.setattr(remat_cpu, "lift_transform", None)
   Pool(lift=True).init({"params": jax.random.key(1), "dropout": jax.random.key(2)}, X)
   found, expected = (outcome(lift, variables, X) for lift in (True, False))
   chex.assert_trees_all_equal(found, expected, strict=True)

@@ -21,12 +21,12 @@ from tests.helpers.layers import (
   Mine,
   Net,
   X,
+  abstract_arrays,
   alpha_of,
   apply,
+  init_params,
   make,
-  of_shapes,
   random_branch,
-  started,
   with_alpha,
 )
 
@@ -54,8 +54,8 @@ def test_alpha_maps_are_sown_once_per_call(source, jit):
 def test_custom_alpha_source_gets_gradients_and_a_path():
   """A module of three lines returns alpha, gets gradients, and has its parameters under <pool>/alpha."""
   layer = make(with_alpha(Mine))
-  params = started(layer)
-  chex.assert_trees_all_equal_shapes_and_dtypes(params, of_shapes({"alpha": {"scale": ()}}))
+  params = init_params(layer)
+  chex.assert_trees_all_equal_shapes_and_dtypes(params, abstract_arrays({"alpha": {"scale": ()}}))
   expected = pp.polynomial_pool(X, 2 * nn.sigmoid(pp.avg_pool(X, *TILES)), *TILES)
   chex.assert_trees_all_close(apply(layer, params), expected, rtol=1e-6, strict=True)
   assert jax.grad(lambda p: layer.apply({"params": p}, X).sum())(params)["alpha"]["scale"] > 0
@@ -64,7 +64,7 @@ def test_custom_alpha_source_gets_gradients_and_a_path():
 @pytest.mark.parametrize("pool", ["ppool", with_alpha(FROM_3), "gated"])
 def test_pools_from_one_factory_share_no_parameters(pool):
   """Two pools from one factory have different initial values."""
-  params = started(Net(pool))
+  params = init_params(Net(pool))
   first, second = (params[name] for name in ("pool1", "pool2"))
   name = ("mask",) if pool == "gated" else ("alpha", "depthwise")
   a, b = (flax.traverse_util.flatten_dict(p)[name] for p in (first, second))
@@ -74,7 +74,7 @@ def test_pools_from_one_factory_share_no_parameters(pool):
 
 def test_alpha_parameters_match_a_path_pattern():
   """.*/alpha/.* matches the parameters of alpha sources and no others."""
-  paths = flax.traverse_util.flatten_dict(started(Net()), sep="/")
+  paths = flax.traverse_util.flatten_dict(init_params(Net()), sep="/")
   found = {path for path in paths if re.fullmatch(r".*/alpha/.*", path)}
   assert found == {f"pool{i}/alpha/{name}" for i in (1, 2) for name in BRANCH}
   assert {path.split("/")[0] for path in paths if path not in found} == {"conv1", "conv2"}
@@ -110,7 +110,7 @@ def test_side_branches_are_under_0_08_percent_of_vgg16():
 def test_training_step_lowers_the_loss_and_moves_alpha():
   """One step of SGD lowers the loss and moves the alpha map of every pool."""
   net = Net(with_alpha(FROM_3))
-  params, optimizer = started(net), optax.sgd(1e-3)
+  params, optimizer = init_params(net), optax.sgd(1e-3)
 
   def loss(params):
     y, state = net.apply({"params": params}, X, mutable=["intermediates"])
@@ -135,7 +135,7 @@ def test_training_step_lowers_the_loss_and_moves_alpha():
 
 def test_normalized_side_branch_ignores_the_scale_of_x():
   """x is divided by 1 + the largest magnitude in its example and channel."""
-  normal, plain = (pp.PolynomialPool(*TILES, alpha=functools.partial(pp.SideBranch, normalise=n))
+  normal, plain = (pp.PolynomialPool(*TILES, alpha=functools.partial(pp.SideBranch, normalize=n))
                    for n in (True, False))  # fmt: skip
   params = random_branch()
   alpha = alpha_of(normal, params, 1e4 * X)[0]

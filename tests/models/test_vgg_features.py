@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from ppool_jax import models
-from tests.helpers.layers import of_shapes
+from tests.helpers.layers import abstract_arrays
 from tests.helpers.networks import IMAGES, abstract_output, apply, initialize, parameter_shapes, tiny
 
 WIDTHS = ((3, 64, 64), (64, 128, 128), (128, *[256] * 3), (256, *[512] * 3), (512, *[512] * 3))
@@ -40,7 +40,9 @@ def test_vgg16_features_have_the_expected_shapes():
   sizes = [(64, 48, 64), (32, 24, 128), (16, 12, 256), (8, 6, 512), (4, 3, 512)]
   expected = {f"conv{s}": (2, *size) for s, size in enumerate(sizes, 1)}
   expected |= {f"pool{s}": (2, h // 2, w // 2, c) for s, (h, w, c) in enumerate(sizes[:4], 1)}
-  chex.assert_trees_all_equal_shapes_and_dtypes(features, of_shapes(expected | {"pool5": (2, 4, 3, 512)}))
+  chex.assert_trees_all_equal_shapes_and_dtypes(
+    features, abstract_arrays(expected | {"pool5": (2, 4, 3, 512)})
+  )
   assert backbone.output_stride == 16
 
 

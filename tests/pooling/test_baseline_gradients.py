@@ -22,7 +22,7 @@ from ppool_jax import (
   soft_pool,
   strided_pool,
 )
-from ppool_jax.pooling.depthwise import depthwise
+from ppool_jax.pooling.depthwise import depthwise_conv
 
 GEOMETRIES = {
   "tiles": ((2, 2), (2, 2), "VALID"),
@@ -72,7 +72,7 @@ POOLS = {
   "dpp asym_raw": (dpp("asym_raw"), per_channel(0, 2), UNIT),
   "dpp sym_full": (dpp("sym_full"), UNIT, UNIT, fixed(3, 3, 2)),
   "dpp asym_full": (dpp("asym_full"), UNIT, UNIT, fixed(3, 3, 2)),
-  "depthwise": (lambda x, args, kernel: depthwise(x, kernel, *args[1:]), normal(2)),
+  "depthwise": (lambda x, args, kernel: depthwise_conv(x, kernel, *args[1:]), normal(2)),
   "strided": (lambda x, args: strided_pool(x, args[1]),),
   "conv": (lambda x, args, k, b: conv_pool(x, k, b, args[1]), fixed(3, 3, 2, 3), fixed(3)),
 }
@@ -224,7 +224,7 @@ def test_nan_stays_in_its_windows(name, geometry):
   x = np.float32(rng.normal(size=(2, 6, 6, 2)))
   x[1, 2, 3, 1] = np.nan
   args = GEOMETRIES[geometry]
-  holds = jax.jit(lambda x: depthwise(x, jnp.ones((*args[0], 1)), *args[1:]))(np.float32(np.isnan(x)))
+  holds = jax.jit(lambda x: depthwise_conv(x, jnp.ones((*args[0], 1)), *args[1:]))(np.float32(np.isnan(x)))
   chex.assert_trees_all_equal(np.isnan(jax.jit(pool)(x, *parameters)), np.asarray(holds) > 0, strict=True)
 
 
@@ -279,8 +279,18 @@ BAD_CALLS = {
   ),
   "bias": (lambda: conv_pool(X, K, B[:3], (2, 2)), ValueError, "bias:|(4,)|(3,)"),
   "bias None": (lambda: conv_pool(X, K, None, (2, 2)), TypeError, "bias:|floating|None"),
-  "depthwise kernel": (lambda: depthwise(X, K), ValueError, "kernel:|3|(3, 3, 3, 4)"),
-  "depthwise window": (lambda: depthwise(X, np.ones((7, 2, 3))), ValueError, "window_shape:|larger|(7, 2)"),
+  "depthwise kernel": (lambda: depthwise_conv(X, K), ValueError, "kernel:|3|(3, 3, 3, 4)"),
+  "depthwise window": (
+    lambda: depthwise_conv(X, np.ones((7, 2, 3))),
+    ValueError,
+    "window_shape:|larger|(7, 2)",
+  ),
+  "dilated window": (
+    lambda: depthwise_conv(X, np.ones((3, 2, 3)), dilation=(3, 1)),
+    ValueError,
+    "window_shape:|larger|(3, 2)|7 > 0 + 6 + 0",
+  ),
+  "dilation 0": (lambda: depthwise_conv(X, X[0], dilation=(0, 1)), ValueError, "dilation:|positive|(0, 1)"),
 }
 
 

@@ -1,5 +1,7 @@
 """Values of the baseline poolings, against formulas in NumPy, other libraries and the originals."""
 
+import functools
+
 import chex
 import flax.linen as nn
 import jax
@@ -20,7 +22,7 @@ from ppool_jax import (
   soft_pool,
   strided_pool,
 )
-from ppool_jax.pooling.depthwise import depthwise
+from ppool_jax.pooling.depthwise import depthwise_conv
 from tests.helpers import reference as ref
 
 SYMMETRIC = [(1, 1), (1, 1)]
@@ -88,11 +90,11 @@ POOLS = {
     lambda r, z: gated(r, z["kernel"]),
   ),
   "depthwise": (
-    lambda x, args, z: depthwise(x, z["kernel"], *args[1:]),
+    lambda x, args, z: depthwise_conv(x, z["kernel"], *args[1:]),
     lambda r, z: np.nansum(z["kernel"].reshape(r.shape[-1], -1).T * r, -1),
   ),
   "depthwise, one kernel": (
-    lambda x, args, z: depthwise(x, z["mask"][..., None], *args[1:]),
+    lambda x, args, z: depthwise_conv(x, z["mask"][..., None], *args[1:]),
     lambda r, z: np.nansum(z["mask"].ravel() * r, -1),
   ),
   **{f"dpp {variant}": _dpp(variant) for variant in ("sym_lite", "asym_lite", "asym_raw")},
@@ -245,16 +247,23 @@ def test_conv_pool_against_flax(strides):
   chex.assert_trees_all_close(one, y[0, 0], rtol=1e-5, atol=1e-5, strict=True)
 
 
+@pytest.mark.parametrize("dilation", [None, (2, 3)])
 @pytest.mark.parametrize("args", [((1, 1), "SAME"), ((2, 2), ((1, 2), (0, 1))), ((3, 2), "VALID")])
-def test_depthwise_against_lax(args):
-  """depthwise is XLA's convolution with one group for each channel."""
+def test_depthwise_against_lax(args, dilation):
+  """`depthwise_conv` is XLA's convolution with one group for each channel, and has its gradients."""
   rng, (strides, padding) = np.random.default_rng(9), args
   x, kernel = np.float32(rng.normal(size=(2, 7, 8, 5))), np.float32(rng.normal(size=(3, 2, 5)))
-  expected = lax.conv_general_dilated(
-    x, kernel[:, :, None], strides, padding, dimension_numbers=NHWC, feature_group_count=5
-  )
-  y = depthwise(x, kernel, strides, padding)
-  chex.assert_trees_all_close(y, expected, rtol=1e-5, atol=1e-5, strict=True)
+
+  def grouped(x, kernel):
+    return lax.conv_general_dilated(
+      x, kernel[:, :, None], strides, padding, rhs_dilation=dilation, dimension_numbers=NHWC,
+      feature_group_count=5,
+    )  # fmt: skip
+
+  shifted = functools.partial(depthwise_conv, strides=strides, padding=padding, dilation=dilation)
+  (y, back), (expected, expected_back) = (jax.vjp(f, x, kernel) for f in (shifted, grouped))
+  found, expected = (y, back(jnp.sin(y))), (expected, expected_back(jnp.sin(y)))
+  chex.assert_trees_all_close(found, expected, rtol=1e-5, atol=1e-5, strict=True)
 
 
 @pytest.mark.parametrize(("window", "strides"), [((3, 3), (1, 1)), ((2, 2), (2, 2)), ((6, 6), (6, 6))])
@@ -264,10 +273,10 @@ def test_depthwise_computes_in_the_asked_dtype(window, strides):
   x, kernel = rng.normal(size=(2, 12, 12, 3)).astype(jnp.bfloat16), np.float32(rng.normal(size=(*window, 3)))
 
   def both(x):
-    y, back = jax.vjp(lambda x: depthwise(x, kernel, strides, dtype=jnp.float32), x)
+    y, back = jax.vjp(lambda x: depthwise_conv(x, kernel, strides, dtype=jnp.float32), x)
     return y, *back(jnp.sin(y))
 
   (y, dx), (expected, expected_dx) = both(x), both(np.float32(x))
   chex.assert_trees_all_close(y, expected, rtol=1e-6, atol=1e-6, strict=True)
-  chex.assert_type([dx, depthwise(x, kernel, strides)], x.dtype)
+  chex.assert_type([dx, depthwise_conv(x, kernel, strides)], x.dtype)
   chex.assert_trees_all_equal(dx, expected_dx.astype(x.dtype), strict=True)

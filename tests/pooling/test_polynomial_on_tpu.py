@@ -13,8 +13,7 @@ from jax.experimental.layout import Format, Layout
 import ppool_jax as pp
 from benchmarks import tpu_bytes
 from ppool_jax import polynomial_pool
-from ppool_jax.pooling import platforms
-from ppool_jax.pooling.depthwise import depthwise
+from ppool_jax.pooling.depthwise import depthwise_conv
 from train.planning.topology import topology_devices
 
 GEOMETRIES = {
@@ -39,7 +38,7 @@ def on_tpu(monkeypatch):
   def call(function, *args):
     jax.clear_caches()
     with monkeypatch.context() as patch:
-      patch.setattr(platforms.lax, "platform_dependent", for_tpu)
+      patch.setattr(jax.lax, "platform_dependent", for_tpu)
       result = jax.jit(function)(*args)
     jax.clear_caches()
     return result
@@ -96,7 +95,9 @@ def test_a_layer(on_tpu, width):
   class Neighbours(nn.Module):
     @nn.compact
     def __call__(self, x, window_shape, strides, padding):
-      wide = depthwise(x, self.param("kernel", nn.initializers.ones, (3, 3, 3)), (2, 2), [(0, 1), (0, 1)])
+      wide = depthwise_conv(
+        x, self.param("kernel", nn.initializers.ones, (3, 3, 3)), (2, 2), [(0, 1), (0, 1)]
+      )
       return nn.softplus(wide) + pp.SideBranch(initial=2.0, name="branch")(x, window_shape, strides, padding)
 
   layer = pp.PolynomialPool((2, 2), (2, 2), alpha=Neighbours)
