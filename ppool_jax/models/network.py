@@ -9,6 +9,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ppool_jax.pooling.depthwise import depthwise_conv
+
 NORMS = ("sync", "local", "frozen")
 
 
@@ -118,11 +120,7 @@ def classify_pixels(
 
 
 class Depthwise(nn.Module):
-  """A 3x3 depthwise convolution of stride 1, padded with zeros to its input's size.
-
-  Written as nine shifted products, which XLA fuses into one pass: its grouped convolution is many
-  times slower on CPU (docs/NETWORKS.md).
-  """
+  """A 3x3 depthwise convolution of stride 1, padded with zeros to its input's size: `depthwise_conv`."""
 
   dilation: int = 1
   dtype: Any = None
@@ -132,11 +130,5 @@ class Depthwise(nn.Module):
     init = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal", in_axis=(0, 1), out_axis=2)
     kernel = self.param("kernel", init, (3, 3, x.shape[-1]))
     x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
-    rate, (height, width) = self.dilation, x.shape[1:3]
-    padded = jnp.pad(x, ((0, 0), (rate, rate), (rate, rate), (0, 0)))
-    taps = [
-      kernel[i, j] * padded[:, i * rate : i * rate + height, j * rate : j * rate + width]
-      for i in range(3)
-      for j in range(3)
-    ]
-    return sum(taps[1:], taps[0])
+    rate = (self.dilation,) * 2
+    return depthwise_conv(x, kernel, padding=[(n, n) for n in rate], dilation=rate, dtype=x.dtype)
