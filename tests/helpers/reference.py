@@ -1,10 +1,10 @@
-"""Polynomial pooling as DESIGN.md states it, in NumPy's long doubles: slow, and independent of the library.
+"""Polynomial pooling as docs/POOLING.md defines it, in NumPy's long doubles: slow and independent.
 
-Windows are gathered one by one from x; the derivative is that of the formula by the chain rule,
+Each window is read from x by itself. The derivative is that of the formula by the chain rule,
 
     df/db_i = p_i + df/dv_i dv_i/db_i + sum_j df/dv_j dv_j/dm dm/db_i,    df/dv_i = alpha p_i (b_i - f) / v_i,
 
-for b = x - s, v = max(b, floor*m), p the normalised weights v^alpha and f = sum_i p_i b_i.
+for b = x - s, v = max(b, floor*m), p the normalized weights v^alpha and f = sum_i p_i b_i.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LONG = np.longdouble
 
 
 def paddings(spatial, window, strides, padding):
-  """(low, high) for each axis; "SAME" gives ceil(size / stride) windows, the odd padding being high."""
+  """(low, high) for each axis; "SAME" gives ceil(size / stride) windows and puts odd padding high."""
   if padding == "VALID":
     return [(0, 0)] * len(window)
   if padding != "SAME":
@@ -32,7 +32,7 @@ def paddings(spatial, window, strides, padding):
 
 
 def places(spatial, window, strides=None, padding="VALID"):
-  """All windows, first to last: a list of (place in the output, slices of the input without padding)."""
+  """All windows in order: a list of (index in the output, slices of the input without padding)."""
   strides = strides or (1,) * len(window)
   axes = []
   pads = paddings(spatial, window, strides, padding)
@@ -43,7 +43,7 @@ def places(spatial, window, strides=None, padding="VALID"):
 
 
 def out_shape(x_shape, window, strides=None, padding="VALID"):
-  """Shape of the output."""
+  """The shape of the output."""
   last, _ = places(x_shape[-len(window) - 1 : -1], window, strides, padding)[-1]
   return (*x_shape[: -len(window) - 1], *(i + 1 for i in last), x_shape[-1])
 
@@ -62,32 +62,32 @@ def _scatter_add(x, slices, values):
 
 
 def _weights(b, alpha, floor):
-  """p, v and m for windows `[..., n]`; alpha `[..., 1]`. Where m <= 0 all weights are equal."""
+  """p, v, m and log(v / m) for windows `[..., n]`; alpha `[..., 1]`. Where m <= 0 all weights are equal."""
   m = b.max(-1, keepdims=True)
   safe = np.where(m > 0, m, 1)
   v = np.where(m > 0, np.maximum(b, floor * safe), 1)
   log = np.where(m > 0, np.log(v / safe), 0)
   with np.errstate(invalid="ignore"):
-    power = np.where(log == 0, 0, alpha * log)  # inf * 0: the largest keep weight 1
+    power = np.where(log == 0, 0, alpha * log)  # the largest have weight 1, also where this is inf * 0
   w = np.exp(power)
   return w / w.sum(-1, keepdims=True), v, m, log
 
 
 def mean(r, s, alpha, floor=2**-24):
-  """f(R - s) + s for windows `[..., n]` and exponents alpha `[...]`: the sum of p_i x_i, as the p_i sum to 1.
+  """f(R - s) + s for windows `[..., n]` and exponents alpha `[...]`, computed as the sum of p_i x_i.
 
-  In this form nothing cancels where s is much larger than R.
+  The two are equal as the p_i sum to 1. In this form nothing cancels where s is much larger than R.
   """
   r, alpha = np.asarray(r, LONG), np.asarray(alpha, LONG)[..., None]
   return (_weights(r - s, alpha, LONG(floor))[0] * r).sum(-1)
 
 
 def mean_derivatives(b, alpha, floor=2**-24):
-  """df/db, `[..., n]`, and df/dalpha, `[...]`, with the conventions of DESIGN.md at kinks."""
+  """df/db, `[..., n]`, and df/dalpha, `[...]`, with the conventions of docs/POOLING.md at kinks."""
   b, alpha, floor = np.asarray(b, LONG), np.asarray(alpha, LONG)[..., None], LONG(floor)
   p, v, m, log = _weights(b, alpha, floor)
   f = (p * b).sum(-1, keepdims=True)
-  moves = (m > 0) & np.isfinite(alpha)  # elsewhere the weights stand still
+  moves = (m > 0) & np.isfinite(alpha)  # elsewhere the weights are constant
   by_v = np.where(moves, np.where(moves, alpha, 0) * p * (b - f) / v, 0)
   floored = b <= floor * m
   by_m = (np.where(floored, by_v, 0) * floor).sum(-1, keepdims=True)
@@ -97,13 +97,13 @@ def mean_derivatives(b, alpha, floor=2**-24):
 
 
 def _scope_axes(x, dims, shift):
-  """Axes over which a shift's minimum is taken (not for "window")."""
+  """The axes over which a shift's minimum is taken, for all scopes but "window"."""
   first = 0 if shift == "tensor" else x.ndim - dims - 1
   return tuple(range(first, x.ndim - 1 if shift == "channel" else x.ndim))
 
 
 def _shifts(x, dims, shift):
-  """s, broadcasting to windows `[..., channels, 1]`: a function of the window's elements."""
+  """s as a function of a window's elements, `[..., channels, n]`; it broadcasts to them."""
   if shift is None:
     return lambda r: LONG(0)
   if shift == "window":
@@ -146,7 +146,7 @@ def pullback(x, alpha, cotangent, window, strides=None, padding="VALID", *, floo
 
 
 def _through_shift(x, ds, dims, shift):
-  """What x's smallest elements receive for the shift, shared by ties."""
+  """The part of dx that flows through the shift to the smallest elements of x, shared by ties."""
   axes = _scope_axes(x, dims, shift)
   lowest = (x == x.min(axes, keepdims=True)) & (x < 0)
   return lowest * ds.sum(axes, keepdims=True) / np.maximum(lowest.sum(axes, keepdims=True), 1)
@@ -154,7 +154,7 @@ def _through_shift(x, ds, dims, shift):
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-  """A pooling's geometry, as drawn by `cases`."""
+  """The geometry of a pooling, as drawn by `cases`."""
 
   batch: tuple[int, ...]
   spatial: tuple[int, ...]
