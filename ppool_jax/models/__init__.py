@@ -1,4 +1,4 @@
-"""Backbones, heads and segmentation networks in Flax Linen; may import layers, pooling and utils.
+"""Backbones, heads and segmentation networks in Flax Linen; of the library only weights may import them.
 
 `build` makes a segmenter. `backbone` makes a backbone, which returns its features by name, or, with
 `num_classes`, the published classifier.

@@ -1,1 +1,1 @@
-"""Helpers without knowledge of pooling: names and files; may be imported by all of `ppool_jax`."""
+"""Helpers for names and files, without knowledge of pooling; all of the library may import them."""

@@ -1,4 +1,4 @@
-"""Pre-trained weights from files of Keras, PyTorch, Caffe and safetensors; may import models and utils.
+"""Pre-trained weights of Keras, PyTorch and Caffe; no other package of the library may import them.
 
 `pretrained` and `load` read a local file and download nothing. The keys in a file, whatever its format,
 determine the layout of its arrays and the preprocessing of images. `python -m ppool_jax.weights` downloads

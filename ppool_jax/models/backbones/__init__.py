@@ -1,4 +1,4 @@
-"""Backbones: from images to features; may import the shared modules of `ppool_jax.models`, but no head."""
+"""Backbones, from images to features; all of `ppool_jax.models` may import them but the heads."""
 
 from ppool_jax.models.backbones.backbone import Backbone
 from ppool_jax.models.backbones.inception import InceptionV2

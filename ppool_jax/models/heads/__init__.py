@@ -1,4 +1,4 @@
-"""Heads: from features to scores; may import the shared modules of `ppool_jax.models`, but no backbone."""
+"""Heads, from features to class scores; all of `ppool_jax.models` may import them but the backbones."""
 
 from ppool_jax.models.heads.aspp import ASPP
 from ppool_jax.models.heads.fcn8s import FCN8s

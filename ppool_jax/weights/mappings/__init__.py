@@ -1,4 +1,4 @@
-"""Key mappings of every network; may import `ppool_jax.weights.preprocess`, but no reader."""
+"""Key mappings, from a file's arrays to variables; all of weights may import them but the readers."""
 
 from ppool_jax.weights.mappings.inception import INCEPTIONV2
 from ppool_jax.weights.mappings.key_mapping import KeyMapping, ParamSpec, convert, detect

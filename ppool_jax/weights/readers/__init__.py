@@ -1,1 +1,1 @@
-"""Readers of weight files: from a path to arrays by key; may import nothing else of the library."""
+"""Readers of weight files, from a path to arrays by key; all of weights may import them but the mappings."""
