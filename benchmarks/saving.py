@@ -23,7 +23,7 @@ from rich.table import Table
 from benchmarks import arguments
 from benchmarks.steps import Case
 from ppool_jax.models import NETWORKS
-from train.checkpointing.async_checkpointer import Saver
+from train.checkpointing.async_checkpointer import AsyncCheckpointer
 from train.checkpointing.checkpoint import Checkpoints
 from train.experiment.run import create_train_state
 from train.planning.machine import describe_machine
@@ -56,7 +56,7 @@ def measure(network: str, folder: pathlib.Path, rounds: int) -> dict[str, float]
   """Medians in seconds, and the size of the training state of `network` with P-pooling."""
   case = Case(network, "ppool", "float32", (64, 64), batch=1)
   template, _, _ = create_train_state(case.experiment(), case.config())
-  parallel, checkpoints = Pmap(), Checkpoints(folder, keep=1)
+  parallel, checkpoints = Pmap(), Checkpoints(folder, max_to_keep=1)
   state = jax.block_until_ready(parallel.place_state(template))
   times: dict[str, list[float]] = {name: [] for name in _COLUMNS}
 
@@ -66,13 +66,13 @@ def measure(network: str, folder: pathlib.Path, rounds: int) -> dict[str, float]
     times[name].append(time.perf_counter() - started)
     return result
 
-  with Saver(checkpoints) as saver:
+  with AsyncCheckpointer(checkpoints) as saver:
     for step in track(range(rounds), network):
       timed("copy", lambda: jax.tree.map(np.array, jax.device_get(state)))
       timed("stall", saver.save, step, state, 0.0)
       timed("write", saver.wait)
   for _ in range(rounds):
-    timed("restore", lambda: parallel.place_state(Checkpoints(folder, keep=1).restore(template)[0]))
+    timed("restore", lambda: parallel.place_state(Checkpoints(folder, max_to_keep=1).restore(template)[0]))
   mib = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(template)) / 2**20
   return {"mib": mib, **{name: statistics.median(found) for name, found in times.items()}}
 

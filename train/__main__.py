@@ -1,7 +1,7 @@
 """python -m train --config=configs/NAME.py:key=value,... --workdir=DIR [--config.field=value] [--change]
 
-Trains what a config describes; the same command goes on where it was. --config.field=value changes any field:
-configs/common.py lists them all, with defaults and meaning. The keys after the colon are those that
+Trains what a config describes; the same command resumes an interrupted run. --config.field=value changes any
+field: configs/common.py lists them all, with defaults and meaning. The keys after the colon are those that
 get_config of the file takes.
 """
 
@@ -26,11 +26,13 @@ def main(command: list[str]) -> None:
   if config.deterministic:
     initialize.set_deterministic()
 
-  with initialize.joined(config.cluster, config.cluster_timeout), report_errors():
-    if finished := multihost.on_first(workdirs.finished, arguments.workdir, config, arguments.change):
+  with initialize.process_group(config.cluster, config.cluster_timeout), report_errors():
+    if finished := multihost.on_primary(
+      workdirs.describe_finished, arguments.workdir, config, arguments.change
+    ):
       print(finished)
       return
-    logging.getLogger("train").setLevel(logging.INFO if multihost.first() else logging.WARNING)
+    logging.getLogger("train").setLevel(logging.INFO if multihost.is_primary() else logging.WARNING)
     from train.loop.loop import train
 
     train(config, arguments.workdir, arguments.change)
@@ -41,9 +43,9 @@ def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     "python -m train", description=__doc__, formatter_class=raw, allow_abbrev=False
   )
-  help = "folder of the run; the same command again goes on there"
+  help = "directory of the run; the same command again resumes it"
   parser.add_argument("--workdir", required=True, type=pathlib.Path, metavar="DIR", help=help)
-  help = "go on with another config from the newest checkpoint; recorded in WORKDIR/changes.json"
+  help = "continue with another config from the newest checkpoint; recorded in WORKDIR/changes.json"
   parser.add_argument("--change", action="store_true", help=help)
   return parser
 

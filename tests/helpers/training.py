@@ -76,8 +76,8 @@ class OneDevice(Pmap):
     super().__init__()
     self.devices = self.devices[:1]
 
-  def compile_step(self, step):
-    return jax.pmap(step, "batch", in_axes=(None, 0), out_axes=(None, None), devices=self.devices)
+  def compile_step(self, step, inputs=1):
+    return jax.pmap(step, "batch", in_axes=(None, *[0] * inputs), out_axes=None, devices=self.devices)
 
   def place_state(self, state):
     return jax.device_put(state, self.devices[0])
@@ -92,7 +92,7 @@ def parameters_after(parallel, config, steps, perturbation=0.0, grad_accum_steps
   state = state.replace(params=off)
   step = make_step(
     experiment.model, experiment.preprocess, tx, schedule, parallel,
-    normalise="pixel", seed=0, grad_accum_steps=grad_accum_steps,
+    normalize="pixel", seed=0, grad_accum_steps=grad_accum_steps,
   )  # fmt: skip
   compiled = parallel.compile_step(step)
   source = open_split(config, "train")

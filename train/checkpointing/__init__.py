@@ -1,1 +1,1 @@
-"""Checkpoints, their manifests, the workdir and its lock; imports only `distributed` and `utils`."""
+"""Checkpoints, the workdir and its lock; imports `distributed` and `utils`."""

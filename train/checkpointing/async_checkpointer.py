@@ -1,4 +1,4 @@
-"""Checkpoints written while the training goes on."""
+"""Writes checkpoints while the training continues."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import numpy as np
 from train.checkpointing.checkpoint import Checkpoints
 
 
-class Saver:
-  """Writes to `checkpoints` in a thread: the loop waits for the copy to the host, and for the save before.
+class AsyncCheckpointer:
+  """Writes to `checkpoints` in a thread.
 
-  Leaving it waits for the last one.
+  The loop waits for the copy to the host and for the save before. Leaving the context waits for the last
+  save.
   """
 
   def __init__(self, checkpoints: Checkpoints):
-    self._checkpoints = checkpoints
+    self.checkpoints = checkpoints
     self._thread = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
-    self._writing: concurrent.futures.Future | None = None
+    self._pending: concurrent.futures.Future | None = None
 
-  def __enter__(self) -> Saver:
+  def __enter__(self) -> AsyncCheckpointer:
     return self
 
   def __exit__(self, kind, error, trace) -> None:
@@ -30,21 +31,21 @@ class Saver:
       self.wait()
 
   def save(self, step: int, state, seconds: float) -> None:
-    """As `Checkpoints.save`, of a copy: the next step reuses the state's buffers.
+    """Saves a copy as `Checkpoints.save` does: the next step reuses the state's buffers.
 
     Raises:
-      CannotWrite: the save before this one failed.
+      WriteError: the save before this one failed.
     """
     self.wait()
-    copy = jax.tree.map(np.array, jax.device_get(state))  # on CPU device_get gives views of the buffers
-    self._writing = self._thread.submit(self._checkpoints.save, step, copy, seconds)
+    copy = jax.tree.map(np.array, jax.device_get(state))  # on CPU device_get returns views of the buffers
+    self._pending = self._thread.submit(self.checkpoints.save, step, copy, seconds)
 
   def wait(self) -> None:
-    """Until the last save is written.
+    """Waits until the last save is written.
 
     Raises:
-      CannotWrite: it failed.
+      WriteError: it failed.
     """
-    if self._writing:
-      writing, self._writing = self._writing, None
-      writing.result()
+    if self._pending:
+      pending, self._pending = self._pending, None
+      pending.result()

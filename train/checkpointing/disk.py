@@ -1,4 +1,4 @@
-"""What is wrong with a folder that cannot be written, and what to do about it."""
+"""Explains why a directory cannot be written, and what to do about it."""
 
 from __future__ import annotations
 
@@ -8,51 +8,51 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
-LITTLE = 1 << 20  # bytes; a disk with less left is full
+MIN_FREE_BYTES = 1 << 20  # a disk with fewer counts as full
 
 
-class CannotWrite(OSError):
-  """A folder cannot be written; the message says why and what to do."""
+class WriteError(OSError):
+  """A directory cannot be written; the message says why and what to do."""
 
 
-def fault(folder: pathlib.Path) -> str | None:
+def write_problem(folder: pathlib.Path) -> str | None:
   """Why `folder` cannot be written and what to do, or None where nothing is wrong with it."""
-  there = _nearest(folder)
-  if not there.is_dir():
-    return f"{there} is a file, where a folder is expected: move that away"
-  if there != folder:
+  existing = _nearest_existing(folder)
+  if not existing.is_dir():
+    return f"{existing} is a file, where a folder is expected: move that away"
+  if existing != folder:
     return "it is not there: mount or restore it, or start again with another --workdir"
   if os.statvfs(folder).f_flag & os.ST_RDONLY:
     return "it is mounted read-only: mount it for writing, or use another --workdir"
   if not os.access(folder, os.W_OK):
     return "this user may not write there: change its permissions, or use another --workdir"
-  if shutil.disk_usage(folder).free < LITTLE:
+  if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
     return "the disk is full: free some space; lower checkpoint.max_to_keep to need less"
   return None
 
 
-def free(folder: pathlib.Path) -> str:
+def describe_free(folder: pathlib.Path) -> str:
   """The bytes that are free on the disk of `folder`, or of the nearest folder above that exists."""
-  return f"{shutil.disk_usage(_nearest(folder)).free:,} bytes free"
+  return f"{shutil.disk_usage(_nearest_existing(folder)).free:,} bytes free"
 
 
-def _nearest(folder: pathlib.Path) -> pathlib.Path:
+def _nearest_existing(folder: pathlib.Path) -> pathlib.Path:
   return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 @contextlib.contextmanager
-def explained(folder: pathlib.Path) -> Iterator[None]:
-  """An OSError in here says what is wrong with `folder`, if anything is.
+def explain_write_errors(folder: pathlib.Path) -> Iterator[None]:
+  """Replaces an OSError in the block by one that says what is wrong with `folder`, if anything is.
 
   Raises:
-    CannotWrite: in its place.
+    WriteError: in place of the OSError.
   """
   folder = pathlib.Path(folder).resolve()
   try:
     yield
-  except CannotWrite:
+  except WriteError:
     raise
   except OSError as error:
-    if (why := fault(folder)) is None:
+    if (problem := write_problem(folder)) is None:
       raise
-    raise CannotWrite(f"{folder} cannot be written: {why} ({free(folder)}; {error})") from error
+    raise WriteError(f"{folder} cannot be written: {problem} ({describe_free(folder)}; {error})") from error

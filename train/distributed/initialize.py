@@ -1,4 +1,4 @@
-"""Joining: several processes, usually one a host, find each other before JAX touches a device."""
+"""Initializes several processes, usually one a host, before JAX touches a device."""
 
 from __future__ import annotations
 
@@ -14,83 +14,91 @@ from collections.abc import Iterator
 
 import jax
 
-from train.distributed.multihost import first
+from train.distributed.multihost import is_primary
 
 CLUSTERS = ("auto", "single", "explicit", "slurm", "ompi", "tpu")
-_TELL = 30.0
-"""Seconds between lines that say what is waited for."""
+_REPORT_SECONDS = 30.0
+"""Between lines that say what this process waits for."""
 
-_LAST = 1.0
-"""Seconds for the others' last words, which end when the first process does."""
+_EXIT_DELAY = 1.0
+"""Seconds that the primary gives the others to print their errors: they end when it does."""
 
 _EXPLICIT = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
 
-def join(kind: str, wait: int = 300) -> None:
-  """Makes this process one of several, before JAX touches a device.
+def initialize(cluster: str, timeout: int = 300) -> None:
+  """Calls `jax.distributed.initialize` where several processes belong together.
 
   Args:
-    kind: "explicit": JAX_COORDINATOR_ADDRESS (host:port of the first process), JAX_NUM_PROCESSES and
-      JAX_PROCESS_ID say which; "HOST:PORT,COUNT,INDEX": the same, said here; "slurm", "ompi" and "tpu": JAX
-      asks the cluster; "single": it is not; "auto": what the environment shows, explicit first.
-    wait: seconds for all processes to come; then this one ends.
+    cluster: "explicit": JAX_COORDINATOR_ADDRESS (host:port of process 0), JAX_NUM_PROCESSES and
+      JAX_PROCESS_ID; "HOST:PORT,COUNT,INDEX": the same as one string; "slurm", "ompi" and "tpu": JAX asks the
+      cluster; "single": one process; "auto": what the environment shows, "explicit" first.
+    timeout: seconds to wait for all processes; then this one exits.
 
   Raises:
-    ValueError: another kind, or an environment that does not fit it.
+    ValueError: an unknown cluster, or an environment that does not fit it.
   """
-  if kind not in CLUSTERS and "," not in kind:
-    raise ValueError(f"cluster: expected one of {', '.join(CLUSTERS)} or HOST:PORT,COUNT,INDEX, got {kind!r}")
-  kind = detected() if kind == "auto" else kind
-  if kind == "single":
+  if cluster not in CLUSTERS and "," not in cluster:
+    expected = f"one of {', '.join(CLUSTERS)} or HOST:PORT,COUNT,INDEX"
+    raise ValueError(f"cluster: expected {expected}, got {cluster!r}")
+  cluster = detect_cluster() if cluster == "auto" else cluster
+  if cluster == "single":
     return
-  options = _explicit(kind) if kind == "explicit" or "," in kind else {}
-  method = {"slurm": "slurm", "ompi": "ompi"}.get(kind)  # JAX tells the kinds of TPU clusters apart
-  before = signal.getsignal(signal.SIGTERM)
+  options = _explicit_options(cluster) if cluster == "explicit" or "," in cluster else {}
+  method = cluster if cluster in ("slurm", "ompi") else None  # JAX tells the kinds of TPU clusters apart
+  handler = signal.getsignal(signal.SIGTERM)
   try:
-    with _waiting(kind, options, wait):
-      # JAX ends a process that waits in vain by a dump of its stack: this one is to be faster.
-      jax.distributed.initialize(**options, cluster_detection_method=method, initialization_timeout=wait + 60)
+    with _exit_after(cluster, options, timeout):
+      # At its own timeout JAX aborts with a dump of the stack: the watchdog comes before it.
+      options["initialization_timeout"] = timeout + 60
+      jax.distributed.initialize(**options, cluster_detection_method=method)
   except (ValueError, RuntimeError, TypeError, KeyError) as error:  # KeyError: of SLURM's variables
-    raise ValueError(f"cluster: {kind}: this process cannot join the others: {error}") from error
-  # JAX takes SIGTERM for itself; until the loop listens it is to end the process.
-  signal.signal(signal.SIGTERM, before)
+    raise ValueError(f"cluster: {cluster}: this process cannot join the others: {error}") from error
+  # JAX installs a SIGTERM handler; until the loop installs its own, SIGTERM must end the process.
+  signal.signal(signal.SIGTERM, handler)
 
 
 @contextlib.contextmanager
-def _waiting(kind: str, options: dict, wait: int) -> Iterator[None]:
-  """Tells every now and then what is waited for, and ends the process after `wait` seconds."""
-  came = threading.Event()
-  who = f"process {options['process_id']} of {options['num_processes']}" if options else f"a process ({kind})"
+def _exit_after(cluster: str, options: dict, timeout: int) -> Iterator[None]:
+  """Reports now and then what the block waits for, and exits the process after `timeout` seconds."""
+  done = threading.Event()
+  process = (
+    f"process {options['process_id']} of {options['num_processes']}" if options else f"a process ({cluster})"
+  )
   where = f" at {options['coordinator_address']}" if options else ""
 
   def watch() -> None:
-    began = time.monotonic()
-    while not came.wait(min(_TELL, max(0.0, began + wait - time.monotonic()))):
-      waited = time.monotonic() - began
-      if waited >= wait:
-        print(f"error: {who} waited {wait} s for the others{where}. Do all run, with the same address and "
-              "number, and can they reach it?", file=sys.stderr, flush=True)  # fmt: skip
+    started = time.monotonic()
+    while not done.wait(min(_REPORT_SECONDS, max(0.0, started + timeout - time.monotonic()))):
+      waited = time.monotonic() - started
+      if waited >= timeout:
+        question = "Do all run, with the same address and number, and can they reach it?"
+        text = f"error: {process} waited {timeout} s for the others{where}. {question}"
+        print(text, file=sys.stderr, flush=True)
         os._exit(1)
-      print(f"{who} waits for the others{where} since {waited:.0f} s", file=sys.stderr, flush=True)
+      print(f"{process} waits for the others{where} since {waited:.0f} s", file=sys.stderr, flush=True)
 
   thread = threading.Thread(target=watch, daemon=True)
   thread.start()
   try:
     yield
   finally:
-    came.set()
+    done.set()
     thread.join()
 
 
 def set_deterministic() -> None:
-  """Sets XLA's flag for the same bits in every run on a GPU. To be called before JAX's backend starts."""
+  """Sets XLA's flag for the same bits in every run on a GPU. Call it before JAX's backend starts."""
   os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
 
 
 @contextlib.contextmanager
-def joined(kind: str, wait: int = 300) -> Iterator[None]:
-  """`join`; an error that ends this process does not wait for the others, which would wait for it."""
-  join(kind, wait)
+def process_group(cluster: str, timeout: int = 300) -> Iterator[None]:
+  """`initialize`; an error in the block exits at once.
+
+  A normal exit would wait for the other processes, which wait for this one.
+  """
+  initialize(cluster, timeout)
   try:
     yield
   except BaseException as error:
@@ -100,13 +108,13 @@ def joined(kind: str, wait: int = 300) -> Iterator[None]:
     if isinstance(error, jax.errors.JaxRuntimeError):
       text = f"error: {str(error)[:500]}\nIf another process ended, its own message says why."
     print(f"process {jax.process_index()}: {text}", file=sys.stderr, flush=True)
-    if first():
-      time.sleep(_LAST)
+    if is_primary():
+      time.sleep(_EXIT_DELAY)
     os._exit(1)
 
 
-def detected() -> str:
-  """The kind that the environment shows."""
+def detect_cluster() -> str:
+  """The entry of `CLUSTERS` that the environment shows."""
   environment = os.environ
   if _EXPLICIT[0] in environment:
     return "explicit"
@@ -114,14 +122,14 @@ def detected() -> str:
     return "slurm"
   if int(environment.get("OMPI_COMM_WORLD_SIZE", 1)) > 1:
     return "ompi"
-  # Importing JAX leaves this where there are TPU chips.
+  # JAX sets this at import where there are TPU chips.
   return "tpu" if environment.get("TPU_ML_PLATFORM") == "JAX" else "single"
 
 
-def _explicit(kind: str) -> dict:
-  """Arguments of `jax.distributed.initialize`, of "HOST:PORT,COUNT,INDEX" or the environment."""
-  if "," in kind:
-    values, given = kind.split(",") if kind.count(",") == 2 else [""] * 3, repr(kind)
+def _explicit_options(cluster: str) -> dict:
+  """Arguments of `jax.distributed.initialize`, from "HOST:PORT,COUNT,INDEX" or the environment."""
+  if "," in cluster:
+    values, given = cluster.split(",") if cluster.count(",") == 2 else [""] * 3, repr(cluster)
   else:
     values = [os.environ.get(name, "") for name in _EXPLICIT]
     given = ", ".join(f"{name}={value}" for name, value in zip(_EXPLICIT, values, strict=True))
@@ -136,7 +144,7 @@ def _explicit(kind: str) -> dict:
 
 
 def _check_free(port: int) -> None:
-  """The first process listens there; where another program does, JAX would crash."""
+  """Refuses a port in use: process 0 listens there, and JAX would crash."""
   try:
     with socket.create_server(("", port)):
       pass

@@ -1,6 +1,6 @@
-"""Several processes, usually one a host: agreeing, and what the first one does alone.
+"""Communication between processes, usually one a host: what all agree on, and what the primary does alone.
 
-Every function here but `first` is called by all processes at the same point of the program.
+Every function here but `is_primary` is collective: all processes call it at the same point of the program.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 
-class OtherHost(OSError):
-  """Another process ended with an error."""
+class RemoteProcessError(OSError):
+  """Another process failed."""
 
 
-def first() -> bool:
-  """Whether this process is the one that writes."""
+def is_primary() -> bool:
+  """Whether this is process 0, which writes the run's files."""
   return jax.process_index() == 0
 
 
 def gather(value) -> list:
-  """The values, anything that JSON knows, of all processes."""
+  """The values of all processes, in their order; `value` is anything that JSON can hold."""
   if jax.process_count() == 1:
     return [value]
   text = np.frombuffer(json.dumps(value).encode(), np.uint8)
@@ -34,11 +34,11 @@ def gather(value) -> list:
   return [json.loads(bytes(row[:size])) for row, size in zip(texts, sizes, strict=True)]
 
 
-def together(function: Callable):
-  """What `function()` returns; where it fails in any process, it fails in all.
+def all_or_raise(function: Callable):
+  """Returns `function()`; where it fails in any process, raises in all of them.
 
   Raises:
-    OtherHost: it failed elsewhere; the message says where and why.
+    RemoteProcessError: it failed in another process; the message says where and why.
     ValueError, OSError, ArithmeticError: it failed here.
   """
   result = error = None
@@ -46,57 +46,61 @@ def together(function: Callable):
     result = function()
   except (ValueError, OSError, ArithmeticError) as caught:
     error = caught
-  told = gather(error and f"{error} ({type(error).__name__})")
+  messages = gather(error and f"{error} ({type(error).__name__})")
   if error:
     raise error
-  for index, text in enumerate(told):
-    if text:
-      raise OtherHost(f"process {index} of {len(told)}: {text}")
+  for index, message in enumerate(messages):
+    if message:
+      raise RemoteProcessError(f"process {index} of {len(messages)}: {message}")
   return result
 
 
-def on_first(function: Callable, *arguments):
-  """What `function(*arguments)` returns, anything that JSON knows, in the first process alone.
+def on_primary(function: Callable, *arguments):
+  """Calls `function(*arguments)` in the primary alone; all processes return its result.
+
+  The result is anything that JSON can hold.
 
   Raises:
-    OtherHost, ValueError, OSError, ArithmeticError: as `together`.
+    RemoteProcessError, ValueError, OSError, ArithmeticError: as `all_or_raise`.
   """
-  return gather(together(lambda: function(*arguments) if first() else None))[0]
+  return gather(all_or_raise(lambda: function(*arguments) if is_primary() else None))[0]
 
 
-def share(function: Callable, like):
-  """The tree of arrays that `function()` returns in the first process, bit for bit, or None.
+def broadcast(function: Callable, like):
+  """The tree of arrays that `function()` returns in the primary, bit for bit in all processes, or None.
 
   Args:
     like: a tree of arrays of the same shapes and dtypes.
   """
-  found = together(lambda: function() if first() else None)
-  if jax.process_count() == 1 or gather(found is not None)[0] is False:
-    return found
-  # As bytes: sums of which the others are zeros would lose the sign of -0.
-  leaves, structure = jax.tree.flatten(found if first() else like)
+  result = all_or_raise(lambda: function() if is_primary() else None)
+  if jax.process_count() == 1 or gather(result is not None)[0] is False:
+    return result
+  # As bytes: a broadcast by sums with zeros would lose the sign of -0.
+  leaves, structure = jax.tree.flatten(result if is_primary() else like)
   arrays = [np.asarray(leaf, order="C") for leaf in leaves]
-  told = multihost_utils.broadcast_one_to_all([array.reshape(-1).view(np.uint8) for array in arrays])
+  received = multihost_utils.broadcast_one_to_all([array.reshape(-1).view(np.uint8) for array in arrays])
   return structure.unflatten(
-    np.asarray(x).view(array.dtype).reshape(array.shape) for x, array in zip(told, arrays, strict=True)
+    np.asarray(x).view(array.dtype).reshape(array.shape) for x, array in zip(received, arrays, strict=True)
   )
 
 
-def check_same(facts: dict[str, str]) -> None:
+def assert_same(facts: dict[str, str]) -> None:
   """Refuses processes that would not train the same.
 
   Args:
-    facts: what has to be the same, by name.
+    facts: what has to be the same in all processes, by name.
 
   Raises:
-    ValueError: names what differs from the first process, and where.
+    ValueError: names what differs from process 0, and where.
   """
-  everyone = gather(facts)
-  differ = [
+  all_facts = gather(facts)
+  differences = [
     f"{name}: {other[name]} in process {index}, {value} in process 0"
-    for index, other in enumerate(everyone)
-    for name, value in everyone[0].items()
+    for index, other in enumerate(all_facts)
+    for name, value in all_facts[0].items()
     if other[name] != value
   ]
-  if differ:
-    raise ValueError(f"the processes differ; all need the same code, config and data. {'; '.join(differ)}")
+  if differences:
+    raise ValueError(
+      f"the processes differ; all need the same code, config and data. {'; '.join(differences)}"
+    )

@@ -35,6 +35,6 @@ def evaluate(
       evaluator.update(example["label"], prediction)
     return evaluator.confusion.tolist()
 
-  confusion = np.sum(multihost.gather(multihost.together(count)), axis=0)
+  confusion = np.sum(multihost.gather(multihost.all_or_raise(count)), axis=0)
   check_confusion(confusion)
   return confusion

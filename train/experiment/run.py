@@ -67,7 +67,7 @@ def checkpoint_dirs(workdir: pathlib.Path, config) -> list[Checkpoints]:
   """The checkpoint directories of a run: the last checkpoints, and the one with the best evaluation."""
   return [
     Checkpoints(workdir / "checkpoints", config.checkpoint.max_to_keep),
-    Checkpoints(workdir / "best", keep=1),
+    Checkpoints(workdir / "best", max_to_keep=1),
   ]
 
 
@@ -78,7 +78,7 @@ def create_train_state(experiment: Experiment, config) -> tuple:
   schedule = make_schedule(config.schedule, config.steps)
   tx = make_optimizer(config.optimizer, schedule, params)
   step = jax.numpy.zeros((), int)
-  guard = make_guard(config.guard).initial()
+  guard = make_guard(config.guard).initial_state()
   return TrainState(step, params, variables["batch_stats"], tx.init(params), guard), tx, schedule
 
 
@@ -94,7 +94,7 @@ def build_train_step(experiment: Experiment, config, tx, schedule, parallel):
     tx,
     schedule,
     parallel,
-    normalise=config.loss.normalize,
+    normalize=config.loss.normalize,
     seed=config.seed,
     grad_accum_steps=config.grad_accum_steps,
     guard=make_guard(config.guard),

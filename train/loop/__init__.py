@@ -1,1 +1,1 @@
-"""The training loop, and what happens when something goes wrong; for the commands and studies."""
+"""The training loop, its hooks and its handling of failures; commands and studies may import it."""

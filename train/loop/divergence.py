@@ -1,86 +1,85 @@
-"""What happens after a step was held: evidence, and then stop, skip or roll back."""
+"""What happens after the guard rejected a step: a failure dump, and then stop, skip or roll back."""
 
 from __future__ import annotations
 
 import logging
 import math
 import pathlib
-from typing import Any, NamedTuple
 
 from train.distributed import multihost
-from train.loop.failure_dump import keep
-from train.loop.nan_debug import Diagnosis, first_not_finite
-from train.loop.rollback import Rollbacks, RolledBack
+from train.loop.context import LoopContext
+from train.loop.failure_dump import dump
+from train.loop.metrics import RejectedStep
+from train.loop.nan_debug import NonFiniteLocator, first_non_finite
+from train.loop.rollback import RolledBack
+from train.step.step import TrainState
 from train.step.update_guard import TrainingDiverged, make_guard
 
 _LOG = logging.getLogger("train")
 _ADVICE = (
-  "Go on by --change with a lower schedule.learning_rate, a warm-up (schedule.warmup), optimizer.clip_norm"
+  "Continue with --change and a lower schedule.learning_rate, a warm-up (schedule.warmup), "
+  "optimizer.clip_norm"
 )
 
 
-class Held(NamedTuple):
-  """A step that was held.
+class DivergenceHandler:
+  """Reads the metrics of every step, and handles the steps that the guard rejected.
 
-  Attributes:
-    step: counted from 1.
-    values: its metrics.
-    batch: what it was held for, as the loader gave it.
-    curve: metrics of the steps before.
+  The metrics of a step are read one step late. Those of a state that is about to be saved are read at once:
+  a state is saved only after the guard's verdict on it.
   """
 
-  step: int
-  values: dict[str, float]
-  batch: dict
-  curve: list[dict]
+  def __init__(self, context: LoopContext):
+    self._context, self._guard = context, make_guard(context.config.guard)
+    experiment, parallel = context.setup.experiment, context.setup.parallel
+    self._locator = NonFiniteLocator(
+      experiment.model, experiment.preprocess, context.tx, parallel, context.config.seed
+    )
 
+  def on_start(self, step: int, state: TrainState) -> None:
+    pass
 
-class Alarm:
-  """Called with a held step and the state, returns the state to go on with.
-
-  Args:
-    workdir: of the run, for evidence/STEP-batch-INDEX/.
-    config: with guard and seed.
-    experiment, tx, parallel: of the training.
-    rollbacks: so far.
-  """
-
-  def __init__(self, workdir: pathlib.Path, config, experiment, tx, parallel, rollbacks: Rollbacks):
-    self._folder, self._config, self._rollbacks = workdir / "evidence", config.guard, rollbacks
-    self._guard = make_guard(config.guard)
-    self._diagnose = Diagnosis(experiment.model, experiment.preprocess, tx, parallel, config.seed)
-
-  def __call__(self, held: Held, state: Any, skipped: int) -> Any:
-    """Keeps the evidence, and does what `config.guard.action` says.
-
-    Args:
-      skipped: steps of this run that were, this one included.
+  def after_step(self, step: int, state: TrainState) -> TrainState:
+    """Returns the state to continue with.
 
     Raises:
       TrainingDiverged: the run stops.
-      RolledBack: it is to start again, from what `Rollbacks` say.
+      RolledBack: the run restarts from an earlier step.
     """
-    why = self._why(held.values)
-    index = self._rollbacks.batch(held.step - 1)
-    folder = self._folder / f"{held.step}-batch-{index}"
-    state, first = self._examined(held, state, why, folder, index)
-    where = (
-      f"first not finite: {' '.join(filter(None, first.values()))}" if first else "every layer is finite"
-    )
-    text = f"step {held.step}: {why}; {where}; evidence: {folder}"
-    count = skipped if self._guard.action == "skip" else len(self._rollbacks) + 1
-    if self._guard.action == "stop":
-      raise TrainingDiverged(f"{text}. {_ADVICE} or another guard.action", held.step)
-    if count > self._config.max_rejected:
-      limit = f"More than guard.max_rejected={self._config.max_rejected} such steps"
-      raise TrainingDiverged(f"{text}. {limit}. {_ADVICE}", held.step)
-    if self._guard.action == "skip":
-      _LOG.warning("STEP %d IS SKIPPED: %s", held.step, text)
-      return state
-    rollback = self._rollbacks.add(held.step, self._config.rollback_steps)
-    raise RolledBack(f"{text}. Back to step {rollback.back_to}; it goes on with batch {index + 1}")
+    metrics, control = self._context.metrics, self._context.control
+    if rejected := metrics.read(control, late=1):
+      state = self._handle(rejected, state)
+    if self._context.is_checkpoint_due(step) and (rejected := metrics.read(control, late=0)):
+      state = self._handle(rejected, state)
+    return state
 
-  def _why(self, values: dict[str, float]) -> str:
+  def on_end(self) -> None:
+    pass
+
+  def _handle(self, rejected: RejectedStep, state: TrainState) -> TrainState:
+    """Dumps the rejected step and does what `config.guard.action` says."""
+    config, rollbacks = self._context.config.guard, self._context.rollbacks
+    reason = self._describe_reason(rejected.values)
+    index = rollbacks.batch_index(rejected.step - 1)
+    folder = self._context.workdir / "failure_dumps" / f"{rejected.step}-batch-{index}"
+    state, first = self._locate_and_dump(rejected, state, reason, folder, index)
+    layer = " ".join(filter(None, first.values())) if first else None
+    where = f"first non-finite: {layer}" if layer else "every layer is finite"
+    text = f"step {rejected.step}: {reason}; {where}; dump: {folder}"
+    skip = self._guard.action == "skip"
+    count = self._context.metrics.totals["skipped"] if skip else len(rollbacks) + 1
+    if self._guard.action == "stop":
+      raise TrainingDiverged(f"{text}. {_ADVICE} or another guard.action", rejected.step)
+    if count > config.max_rejected:
+      limit = f"More than guard.max_rejected={config.max_rejected} such steps"
+      raise TrainingDiverged(f"{text}. {limit}. {_ADVICE}", rejected.step)
+    if skip:
+      _LOG.warning("STEP %d IS SKIPPED: %s", rejected.step, text)
+      return state
+    rollback = rollbacks.add(rejected.step, config.rollback_steps)
+    raise RolledBack(f"{text}. Back to step {rollback.resume_step}; it continues with batch {index + 1}")
+
+  def _describe_reason(self, values: dict[str, float]) -> str:
     for name in ("loss", "gradient_norm"):
       if not math.isfinite(values[name]):
         return f"{name} is {values[name]}"
@@ -89,27 +88,29 @@ class Alarm:
         return f"{name} is {values[name]:.6g}, {ratio:.3g} times the median of the last {self._guard.window}"
     return "the norm of the parameters after it is not finite"
 
-  def _examined(self, held: Held, state, why: str, folder: pathlib.Path, index: int) -> tuple:
-    """(the state, `first_not_finite`), with the evidence kept."""
-    done, findings, trouble = int(state.step), None, None
+  def _locate_and_dump(
+    self, rejected: RejectedStep, state: TrainState, reason: str, folder: pathlib.Path, index: int
+  ) -> tuple[TrainState, dict | None]:
+    """(the state, `first_non_finite`), with the failure dump written."""
+    steps_done, findings, error_text = int(state.step), None, None
     try:
-      state, findings = self._diagnose(state, held.batch, held.step - 1)
+      state, findings = self._locator(state, rejected.batch, rejected.step - 1)
     except RuntimeError as error:  # memory: the batch in one part may need more than the step
-      if multihost.first():
-        trouble = str(error)[:500]
-      _LOG.warning("the layers of step %d could not be examined: %s", held.step, str(error)[:500])
-    first = first_not_finite(findings) if findings else None
+      if multihost.is_primary():
+        error_text = str(error)[:500]
+      _LOG.warning("the layers of step %d could not be examined: %s", rejected.step, str(error)[:500])
+    first = first_non_finite(findings) if findings else None
     report = {
-      "step": held.step,
+      "step": rejected.step,
       "batch": index,
-      "why": why,
-      "first_not_finite": first,
-      "metrics": held.values,
-      "curve": held.curve,
-      # With "skip" the step after was on its way when this one was looked at.
-      "examined_with_state_after": done,
-      "trouble": trouble,
+      "reason": reason,
+      "first_non_finite": first,
+      "metrics": rejected.values,
+      "history": rejected.history,
+      # With "skip" the next step had already started when this one was examined.
+      "examined_with_state_after": steps_done,
+      "error": error_text,
       "findings": findings,
     }
-    keep(folder, held.batch, state, report)
+    dump(folder, rejected.batch, state, report)
     return state, first

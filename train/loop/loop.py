@@ -3,178 +3,123 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import pathlib
-import time
+from collections.abc import Iterator
 
-import jax
-
-from train.checkpointing import disk, workdir as workdirs
-from train.checkpointing.async_checkpointer import Saver
-from train.checkpointing.checkpoint import params_sha256
-from train.data.loader import training_batches
-from train.data.transforms.compose import train_transform
+from train.checkpointing import workdir as workdirs
+from train.checkpointing.async_checkpointer import AsyncCheckpointer
+from train.checkpointing.disk import explain_write_errors
+from train.checkpointing.lock import lock_workdir
 from train.distributed import multihost
-from train.evaluation.evaluate import evaluate
-from train.evaluation.evaluator import summarize_confusion
-from train.evaluation.predictor import Predictor
-from train.evaluation.result_table import print_results
 from train.experiment.pooling_config import resolve_pooling
-from train.experiment.run import build_train_step, checkpoint_dirs, create_train_state, model_variables
-from train.loop.control import Wishes
-from train.loop.divergence import Alarm
-from train.loop.metric_writer import read_metrics
-from train.loop.metrics import Recorder
-from train.loop.preemption import Interruption
-from train.loop.rollback import Rollbacks, RolledBack
-from train.loop.setup import Described, check_configs, check_inputs, check_numbers, describe, restored
-from train.step.saturation import saturated_units
-from train.utils.json_files import write_json
+from train.experiment.run import build_train_step
+from train.loop.context import LoopContext
+from train.loop.control import StepControl, with_flags
+from train.loop.hooks import HOOKS, EvaluationHook
+from train.loop.metric_writer import MetricWriter
+from train.loop.metrics import Metrics
+from train.loop.preemption import PreemptionHandler
+from train.loop.rollback import RolledBack
+from train.loop.setup import TrainSetup, build_setup, check_processes, make_loader, validate_ranges
+from train.loop.start import RunStart, start_run
+from train.loop.summary import write_summary
 
 _LOG = logging.getLogger("train")
 
 
 def train(config, workdir: pathlib.Path, change: bool = False) -> dict | None:
-  """Trains what `config` describes, from where the workdir's newest good checkpoint is.
+  """Trains what `config` describes, from the newest good checkpoint in the workdir.
 
   Args:
-    config: as `configs/` make them; a copy is kept in the workdir.
-    workdir: folder of the run: config.json, weights.json, checkpoints/, best/, metrics.jsonl,
+    config: as the files of `configs/` return it; the workdir keeps a copy.
+    workdir: directory of the run: config.json, weights.json, checkpoints/, best/, metrics.jsonl,
       tensorboard/ and, at the end, summary.json.
-    change: whether `config` may differ from what the workdir was begun with in more than
-      `train.checkpointing.workdir.HOW`.
+    change: whether `config` may differ from the workdir's in fields other than
+      `train.checkpointing.workdir.RUNTIME_FIELDS`.
 
   Returns:
     The contents of summary.json, or None if the run was interrupted (and saved).
 
   Raises:
-    TrainingDiverged: loss or gradient is NaN or infinite, or a spike, and `config.guard` says to stop;
-      the last good checkpoint is kept.
-    ValueError, OSError: bad config, data or workdir; what is wrong is named.
+    TrainingDiverged: the loss, the gradient or the update is not finite, or a spike, and `config.guard`
+      says to stop; the last good checkpoint is kept.
+    ValueError, OSError: bad config, data or workdir; the message names what is wrong.
   """
   config = resolve_pooling(config)
-  check_numbers(config)
-  check_configs(config)
-  described = describe(config)
-  interruption = Interruption()
-  with disk.explained(workdir), contextlib.ExitStack() as stack:
-    multihost.together(lambda: multihost.first() and stack.enter_context(workdirs.locked(workdir)))
+  validate_ranges(config)
+  check_processes(config)
+  setup = build_setup(config)
+  preemption = PreemptionHandler()
+  with explain_write_errors(workdir), contextlib.ExitStack() as stack:
+    multihost.all_or_raise(lambda: multihost.is_primary() and stack.enter_context(lock_workdir(workdir)))
     while True:
       try:
-        return _train(config, described, workdir, change, interruption)
+        return _train(config, setup, workdir, change, preemption)
       except RolledBack as event:
         _LOG.warning("ROLLBACK: %s", event)
 
 
 def _train(
-  config, described: Described, workdir: pathlib.Path, change: bool, interruption: Interruption
+  config, setup: TrainSetup, workdir: pathlib.Path, change: bool, preemption: PreemptionHandler
 ) -> dict | None:
   """As `train`, up to the next rollback."""
-  started = time.monotonic()
-  parallel, experiment, training, validation = described
-
-  # 1. The state: the newest good checkpoint, or pre-trained and random parameters.
-  state, tx, schedule = create_train_state(experiment, config)
-  check_inputs(state, training)
-  changed = multihost.on_first(workdirs.changes, workdir, config, change)
-  checkpoints, best = folders = checkpoint_dirs(workdir, config)
-  rollbacks = Rollbacks(workdir)
-  rollbacks.finish(folders)
-  state, earlier = restored(workdir, folders, state, rollbacks)
-  if (step := int(state.step)) > config.steps:
-    raise ValueError(f"steps: expected at least the {step} that {workdir} has, got {config.steps}")
-  state = parallel.place_state(state)
-
-  # 2. The step and the batches: both are functions of (seed, step), so the step places them.
-  train_step = parallel.compile_step(build_train_step(experiment, config, tx, schedule, parallel))
-  load = functools.partial(
-    training_batches,
-    training,
-    train_transform(config.data, experiment.preprocess.mean_rgb),
-    batch_size=config.batch_size,
-    seed=config.seed,
-    workers=config.data.workers,
-    threads=config.data.threads,
-    process_index=jax.process_index(),
-    process_count=jax.process_count(),
-    on_corrupt=config.data.on_corrupt,
+  run = start_run(config, setup, workdir, change)
+  parallel, step, state = setup.parallel, run.step, setup.parallel.place_state(run.state)
+  train_step = build_train_step(setup.experiment, config, run.tx, run.schedule, parallel)
+  train_step = parallel.compile_step(with_flags(train_step, parallel), inputs=2)
+  batches = run.rollbacks.batches(make_loader(config, setup), step, config.steps)
+  # Only now, after all that the config names was built: a config that is refused must not claim the workdir.
+  multihost.on_primary(
+    workdirs.write_run_metadata, workdir, config, setup.experiment.weights, step, run.changes
   )
-  batches = rollbacks.stream(load, step, config.steps)
-  alarm = Alarm(workdir, config, experiment, tx, parallel, rollbacks)
-  predictor = Predictor(experiment, config)
-  multihost.on_first(workdirs.claim, workdir, config, experiment.weights, step, changed)
 
-  # 3. The loop. A resumed run begins with the evaluation that a kill may have prevented.
-  results = None
-  with (
-    Recorder(workdir, config, step) as recorder,
-    interruption,
-    Saver(checkpoints) as saver,
-    Saver(best) as best_saver,
-  ):
-    wishes = Wishes(interruption, config.checkpoint.seconds, recorder.failed)
-    kept = max(multihost.on_first(best.steps), default=0)
-    while True:
-      lost = recorder.is_best(step) and kept != step
-      due = evaluation_due(config, step) and (lost or not recorder.evaluated(step))
-      if step == config.steps or (due and "stop" not in recorder.granted):
-        variables = parallel.local(model_variables(state))
-        confusion = evaluate(experiment, variables, validation, config, predictor)
-        results = summarize_confusion(confusion, experiment.table)
-        recorder.evaluation(step, results)
-        if results["miou"] >= recorder.miou(kept):
-          multihost.on_first(best_saver.save, step, state, earlier + time.monotonic() - started)
-          kept = step
-        if any(multihost.gather(interruption.wanted)):
-          recorder.granted.add("stop")  # the checkpoint of this step was written before
-      if step == config.steps or "stop" in recorder.granted:
-        break
-      batch = recorder.waiting(batches)
-      batch["wishes"] = wishes.of(len(batch["label"]))
-      state, metrics = train_step(state, parallel.place_batch(batch))
+  with _open_context(config, setup, workdir, run, preemption) as context, preemption:
+    metrics, control = context.metrics, context.control
+    hooks = [hook(context) for hook in HOOKS]
+    for hook in hooks:
+      hook.on_start(step, state)
+    while step < config.steps and not control.should_stop:
+      batch = metrics.next_batch(batches)
+      flags = control.flags(len(parallel.devices))
+      state, values, flags = train_step(state, parallel.place_batch(batch), parallel.place_batch(flags))
       step += 1
-      if held := recorder.training(step, metrics, batch):
-        state = alarm(held, state, recorder.totals["skipped"])
-      if checkpoint_due(config, step) or recorder.granted:
-        if held := recorder.flush():
-          state = alarm(held, state, recorder.totals["skipped"])
-        multihost.on_first(saver.save, step, state, earlier + time.monotonic() - started)
-        if "fail" in recorder.granted:
-          recorder.complain()
-        recorder.granted.discard("save")
-        wishes.saved()
-    multihost.on_first(saver.wait)
-    multihost.on_first(best_saver.wait)
-    recorder.complain()
-  for folder in folders:
+      metrics.push(step, values, flags, batch)
+      for hook in hooks:
+        state = hook.after_step(step, state)
+    for hook in hooks:
+      hook.on_end()
+    context.raise_log_error()
+
+  for folder in (run.checkpoints, run.best):
     folder.close()
   if step < config.steps:
-    _LOG.info("interrupted: saved at step %d; the same command goes on from there", step)
+    _LOG.info("interrupted: saved at step %d; the same command resumes there", step)
     return None
-
-  summary = {
-    "step": step,
-    **results,
-    "params_sha256": params_sha256(state.params),
-    "seconds": earlier + time.monotonic() - started,
-    **recorder.totals,
-    "rollbacks": len(rollbacks),
-    "config": config.to_dict(),
-  }
-  multihost.on_first(write_json, workdir / "summary.json", summary)
-  if multihost.first():
-    print_results({"split": config.data.eval_split, **summary})
-    for sentence in saturated_units(read_metrics(workdir), state.params, config.alpha.get("name", "")):
-      _LOG.warning("%s", sentence)
-  return summary
+  (results,) = (hook.results for hook in hooks if isinstance(hook, EvaluationHook))
+  return write_summary(context, step, state, results)
 
 
-def evaluation_due(config, step: int) -> bool:
-  return step == config.steps or bool(step and config.eval.every and step % config.eval.every == 0)
-
-
-def checkpoint_due(config, step: int) -> bool:
-  """At the end, before an evaluation, and every so many steps; by time it is a wish."""
-  every = config.checkpoint.every
-  return evaluation_due(config, step) or bool(every and step % every == 0)
+@contextlib.contextmanager
+def _open_context(
+  config, setup: TrainSetup, workdir: pathlib.Path, run: RunStart, preemption: PreemptionHandler
+) -> Iterator[LoopContext]:
+  """Opens the log and the checkpoint writers; leaving it waits for the last checkpoints."""
+  with contextlib.ExitStack() as stack:
+    writer = stack.enter_context(MetricWriter(workdir, run.step)) if multihost.is_primary() else None
+    yield LoopContext(
+      config=config,
+      workdir=workdir,
+      setup=setup,
+      tx=run.tx,
+      rollbacks=run.rollbacks,
+      control=StepControl(
+        preemption, config.checkpoint.seconds, lambda: writer is not None and writer.error is not None
+      ),
+      metrics=stack.enter_context(Metrics(writer, workdir, config, run.step)),
+      writer=writer,
+      checkpointer=stack.enter_context(AsyncCheckpointer(run.checkpoints)),
+      best_checkpointer=stack.enter_context(AsyncCheckpointer(run.best)),
+      seconds_before=run.seconds,
+      started=run.started,
+    )

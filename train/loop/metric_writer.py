@@ -1,4 +1,4 @@
-"""Metrics to JSON lines and TensorBoard."""
+"""Writes metrics to JSON lines and TensorBoard, and reads the lines back."""
 
 from __future__ import annotations
 
@@ -13,67 +13,78 @@ from tensorboardX import SummaryWriter
 _LOG = logging.getLogger("train")
 
 
-class MetricLog:
-  """WORKDIR/metrics.jsonl, one object a line, and event files for TensorBoard.
+class MetricWriter:
+  """Writes WORKDIR/metrics.jsonl, one object a line, and event files for TensorBoard.
+
+  A process that could not write and raised at once would leave the others waiting. So `write` keeps its
+  error; the loop passes `failed` to the other processes as a control flag and then raises it in all.
 
   Args:
     workdir: of the run.
-    step: steps done; what an interrupted run logged after them is dropped, as it will come again.
+    step: steps done; lines of later steps, which an interrupted run logged, are dropped and written again.
   """
 
   def __init__(self, workdir: pathlib.Path, step: int):
     self._path = workdir / "metrics.jsonl"
-    kept = [line for line in read_metrics(workdir) if line["step"] <= step]
+    lines = [line for line in read_metrics(workdir) if line["step"] <= step]
     draft = self._path.with_suffix(".tmp")
-    draft.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    draft.write_text("".join(json.dumps(line) + "\n" for line in lines))
     draft.replace(self._path)
     self._file = self._path.open("a")
     self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1 if step else None)
+    self.error: OSError | None = None
 
-  def write(self, step: int, values: dict[str, float]) -> None:
-    """Appends the values of `step` that are finite: JSON has no others.
+  def __enter__(self) -> MetricWriter:
+    return self
 
-    Raises:
-      OSError: it cannot be written; the file is named.
-    """
-    values = {name: value for name, value in values.items() if math.isfinite(value)}
-    try:
-      self._file.write(json.dumps({"step": step, **values}) + "\n")
-      self._file.flush()
-    except OSError as error:
-      raise OSError(f"{self._path} cannot be written: {error}") from error
-    for name, value in values.items():
-      self._board.add_scalar(name, value, step)
-
-  def close(self) -> None:
+  def __exit__(self, *exception) -> None:
     self._file.close()
     self._board.close()
 
+  def write(self, step: int, values: dict[str, float]) -> None:
+    """Appends the finite values of `step`: JSON has no others. An OSError is kept in `error`."""
+    values = {name: value for name, value in values.items() if math.isfinite(value)}
+    try:
+      self._append(json.dumps({"step": step, **values}) + "\n")
+      for name, value in values.items():
+        self._board.add_scalar(name, value, step)
+    except OSError as error:
+      self.error = OSError(f"{self._path} cannot be written: {error}")
 
-def keep_log(workdir: pathlib.Path) -> None:
-  """Before a run begins anew: what is logged of steps whose checkpoints are gone is moved aside, and told."""
+  def _append(self, line: str) -> None:
+    self._file.write(line)
+    self._file.flush()
+
+  def raise_pending_error(self) -> None:
+    """Raises the OSError that a write ended with, if one did."""
+    if self.error:
+      raise self.error
+
+
+def set_log_aside(workdir: pathlib.Path) -> None:
+  """Renames the log of a run that has no good checkpoint left and starts over, and says so."""
   last = max((line["step"] for line in read_metrics(workdir)), default=0)
   if not last:
     return
   names = (workdir / f"metrics-before-{number}.jsonl" for number in itertools.count(1))
-  kept = next(path for path in names if not path.exists())
-  (workdir / "metrics.jsonl").rename(kept)
-  text = "NO GOOD CHECKPOINT in %s, whose log reaches step %d: BEGINNING ANEW; that log is kept as %s"
-  _LOG.warning(text, workdir, last, kept.name)
+  aside = next(path for path in names if not path.exists())
+  (workdir / "metrics.jsonl").rename(aside)
+  text = "NO GOOD CHECKPOINT in %s, whose log reaches step %d: STARTING OVER; that log is kept as %s"
+  _LOG.warning(text, workdir, last, aside.name)
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict]:
-  """The lines of metrics.jsonl; those that are damaged, and one that a kill cut short, are left out."""
+  """The lines of metrics.jsonl; damaged lines, and one that a kill cut short, are left out."""
   path = pathlib.Path(workdir, "metrics.jsonl")
-  lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
-  whole = []
-  for number, line in enumerate(lines, 1):
+  texts = path.read_text(errors="replace").splitlines() if path.is_file() else []
+  lines = []
+  for number, text in enumerate(texts, 1):
     try:
-      found = json.loads(line)
-      found["step"] + 0
+      line = json.loads(text)
+      line["step"] + 0
     except (ValueError, TypeError, KeyError):
-      if number < len(lines):
+      if number < len(texts):
         _LOG.warning("%s: line %d is damaged and left out", path, number)
     else:
-      whole.append(found)
-  return whole
+      lines.append(line)
+  return lines

@@ -1,4 +1,4 @@
-"""Where a step went wrong: the same step again, with every layer's output and every gradient looked at."""
+"""Locates the first non-finite value of a rejected step: computes the step again and checks every layer."""
 
 from __future__ import annotations
 
@@ -13,77 +13,79 @@ from train.data.classes import IGNORE
 from train.step.step import dropout_key, make_loss
 
 
-class Diagnosis:
-  """Computes a step again, in one part, and says where the first value is that is not finite.
+class NonFiniteLocator:
+  """Computes a step again, without gradient accumulation, and counts the non-finite values everywhere.
 
   Args:
-    model, preprocess, tx, parallel, seed: as for `make_step`.
+    model, preprocess, tx, parallel, seed: as for `train.step.step.make_step`.
   """
 
   def __init__(self, model, preprocess, tx, parallel, seed: int):
-    self._loss_of, self._tx, self._parallel = make_loss(model, preprocess, parallel), tx, parallel
+    self._loss, self._tx, self._parallel = make_loss(model, preprocess, parallel), tx, parallel
     self._seed, self._layers = seed, []
 
   def __call__(self, state, batch: dict, step: int) -> tuple:
-    """(state, findings) of the step after `step` steps; the state's buffers are reused.
+    """Returns (state, findings) of the step that follows `step` steps; the state's buffers are donated.
 
     Args:
+      state: before the step.
       batch: {"image", "label"} as the loader gives them.
 
     Returns:
-      The state as it was, and {"layers", "loss", "parameters", "gradients", "results"}: lists of (name, how
-      many values are not finite, largest finite magnitude), the layers in the order of the forward pass.
+      The state as it was, and {"layers", "loss", "parameters", "gradients", "results"}: lists of (name,
+      number of non-finite values, largest finite magnitude), the layers in the order of the forward pass.
       results are parameters and running statistics after the step.
     """
-    compiled = self._parallel.compile_step(lambda state, batch: self._again(state, batch, step))
+    compiled = self._parallel.compile_step(lambda state, batch: self._repeat_step(state, batch, step))
     batch = self._parallel.place_batch({key: batch[key] for key in ("image", "label")})
-    state, found = compiled(state, batch)
-    layers, trees = jax.device_get(found)
-    named = {name: flax.traverse_util.flatten_dict(tree, sep="/") for name, tree in trees.items()}
-    findings = {name: [(path, *_plain(look)) for path, look in tree.items()] for name, tree in named.items()}
-    seen = [(name, *_plain(look)) for name, look in zip(self._layers, layers, strict=True)]
-    return state, {"layers": seen, **findings}
+    state, stats = compiled(state, batch)
+    layers, trees = jax.device_get(stats)
+    flat = {name: flax.traverse_util.flatten_dict(tree, sep="/") for name, tree in trees.items()}
+    findings = {name: [(path, *_to_host(s)) for path, s in tree.items()] for name, tree in flat.items()}
+    by_layer = [(name, *_to_host(s)) for name, s in zip(self._layers, layers, strict=True)]
+    return state, {"layers": by_layer, **findings}
 
-  def _again(self, state, batch, step: int):
+  def _repeat_step(self, state, batch, step: int):
     images, labels = batch["image"], batch["label"]
     count = jnp.maximum(self._parallel.sum(jnp.sum(labels != IGNORE)), 1)
     part = images, labels, self._parallel.example_index(images.shape[0])
-    grad = jax.value_and_grad(self._watched, has_aux=True)
+    grad = jax.value_and_grad(self._loss_with_stats, has_aux=True)
     key = dropout_key(self._seed, step)
     (loss, (batch_stats, layers)), grads = grad(state.params, state.batch_stats, part, key, count)
     grads = self._parallel.sum(grads)
     updates, _ = self._tx.update(grads, state.opt_state, state.params)
     results = {"params": optax.apply_updates(state.params, updates), "batch_stats": batch_stats}
     trees = {"parameters": state.params, "gradients": grads, "results": results}
-    looks = {name: jax.tree.map(_look, tree) for name, tree in trees.items()}
-    looks["loss"] = {"loss": _look(self._parallel.sum(loss))}
-    return state, ([self._everywhere(look) for look in layers], looks)
+    stats = {name: jax.tree.map(_finite_stats, tree) for name, tree in trees.items()}
+    stats["loss"] = {"loss": _finite_stats(self._parallel.sum(loss))}
+    return state, ([self._over_devices(s) for s in layers], stats)
 
-  def _watched(self, *arguments):
-    self._layers, looks = [], []
+  def _loss_with_stats(self, *arguments):
+    """The loss; aux is (batch_stats, statistics of every layer's output)."""
+    self._layers, stats = [], []
     trace = get_opaque_trace_state()
 
-    def watch(call, args, kwargs, context):
+    def record(call, args, kwargs, context):
       output = call(*args, **kwargs)
-      # What lies within a transformation of its own, as in `nn.remat`, is looked at where it comes out.
+      # Values inside an inner transformation, such as `nn.remat`, cannot leave it; its output is recorded.
       if context.method_name == "__call__" and get_opaque_trace_state() == trace:
         self._layers.append("/".join(context.module.path) or "logits")
-        looks.append(_look(output))
+        stats.append(_finite_stats(output))
       return output
 
-    with nn.intercept_methods(watch):
-      loss, (_, _, batch_stats) = self._loss_of(*arguments)
-    return loss, (batch_stats, looks)
+    with nn.intercept_methods(record):
+      loss, (_, _, batch_stats) = self._loss(*arguments)
+    return loss, (batch_stats, stats)
 
-  def _everywhere(self, look):
-    """Of the global batch, from each device's."""
-    bad, largest = look
+  def _over_devices(self, stats):
+    """The statistics over the global batch, from those of each device."""
+    bad, largest = stats
     axis = self._parallel.axis_name
     return self._parallel.sum(bad), jax.lax.pmax(largest, axis) if axis else largest
 
 
-def _look(tree) -> tuple[jax.Array, jax.Array]:
-  """How many values are not finite, and the largest finite magnitude."""
+def _finite_stats(tree) -> tuple[jax.Array, jax.Array]:
+  """(number of non-finite values, largest finite magnitude)."""
   leaves = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact)]
   finite = [jnp.isfinite(x) for x in leaves]
   bad = sum((jnp.sum(~f) for f in finite), jnp.zeros((), int))
@@ -91,31 +93,31 @@ def _look(tree) -> tuple[jax.Array, jax.Array]:
   return bad, jnp.max(jnp.stack([jnp.float32(0), *(size.astype(jnp.float32) for size in sizes)]))
 
 
-def _plain(look) -> tuple[int, float]:
-  return int(look[0]), float(look[1])
+def _to_host(stats) -> tuple[int, float]:
+  return int(stats[0]), float(stats[1])
 
 
-def first_not_finite(findings: dict) -> dict | None:
-  """What went wrong first: {"kind", "layer"}, or None where all is finite.
+def first_non_finite(findings: dict) -> dict | None:
+  """The first non-finite value: {"kind", "layer"}, or None where everything is finite.
 
   kind is "parameter" (of `layer`, before the step), "activation" (the output of `layer`), "loss" (None),
   "gradient" (of a parameter of `layer`, the one nearest the loss, where the backward pass meets it
   first) or "update" (what the step makes of a parameter or running statistic).
   """
-  bad = {name: [path for path, count, _ in found if count] for name, found in findings.items()}
-  order = {layer: place for place, (layer, _, _) in enumerate(findings["layers"])}
+  bad = {name: [path for path, count, _ in entries if count] for name, entries in findings.items()}
+  order = {layer: index for index, (layer, _, _) in enumerate(findings["layers"])}
 
-  def place(path: str) -> int:
+  def position(path: str) -> int:
     return order.get(path.rpartition("/")[0], len(order))
 
-  parameter = min(bad["parameters"], key=place, default=None)
+  parameter = min(bad["parameters"], key=position, default=None)
   layer = next(iter(bad["layers"]), None)
-  if parameter and (layer is None or place(parameter) <= order[layer]):
+  if parameter and (layer is None or position(parameter) <= order[layer]):
     return {"kind": "parameter", "layer": parameter}
   if layer:
     return {"kind": "activation", "layer": layer}
   if bad["loss"]:
     return {"kind": "loss", "layer": None}
   if bad["gradients"]:
-    return {"kind": "gradient", "layer": max(bad["gradients"], key=place)}
+    return {"kind": "gradient", "layer": max(bad["gradients"], key=position)}
   return {"kind": "update", "layer": bad["results"][0]} if bad["results"] else None

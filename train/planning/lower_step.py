@@ -7,8 +7,6 @@ import numpy as np
 
 from train.experiment.experiment import make_experiment
 from train.experiment.run import build_train_step, create_train_state
-from train.loop.control import Wishes
-from train.loop.preemption import Interruption
 from train.step.optimizer import make_optimizer, make_schedule
 from train.step.parallel import Jit
 
@@ -28,7 +26,6 @@ def lower_train_step(config, devices, batch_size: int) -> jax.stages.Lowered:
   height, width = config.data.crop
   shapes = {"image": (batch_size, height, width, 3), "label": (batch_size, height, width)}
   arrays = {name: jax.ShapeDtypeStruct(shape, np.uint8) for name, shape in shapes.items()}
-  arrays["wishes"] = Wishes(Interruption(), 0.0).of(batch_size)
   return parallel.compile_step(step).lower(*parallel.shapes(state, arrays))
 
 

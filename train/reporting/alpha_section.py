@@ -11,7 +11,7 @@ from train.analysis.units import find_units
 from train.experiment.experiment import open_split
 from train.experiment.run import Run
 from train.loop.metric_writer import read_metrics
-from train.step.saturation import saturated_units
+from train.step.saturation import describe_saturation
 from train.visualization.html import embed_figure
 
 
@@ -26,7 +26,7 @@ def build_alpha_section(runs: dict[str, Run], workdirs: dict[str, pathlib.Path])
     if not find_units(run.experiment):
       continue
     source = run.config.alpha.get("name", "")
-    for sentence in saturated_units(read_metrics(workdirs[name]), run.variables["params"], source):
+    for sentence in describe_saturation(read_metrics(workdirs[name]), run.variables["params"], source):
       parts.append(f"<p>{html.escape(f'{name}: {sentence}.')}</p>")
     image = open_split(run.config, run.config.data.eval_split)[0]["image"]
     picture = AlphaExtractor(run.experiment, run.variables, run.config.seed)(image)

@@ -13,7 +13,7 @@ import jaxlib
 import numpy as np
 from jax import export as jax_export
 
-from train.checkpointing.checkpoint import params_sha256
+from train.checkpointing.digests import params_sha256
 from train.evaluation.predictor import Predictor
 from train.experiment.run import Run
 from train.serving import example

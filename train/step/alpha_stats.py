@@ -1,4 +1,4 @@
-"""The alpha maps that P-pooling sows, restricted to the image, and their statistics."""
+"""The alpha maps of a forward pass, cropped to the image, and their statistics."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _XCEPTION = {"pool2": "block1", "pool3": "block2", "pool4": "block3", "pool5": "
 
 
 def alpha_maps(sown, backbone=None, size: tuple[int, int] | None = None) -> dict[str, jax.Array]:
-  """Alpha maps by unit, "pool1" -> `[N, h, w, C]`.
+  """Returns the alpha maps by pool, "pool1" -> `[N, h, w, C]`.
 
   Args:
     sown: the collection "intermediates" of one call of a model.
-    backbone: of the model; None: all cells are returned, those of the padding too.
-    size: (height, width) of the images. Cells that lie in the padding, which a segmenter adds to sides
-      that are no multiple of its stride, are left out; see `inside`.
+    backbone: of the model; None: the maps are not cropped.
+    size: (height, width) of the images. A segmenter pads sides that are no multiple of its stride; cells in
+      the padding are cropped, see `cells_inside`.
   """
   maps = {}
   for path, value in flax.traverse_util.flatten_dict(dict(sown.get("intermediates", {}))).items():
-    if path[-1] != "alpha":  # a source may sow values of its own, under <unit>/alpha/<name>
+    if path[-1] != "alpha":  # an alpha source may sow values of its own, under <pool>/alpha/<name>
       continue
     unit = path[-3] if path[-2] == "alpha" else path[-2]
     maps[unit] = value[-1]
@@ -37,14 +37,13 @@ def alpha_maps(sown, backbone=None, size: tuple[int, int] | None = None) -> dict
 
 
 def alpha_statistics(sown, backbone=None, size: tuple[int, int] | None = None) -> dict[str, jax.Array]:
-  """Scalars by name: "alpha/pool1/mean", ".../low" and ".../high".
+  """Returns scalars by name: "alpha/pool1/mean", ".../low" and ".../high".
 
-  low and high are the fractions of a map at the ends of its source's range, where a clip passes no
-  gradient.
+  low and high are the fractions of a map at the ends of its source's range, where a clip passes no gradient.
 
   Args:
     sown: the collections "intermediates" and "alpha_range" of one call of a model.
-    backbone, size: as of `alpha_maps`: padding does not count.
+    backbone, size: as for `alpha_maps`; cells in the padding do not count.
   """
   ends = {
     path[-2]: value
@@ -60,7 +59,7 @@ def alpha_statistics(sown, backbone=None, size: tuple[int, int] | None = None) -
 
 
 def unit_grid(backbone, unit: str) -> Grid:
-  """Where the cells of a pool lie in the image.
+  """Returns the positions of a pool's cells in the image.
 
   Args:
     backbone: a network of `ppool_jax.models`.
@@ -71,27 +70,27 @@ def unit_grid(backbone, unit: str) -> Grid:
     return grids[unit]
   if unit in _XCEPTION:
     return grids[_XCEPTION[unit]]
-  # BN-Inception: pool_3c and pool_3c_3x3 are in block 3c, whose grid is that of its convolutions.
+  # BN-Inception: pool_3c and pool_3c_3x3 belong to block 3c, whose grid is that of its convolutions.
   grid = grids["inception_" + unit.split("_")[1]]
   slot = next(slot for slot in backbone.pool_slots if slot.name == unit)
   if not slot.ceil:
     return grid
-  # Its windows begin on the cell that the convolutions' are centered on.
+  # A ceil-mode window starts at the cell that the convolutions' windows are centered on.
   return grid._replace(offset=grid.offset + grid.stride / slot.stride * (slot.window - 1) / 2)
 
 
-def inside(grid: Grid, cells: int, side: int, multiple: int) -> int:
-  """How many of the cells along an axis belong to the image; at least 1.
+def cells_inside(grid: Grid, cells: int, side: int, multiple: int) -> int:
+  """Returns the number of cells along an axis that belong to the image; at least 1.
 
   A cell belongs to the image if its center, `offset + stride * i`, is less than `side`: the pixels of a
   window of even size are then at least half in the image. On a side that is not padded all cells belong to
-  it, also those of pools of stride 1 whose last window is cut at the border.
+  it, also those of pools of stride 1 whose last window is cut off at the border.
 
   Args:
     grid: of the cells.
-    cells: along the axis, those of the padding among them.
-    side: of the image along the axis, in pixels.
-    multiple: of the network: the side is padded to a multiple of it.
+    cells: number of cells along the axis, with those in the padding.
+    side: length of the image along the axis, in pixels.
+    multiple: the network pads the side to a multiple of it.
   """
   if side % multiple == 0:
     return cells
@@ -99,8 +98,8 @@ def inside(grid: Grid, cells: int, side: int, multiple: int) -> int:
 
 
 def crop(values: jax.Array, grid: Grid, size: tuple[int, int], multiple: int) -> jax.Array:
-  """The cells of `[N, h, w, C]` that belong to images of `size` (height, width); see `inside`."""
+  """Crops `[N, h, w, C]` to the cells that belong to images of `size` (height, width)."""
   rows, columns = (
-    inside(grid, cells, side, multiple) for cells, side in zip(values.shape[1:3], size, strict=True)
+    cells_inside(grid, cells, side, multiple) for cells, side in zip(values.shape[1:3], size, strict=True)
   )
   return values[:, :rows, :columns]

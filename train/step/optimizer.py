@@ -1,8 +1,8 @@
-"""Optimiser and schedule from the config: parameter groups by regular expression.
+"""The optimizer and the learning rate schedule of a config, with parameter groups by regular expression.
 
 Each group of `config.optimizer.groups` has a pattern over parameter paths ("backbone/conv1_1/bias"), a
-multiplier of the learning rate and of the weight decay, and an optimiser. Every parameter must be in
-exactly one group of those with the highest `precedence` (0 where a group has none).
+multiplier of the learning rate and of the weight decay, and an optimizer. Among the groups whose pattern
+matches a parameter, the one with the highest `precedence` (default 0) takes it; there must be exactly one.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ SCHEDULES = ("poly", "step", "constant")
 def make_schedule(config, steps: int) -> optax.Schedule:
   """The learning rate at each step.
 
-  kind "poly": rate * (1 - step / end)^power; "step": rate * factor^(boundaries passed); "constant".
-  All begin with `warmup` steps of linear growth.
+  kind "poly": learning_rate * (1 - step / end)^power; "step": learning_rate * factor^(boundaries passed);
+  "constant". All start with a linear warm-up over `warmup` steps.
 
   Args:
-    config: `config.schedule`; its `steps` is the end of poly.
-    steps: of the training: the end where `config.steps` is 0.
+    config: `config.schedule`; its `steps` is the end of "poly".
+    steps: of the training; the end of "poly" where `config.steps` is 0.
 
   Raises:
     ValueError: an unknown kind.
@@ -44,23 +44,23 @@ def make_schedule(config, steps: int) -> optax.Schedule:
   return lambda step: schedule(step) * jnp.minimum(1.0, (step + 1) / config.warmup)
 
 
-def _poly(rate: float, power: float, steps: int) -> optax.Schedule:
-  # optax's is NaN at its end, where the compiler may round 1 - steps / steps below zero.
-  return lambda step: rate * (jnp.maximum(steps - step, 0) / steps) ** power
+def _poly(learning_rate: float, power: float, steps: int) -> optax.Schedule:
+  # optax.polynomial_schedule is NaN at its end, where the compiler may round 1 - steps / steps below zero.
+  return lambda step: learning_rate * (jnp.maximum(steps - step, 0) / steps) ** power
 
 
 def make_optimizer(config, schedule: optax.Schedule, params) -> optax.GradientTransformation:
-  """The transformation from summed gradients to updates.
+  """Returns the transformation from gradients, summed over the global batch, to updates.
 
   Args:
-    config: with groups, momentum, weight_decay and clip_norm: the largest norm of a group's gradient, 0
-      for no clipping. Clipping is by group so that a large gradient of alpha (the paper's branch sees its
-      input times 100) does not hold back the rest of the network.
+    config: `config.optimizer`, with groups, momentum, weight_decay and clip_norm (the largest norm of a
+      group's gradient; 0: no clipping). Each group is clipped by its own norm, so that a large gradient of
+      alpha (the paper's branch multiplies its input by 100) does not slow down the rest of the network.
     schedule: the learning rate at each step.
     params: the parameters, or their shapes.
 
   Raises:
-    ValueError: a parameter in no group or in several; a group with an unknown key or optimiser.
+    ValueError: a parameter in no group or in several; a group with an unknown key or optimizer.
   """
   groups = {name: dict(group) for name, group in config.groups.items()}
   transforms = {name: _group(name, group, config, schedule) for name, group in groups.items()}
@@ -73,12 +73,12 @@ def make_optimizer(config, schedule: optax.Schedule, params) -> optax.GradientTr
 
 
 def group_labels(params, patterns: dict[str, str], precedence: dict[str, int] | None = None):
-  """The name of the group of every parameter, in a tree like `params`.
+  """Returns the name of the group of every parameter, as a tree like `params`.
 
   Args:
     params: the parameters, or their shapes.
     patterns: a regular expression for each group, over paths.
-    precedence: of each group, 0 where it is not given; a parameter belongs to the highest that match.
+    precedence: of each group; default 0. A parameter belongs to the matching group with the highest.
 
   Raises:
     ValueError: a parameter in no group or in several of the same precedence.
@@ -92,14 +92,14 @@ def group_labels(params, patterns: dict[str, str], precedence: dict[str, int] | 
         f"optimizer.groups.{name}.pattern: {pattern!r} is no regular expression: {error}"
       ) from None
   for path in flax.traverse_util.flatten_dict(params, sep="/"):
-    found = [name for name, pattern in patterns.items() if re.fullmatch(pattern, path)]
-    highest = max((precedence.get(name, 0) for name in found), default=0)
-    matches = [name for name in found if precedence.get(name, 0) == highest]
-    if len(matches) != 1:
+    matching = [name for name, pattern in patterns.items() if re.fullmatch(pattern, path)]
+    highest = max((precedence.get(name, 0) for name in matching), default=0)
+    groups = [name for name in matching if precedence.get(name, 0) == highest]
+    if len(groups) != 1:
       raise ValueError(
-        f"optimizer.groups: expected {path!r} in exactly one group, got {matches} of {patterns}"
+        f"optimizer.groups: expected {path!r} in exactly one group, got {groups} of {patterns}"
       )
-    labels[path] = matches[0]
+    labels[path] = groups[0]
   return flax.traverse_util.unflatten_dict(labels, sep="/")
 
 
@@ -113,8 +113,8 @@ def _group(name: str, group: dict, config, schedule) -> optax.GradientTransforma
   if group["optimizer"] == "sgd":
     return optax.chain(clip, decay, optax.trace(config.momentum), rate)
   if group["optimizer"] == "caffe_sgd":
-    # Caffe keeps the rate inside the momentum buffer: after a step down, old gradients go on with the
-    # old rate (v = momentum v + rate g).
+    # Caffe's momentum buffer includes the learning rate, v = momentum v + rate g: after the rate drops, old
+    # gradients still count with the old rate.
     return optax.chain(clip, decay, rate, optax.trace(config.momentum))
   if group["optimizer"] == "adam":
     return optax.chain(clip, optax.scale_by_adam(), decay, rate)

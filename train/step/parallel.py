@@ -1,12 +1,14 @@
-"""Data parallelism: the only file that knows how a step is spread over devices.
+"""Data parallelism: the only module that knows how a step is distributed over devices.
 
-Both backends run the same step function; they differ in how arrays are placed and how a sum over the
-global batch is taken. `pmap` sums by `psum` over its axis, `jit` (NamedSharding) sees global arrays.
-A step runs on all devices of all processes; a map, of evaluation and prediction, on this process's own,
-so that each process may have other sizes and another number of images.
+Both backends run the same step function; they differ in how arrays are placed and how a sum over the global
+batch is computed. `pmap` sums with `psum` over its axis; `jit` with NamedSharding sees global arrays. A step
+runs on all devices of all processes. A map, for evaluation and prediction, runs on this process's devices, so
+that each process may have images of other sizes and another number of them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +22,7 @@ class Pmap:
   """`jax.pmap` over the devices of all processes, the state replicated.
 
   Args:
-    devices: of this process, for a step over fewer; None: all of this run's.
+    devices: of this process; None: all devices of the run.
   """
 
   axis_name = _AXIS
@@ -35,26 +37,32 @@ class Pmap:
     return jax.lax.psum(x, _AXIS)
 
   def example_index(self, count: int) -> jax.Array:
-    """Indices in the global batch of this device's `count` examples."""
+    """Indices in the global batch of this device's `count` examples, int `[count]`."""
     return jax.lax.axis_index(_AXIS) * count + jnp.arange(count)
 
-  def compile_step(self, step):
-    """`step(state, batch) -> (state, metrics)`; the state's buffers are reused.
+  def compile_step(self, step: Callable, inputs: int = 1) -> Callable:
+    """Compiles `step(state, *inputs) -> (state, ...)`; the state's buffers are donated.
 
-    It is compiled once: a batch of another shape is a TypeError, not a silent minute.
+    It is compiled once: inputs of other shapes are a TypeError, not a silent minute of compilation.
+
+    Args:
+      inputs: number of arguments after the state; each is a tree of arrays placed by `place_batch`.
     """
-    axes = {"in_axes": (None, 0), "out_axes": (None, None)}
-    return jax.pmap(_once(step), _AXIS, **axes, devices=self._step_devices, donate_argnums=(0,))
+    return jax.pmap(
+      _refuse_retracing(step), _AXIS, in_axes=(None, *[0] * inputs), out_axes=None,
+      devices=self._step_devices, donate_argnums=(0,),
+    )  # fmt: skip
 
   def compile_map(self, function):
-    """`function(variables, images) -> outputs`, an output for each example."""
+    """Compiles `function(variables, images) -> outputs`, one output an example."""
     return jax.pmap(function, in_axes=(None, 0), devices=self.devices)
 
   def place_state(self, state):
-    # Placed before the first call: donating what pmap placed itself fails with several processes.
+    # Placed before the first call: donating an array that pmap itself placed fails with several processes.
     return jax.device_put(state, self._replicated)
 
   def place_batch(self, batch):
+    """Distributes arrays whose first axis, of examples or devices, divides over this process's devices."""
     count = len(self.devices)
     return jax.tree.map(lambda x: x.reshape(count, x.shape[0] // count, *x.shape[1:]), batch)
 
@@ -65,7 +73,7 @@ class Pmap:
     return x.reshape(parts, x.shape[0] // parts, *x.shape[1:])
 
   def local(self, tree):
-    """A replicated tree as maps take it: on this process's devices."""
+    """A replicated tree on this process's devices, as a map takes it."""
     return tree
 
   def fetch_map(self, outputs):
@@ -77,10 +85,10 @@ class Jit:
   """`jax.jit` over a mesh of all devices: the batch is sharded, the state replicated.
 
   Args:
-    devices: those of the mesh, for compiling ahead of time; None: all of this run's.
+    devices: of the mesh, to compile ahead of time; None: all devices of the run.
   """
 
-  axis_name = None  # a reduction over the batch is global as it stands
+  axis_name = None  # a reduction over the batch is global already
 
   def __init__(self, devices=None):
     self.devices = jax.local_devices() if devices is None else devices
@@ -95,8 +103,9 @@ class Jit:
   def example_index(self, count: int) -> jax.Array:
     return jnp.arange(count)
 
-  def compile_step(self, step):
-    return jax.jit(_once(step), donate_argnums=(0,), out_shardings=self._replicated)
+  def compile_step(self, step: Callable, inputs: int = 1) -> Callable:
+    del inputs
+    return jax.jit(_refuse_retracing(step), donate_argnums=(0,), out_shardings=self._replicated)
 
   def compile_map(self, function):
     return jax.jit(function)
@@ -111,7 +120,7 @@ class Jit:
     return jax.device_put(batch, self._local_sharded)
 
   def split(self, x: jax.Array, parts: int) -> jax.Array:
-    # Each device's share is split, as under pmap: a part then lies on all devices.
+    # Each device's share is split, as under pmap, so that every part is spread over all devices.
     shares = x.reshape(self._count, parts, x.shape[0] // self._count // parts, *x.shape[1:])
     return shares.swapaxes(0, 1).reshape(parts, x.shape[0] // parts, *x.shape[1:])
 
@@ -119,33 +128,36 @@ class Jit:
     return jax.device_put(jax.tree.map(lambda x: x.addressable_data(0), tree), self._local)
 
   def shapes(self, state, batch):
-    """Shapes of a global state and batch with their places, to lower a step without any arrays."""
+    """Shapes of a global state and batch with their shardings, to lower a step without any arrays."""
 
-    def placed(tree, sharding):
+    def with_sharding(tree, sharding):
       return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
 
-    return placed(state, self._replicated), placed(batch, self._sharded)
+    return with_sharding(state, self._replicated), with_sharding(batch, self._sharded)
 
   def fetch_map(self, outputs):
     return jax.tree.map(np.asarray, outputs)
 
 
-def _once(step):
-  """`step`, refusing to be traced twice; chex.assert_max_traces counts all closures of a name as one."""
-  seen = []
+def _refuse_retracing(step: Callable) -> Callable:
+  """`step`, with a TypeError at a second trace.
 
-  def traced(state, batch):
-    shapes = jax.tree.map(jnp.shape, batch)
-    if seen:
-      raise TypeError(f"the training step would be compiled again: a batch of {seen[0]} became {shapes}")
-    seen.append(shapes)
-    return step(state, batch)
+  `chex.assert_max_traces` does not do: it counts all closures of one name as one function.
+  """
+  traced_shapes = []
+
+  def traced(state, *inputs):
+    shapes = jax.tree.map(jnp.shape, inputs[0])
+    if traced_shapes:
+      raise TypeError(f"the step would be compiled again: a batch of {traced_shapes[0]} became {shapes}")
+    traced_shapes.append(shapes)
+    return step(state, *inputs)
 
   return traced
 
 
 def _sharding(devices, *axes: str) -> NamedSharding:
-  """Over a mesh of `devices`: along the first dimension, or without `axes` replicated."""
+  """The sharding over a mesh of `devices` along the first dimension, or replicated without `axes`."""
   return NamedSharding(Mesh(np.array(devices), (_AXIS,)), PartitionSpec(*axes))
 
 
@@ -153,11 +165,11 @@ BACKENDS = {"pmap": Pmap, "jit": Jit}
 
 
 def backend(name: str, batch_size: int | None = None, grad_accum_steps: int = 1) -> Pmap | Jit:
-  """The backend `config.parallel` names.
+  """The backend that `config.parallel` names.
 
   Args:
-    batch_size: the global batch of a training; evaluation pads its batches and runs on any devices.
-    grad_accum_steps: parts that a device's share of it is split into.
+    batch_size: of the global batch of a training; None for evaluation, which pads its batches.
+    grad_accum_steps: parts that a device's share of the batch is split into.
 
   Raises:
     ValueError: no such backend, or a global batch that does not divide over the devices and parts.

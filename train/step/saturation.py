@@ -1,4 +1,4 @@
-"""Units whose alphas lie at an end of their range, where a clip passes no gradient."""
+"""Warns of pools whose alphas lie at an end of their range, where a clip passes no gradient."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Mapping, Sequence
 import flax
 import numpy as np
 
-_LIMIT = 0.1  # share of a unit's alphas
+_LIMIT = 0.1  # fraction of a pool's alphas
 _LINES = 10
 
 
-def saturated_units(lines: Sequence[Mapping], params, source: str = "") -> list[str]:
-  """A sentence for each unit of which more than 10 % of the alphas are at an end of the range.
+def describe_saturation(lines: Sequence[Mapping], params, source: str = "") -> list[str]:
+  """Returns a sentence for each pool with more than 10 % of its alphas at an end of the range.
 
-  The shares are the means over the last 10 lines that have them.
+  The fractions are means over the last 10 lines that have them.
 
   Args:
     lines: of a run's metrics.jsonl, see `train.loop.metric_writer.read_metrics`.
-    params: of the model. A source without parameters, such as a constant alpha, is not trained, so that
-      it does not matter where its alpha is.
-    source: the name of the run's alpha source; the advice is to try another.
+    params: of the model. A pool whose alpha has no parameters, such as a constant, is left out: no gradient
+      is needed there.
+    source: the name of the run's alpha source; the sentence recommends another one.
   """
   trained = {
     path[path.index("alpha") - 1] for path in flax.traverse_util.flatten_dict(params) if "alpha" in path

@@ -1,4 +1,4 @@
-"""One training step: loss, gradients summed over the global batch, update, what is logged."""
+"""One training step: loss, gradients summed over the global batch, update, metrics."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ import optax
 from ppool_jax import models
 from train.data.classes import IGNORE
 from train.step.alpha_stats import alpha_statistics
-from train.step.grad_accumulation import accumulated
-from train.step.update_guard import DEFAULT, Guard
+from train.step.grad_accumulation import accumulate_gradients
+from train.step.update_guard import DEFAULT, UpdateGuard
 
-NORMALISATIONS = ("pixel", "image")
+NORMALIZATIONS = ("pixel", "image")
 
 
 class TrainState(flax.struct.PyTreeNode):
-  """What a step changes and a checkpoint holds.
+  """What a step updates and a checkpoint holds.
 
   Attributes:
-    step: int32, steps done.
+    step: int32, number of steps done.
     params: the model's parameters.
     batch_stats: running statistics of batch norm, empty without.
-    opt_state: the optimiser's.
-    guard: `Guard`'s.
+    opt_state: of the optimizer.
+    guard: of `UpdateGuard`.
   """
 
   step: jax.Array
   params: Any
   batch_stats: Any
   opt_state: Any
-  guard: Any = flax.struct.field(default_factory=DEFAULT.initial)
+  guard: Any = flax.struct.field(default_factory=DEFAULT.initial_state)
 
 
 def make_step(
@@ -44,35 +44,35 @@ def make_step(
   schedule,
   parallel,
   *,
-  normalise: str,
+  normalize: str,
   seed: int,
   grad_accum_steps: int = 1,
-  guard: Guard = DEFAULT,
+  guard: UpdateGuard = DEFAULT,
 ):
-  """A function `(state, batch) -> (state, metrics)` for `parallel.compile_step`.
+  """Returns the function `(state, batch) -> (state, metrics)` for `parallel.compile_step`.
 
   Args:
     model: a segmenter.
     preprocess: uint8 images to the model's input.
-    tx, schedule: of `train.step.optimizer`.
-    parallel: the backend, for sums over the global batch.
-    normalise: "pixel", the mean over all valid pixels of the global batch, or "image", the sum over
+    tx, schedule: the optimizer and its learning rate by step, of `train.step.optimizer`.
+    parallel: the backend, which sums over the global batch.
+    normalize: "pixel", the mean over all valid pixels of the global batch, or "image", the sum over
       an image's pixels averaged over the images, which the paper's learning rates are for.
-    seed: of dropout, which depends on (seed, step, place in the global batch).
-    grad_accum_steps: parts of a device's share that are computed one after another, for their memory; see
+    seed: of dropout, which depends on (seed, step, index of the example in the global batch).
+    grad_accum_steps: parts of a device's share that are computed one after another, to save memory; see
       `train.step.grad_accumulation`.
-    guard: what becomes of a step that is not finite; the state is of `guard.initial()`.
+    guard: rejects updates that are not finite; `state.guard` is of `guard.initial_state()`.
 
-  A batch is {"image", "label"}; in a training also "wishes", of `train.loop.control`, and by config
-  "replaced", of `train.data.corrupt`, which are summed up. Images are uint8 `[N, H, W, 3]`, labels integers
-  `[N, H, W]`. The new state has the shapes and dtypes of the old one.
+  A batch is {"image", "label"}: uint8 `[N, H, W, 3]` and integers `[N, H, W]`. With `data.on_corrupt="skip"`
+  it also has "replaced", of `train.data.corrupt`, whose sum is a metric. The new state has the shapes and
+  dtypes of the old one.
 
   Raises:
-    ValueError: an unknown normalisation; "local" batch norm where devices' shares are not known.
+    ValueError: an unknown normalization; "local" batch norm where devices' shares are not known.
     AssertionError: while the step is traced, a batch or a new state of other shapes or dtypes.
   """
-  if normalise not in NORMALISATIONS:
-    raise ValueError(f"loss.normalize: expected one of {', '.join(NORMALISATIONS)}, got {normalise!r}")
+  if normalize not in NORMALIZATIONS:
+    raise ValueError(f"loss.normalize: expected one of {', '.join(NORMALIZATIONS)}, got {normalize!r}")
   loss_of = make_loss(model, preprocess, parallel)
   local = model.backbone.norm == "local"
 
@@ -82,7 +82,7 @@ def make_step(
     chex.assert_shape(labels, images.shape[:3], custom_message="label: expected [N, H, W] of the images")
     chex.assert_type(labels, int, custom_message="label: expected integers")
     valid = parallel.sum(jnp.sum(labels != IGNORE))
-    count = jnp.maximum(valid, 1) if normalise == "pixel" else parallel.sum(images.shape[0])
+    count = jnp.maximum(valid, 1) if normalize == "pixel" else parallel.sum(images.shape[0])
     key = dropout_key(seed, state.step)
     grad = jax.value_and_grad(loss_of, has_aux=True)
 
@@ -91,13 +91,13 @@ def make_step(
       return (loss, hits, grads), batch_stats, alpha
 
     whole = images, labels, parallel.example_index(images.shape[0])
-    (loss, hits, grads), batch_stats, alpha = accumulated(
+    (loss, hits, grads), batch_stats, alpha = accumulate_gradients(
       gradients, state.batch_stats, whole, grad_accum_steps, parallel.split
     )
     chex.assert_rank([loss, hits], 0)
     grads = parallel.sum(grads)
     if local:
-      # The running statistics are those of all devices, so that every device evaluates the same model.
+      # Averaged over the devices, so that every device evaluates the same model.
       batch_stats = jax.tree.map(lambda x: parallel.sum(x) / parallel.sum(1), batch_stats)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     metrics = {
@@ -106,30 +106,30 @@ def make_step(
       "learning_rate": schedule(state.step),
       "gradient_norm": optax.tree.norm(grads),
       **jax.tree.map(lambda x: parallel.sum(x) / parallel.sum(1), alpha),
-      **{f"wishes/{name}": parallel.sum(x.sum()) for name, x in batch.get("wishes", {}).items()},
       **({"replaced": parallel.sum(batch["replaced"].sum())} if "replaced" in batch else {}),
     }
     params = optax.apply_updates(state.params, updates)
-    held, watched, more = guard.judge(state.guard, metrics, (params, batch_stats))
-    after = guard.settle(held, state, TrainState(state.step + 1, params, batch_stats, opt_state, watched))
-    chex.assert_trees_all_equal_shapes_and_dtypes(state, after)  # else the next step would be traced again
-    return after, {**metrics, **more}
+    rejected, guard_state, guard_metrics = guard.check(state.guard, metrics, (params, batch_stats))
+    new_state = TrainState(state.step + 1, params, batch_stats, opt_state, guard_state)
+    new_state = guard.select(rejected, state, new_state)
+    chex.assert_trees_all_equal_shapes_and_dtypes(state, new_state)  # else the next step would be retraced
+    return new_state, {**metrics, **guard_metrics}
 
   return step
 
 
 def make_loss(model, preprocess, parallel):
-  """A function `(params, batch_stats, (images, labels, example_index), key, count) -> (loss, aux)`.
+  """Returns the function `(params, batch_stats, (images, labels, example_index), key, count) -> (loss, aux)`.
 
-  The loss is the sum over these pixels, over `count`; aux is (hits, alpha, batch_stats): the pixels that
-  are right, `alpha_statistics`, and the running statistics after.
+  The loss is the sum over the pixels divided by `count`; aux is (hits, alpha, batch_stats): the number of
+  pixels that are right, `alpha_statistics`, and the new running statistics.
 
   Raises:
     ValueError: "local" batch norm where devices' shares are not known.
   """
   if model.backbone.norm == "local" and not parallel.axis_name:
     raise ValueError(
-      'model.norm: "local" expects parallel="pmap": with "jit" a batch is one, whatever devices it lies on'
+      'model.norm: "local" expects parallel="pmap": "jit" sees one global batch, whatever devices hold it'
     )
   model = models.sync_batch_norm(model, parallel.axis_name)
 
@@ -152,17 +152,17 @@ def make_loss(model, preprocess, parallel):
 
 
 def dropout_key(seed: int, step: jax.Array) -> jax.Array:
-  """Of the step after `step` steps."""
+  """The dropout key of the step that follows `step` steps."""
   return jax.random.fold_in(random_key(seed), step)
 
 
 def random_key(seed: int) -> jax.Array:
-  """A key whose numbers do not depend on how they are batched, as those of JAX's "rbg" keys do."""
+  """A threefry key: unlike "rbg" keys, its numbers do not depend on how calls are batched."""
   return jax.random.key(seed, impl="threefry2x32")
 
 
 def pixel_losses(logits: jax.Array, labels: jax.Array) -> jax.Array:
-  """Softmax cross entropy, float32 `[N, H, W]`, zero where the label is ignored.
+  """Softmax cross entropy, float32 `[N, H, W]`, 0 where the label is ignored.
 
   Args:
     logits: `[N, H, W, K]`.

@@ -1,7 +1,8 @@
-"""The guard of a training: a step that must not be taken is held, inside the compiled step.
+"""The update guard: rejects an update that must not be applied, inside the compiled step.
 
-A step is held where its loss, its gradient or what it makes of the parameters is not finite, or where
-loss or gradient is too large against the last ones. All devices see the same sums, so they agree.
+An update is rejected where the loss, the gradient or the new parameters are not finite, or where the loss or
+the gradient is too large compared with the latest ones (as `optax.apply_if_finite`, with spikes and without
+counting). All devices see the same sums over the global batch, so they agree.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ import jax.numpy as jnp
 import optax
 
 ACTIONS = ("stop", "skip", "rollback")
-HELD = "guard/held"
-"""The metric that is 1 where a step was held."""
+REJECTED = "guard/rejected"
+"""The metric that is 1 where an update was rejected."""
 
 
 class TrainingDiverged(ArithmeticError):
-  """Steps were held, and the config says to stop.
+  """Updates were rejected, and the config says to stop.
 
   Attributes:
-    step: the one that was held last.
+    step: of the update that was rejected last.
   """
 
   def __init__(self, message: str, step: int):
@@ -29,15 +30,15 @@ class TrainingDiverged(ArithmeticError):
     self.step = step
 
 
-class Guard(NamedTuple):
-  """What `config.guard` says of the compiled step.
+class UpdateGuard(NamedTuple):
+  """The part of `config.guard` that the compiled step needs.
 
   Attributes:
-    action: "skip" goes on after a held step; with "stop" and "rollback" the state stays what it was
-      before the step, whatever comes after, until the host has looked at it.
-    loss_spike_factor, gradient_spike_factor: the loss and the norm of the gradient that are held, as
-      multiples of their medians over the last `window` steps; 0: none is too large.
-    window: steps.
+    action: with "skip" the training continues after a rejected update; with "stop" and "rollback" the state
+      stays as it was before that step, whatever comes after, until the host has handled it.
+    loss_spike_factor, gradient_spike_factor: a loss or gradient norm of more than this times its median
+      over the last `window` steps is rejected; 0: none is too large.
+    window: in steps.
   """
 
   action: str = "stop"
@@ -45,50 +46,51 @@ class Guard(NamedTuple):
   gradient_spike_factor: float = 0.0
   window: int = 64
 
-  def initial(self) -> dict:
-    """What the guard keeps in the state of a training at step 0."""
+  def initial_state(self) -> dict:
+    """What the guard keeps in the training state, at step 0."""
     state = {name: jnp.full((self.window,), jnp.nan, jnp.float32) for name in self.limits}
-    return state if self.action == "skip" else {**state, "held": jnp.zeros((), bool)}
+    return state if self.action == "skip" else {**state, "rejected": jnp.zeros((), bool)}
 
   @property
   def limits(self) -> dict[str, float]:
-    """By metric, the largest multiple of the median; of those that have one."""
+    """The largest allowed multiple of the median, by metric; metrics without a limit are left out."""
     limits = {"loss": self.loss_spike_factor, "gradient_norm": self.gradient_spike_factor}
     return {name: limit for name, limit in limits.items() if limit}
 
-  def judge(self, state: dict, metrics: dict, result: Any) -> tuple[jax.Array, dict, dict]:
-    """Whether to hold a step: (bool, the guard's next state, more metrics).
+  def check(self, state: dict, metrics: dict, updated: Any) -> tuple[jax.Array, dict, dict]:
+    """Decides on an update: (whether it is rejected, the guard's next state, more metrics).
 
     Args:
-      state: the guard's.
-      metrics: with loss and gradient_norm, sums over the global batch.
-      result: parameters and statistics after the step.
+      state: of the guard.
+      metrics: with loss and gradient_norm, over the global batch.
+      updated: parameters and running statistics after the update.
     """
-    size = optax.tree.norm(result)
-    held = ~jnp.isfinite(metrics["loss"] + metrics["gradient_norm"] + size) | state.get("held", False)
-    ratios, after = {}, {}
+    norm = optax.tree.norm(updated)
+    finite = jnp.isfinite(metrics["loss"] + metrics["gradient_norm"] + norm)
+    rejected = ~finite | state.get("rejected", False)
+    ratios, new_state = {}, {}
     for name, limit in self.limits.items():
       # NaN, which exceeds nothing, until the window is full.
       ratios[f"guard/{name}_ratio"] = ratio = metrics[name] / jnp.median(state[name])
-      held |= ratio > limit
-      after[name] = jnp.append(state[name][1:], metrics[name])
-    return held, after, {HELD: held.astype(jnp.float32), **ratios}
+      rejected |= ratio > limit
+      new_state[name] = jnp.append(state[name][1:], metrics[name])
+    return rejected, new_state, {REJECTED: rejected.astype(jnp.float32), **ratios}
 
-  def settle(self, held: jax.Array, before: Any, after: Any) -> Any:
-    """The next TrainState: `after`, or, of a held step, `before`."""
-    step, flag = after.step, {}
+  def select(self, rejected: jax.Array, old: Any, new: Any) -> Any:
+    """The next TrainState: `new`, or `old` where the update was rejected."""
+    step, flag = new.step, {}
     if self.action != "skip":
-      step, flag = jnp.where(held, before.step, step), {"held": held}
-    kept = jax.tree.map(lambda old, new: jnp.where(held, old, new),
-                        before.replace(guard={k: before.guard[k] for k in after.guard}), after)  # fmt: skip
-    return kept.replace(step=step, guard={**kept.guard, **flag})
+      step, flag = jnp.where(rejected, old.step, step), {"rejected": rejected}
+    old = old.replace(guard={key: old.guard[key] for key in new.guard})
+    selected = jax.tree.map(lambda before, after: jnp.where(rejected, before, after), old, new)
+    return selected.replace(step=step, guard={**selected.guard, **flag})
 
 
-DEFAULT = Guard()
+DEFAULT = UpdateGuard()
 
 
-def make_guard(config) -> Guard:
-  """The guard of `config.guard`.
+def make_guard(config) -> UpdateGuard:
+  """The guard that `config.guard` describes.
 
   Raises:
     ValueError: an unknown action, a negative number, or a window of no steps.
@@ -98,7 +100,7 @@ def make_guard(config) -> Guard:
   for name in ("loss_spike_factor", "gradient_spike_factor"):
     if not (config[name] == 0 or config[name] > 1):
       raise ValueError(f"guard.{name}: expected 0 or more than 1 times the median, got {config[name]}")
-  for name, least in (("window", 1), ("rollback_steps", 0), ("max_rejected", 0)):
-    if config[name] < least:
-      raise ValueError(f"guard.{name}: expected at least {least}, got {config[name]}")
-  return Guard(config.action, config.loss_spike_factor, config.gradient_spike_factor, config.window)
+  for name, minimum in (("window", 1), ("rollback_steps", 0), ("max_rejected", 0)):
+    if config[name] < minimum:
+      raise ValueError(f"guard.{name}: expected at least {minimum}, got {config[name]}")
+  return UpdateGuard(config.action, config.loss_spike_factor, config.gradient_spike_factor, config.window)

@@ -82,8 +82,8 @@ def check_results(study: Study, results: Sequence[Result]) -> None:
 
 def _check_config(study: Study, name: str, seed: int, old: dict) -> None:
   variant = next(variant for variant in study.variants if variant.name == name)
-  new = workdirs.plain(study.resolve_config(variant, seed))
-  changed = workdirs.other_training(old, new)
+  new = workdirs.to_json(study.resolve_config(variant, seed))
+  changed = workdirs.describe_changes(old, new)
   # The path of the weights file may differ between machines, but its presence may not.
   files = [pathlib.PurePath(config["model"]["weights"]).name for config in (old, new)]
   if bool(files[0]) != bool(files[1]):

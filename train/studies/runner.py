@@ -94,9 +94,9 @@ def train_and_evaluate(study: Study, run: Run) -> Result | None:
     ValueError, OSError: as `train.loop.loop.train`.
   """
   config = study.resolve_config(run.variant, run.seed)
-  plain = workdirs.plain(config)
+  plain = workdirs.to_json(config)
   try:
-    if not workdirs.finished(run.workdir, config) and train(config, run.workdir) is None:
+    if not workdirs.describe_finished(run.workdir, config) and train(config, run.workdir) is None:
       return None
   except TrainingDiverged as error:
     _LOG.warning("RUN %s: DIVERGED at step %d", run, error.step)

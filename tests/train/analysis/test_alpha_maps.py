@@ -19,7 +19,7 @@ from tests.helpers.networks import constant_weights, varied
 from tests.helpers.training import OneDevice, tiny_config
 from train.experiment.experiment import make_experiment
 from train.experiment.run import create_train_state
-from train.step.alpha_stats import alpha_maps, alpha_statistics, inside, unit_grid
+from train.step.alpha_stats import alpha_maps, alpha_statistics, cells_inside, unit_grid
 from train.step.step import make_loss
 
 BRANCH = functools.partial(SideBranch, range_map=Softplus(), initial=1.0, input_scale=1.0)
@@ -166,7 +166,7 @@ def test_windows_are_centered_where_their_grid_says(name, size, units):
   ],
 )
 def test_cells_that_belong_to_the_image(grid, cells, side, multiple, expected):
-  assert inside(grid, cells, side, multiple) == expected
+  assert cells_inside(grid, cells, side, multiple) == expected
 
 
 @pytest.mark.parametrize(("name", "stride"), [("resnet50", 32), ("vgg_mini", 1)])

@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pytest
 
-from train.checkpointing.async_checkpointer import Saver
+from train.checkpointing.async_checkpointer import AsyncCheckpointer
 from train.checkpointing.checkpoint import Checkpoints
-from train.checkpointing.disk import CannotWrite
+from train.checkpointing.disk import WriteError
 
 STATE = {"w": np.arange(6.0), "empty": {}}
 
@@ -27,7 +27,7 @@ class Held(Checkpoints):
 def test_the_loop_goes_on_with_the_buffers_while_a_copy_is_written(tmp_path):
   checkpoints = Held(tmp_path / "checkpoints", 3)
   state = {"w": np.arange(6.0)}
-  with Saver(checkpoints) as saver:
+  with AsyncCheckpointer(checkpoints) as saver:
     saver.save(1, state, 0.5)
     state["w"][:] = -1  # as the next step does
     assert not (tmp_path / "checkpoints" / "1").exists()
@@ -43,14 +43,14 @@ def test_a_failure_is_told(how, tmp_path):
   (tmp_path / "checkpoints").write_text("a file in its place")
 
   def lose():
-    with Saver(Checkpoints(tmp_path / "checkpoints", 3)) as saver:
+    with AsyncCheckpointer(Checkpoints(tmp_path / "checkpoints", 3)) as saver:
       saver.save(1, STATE, 0.0)
       if how == "the next save":
         saver.save(2, STATE, 0.0)
       if how == "waiting":
         saver.wait()
 
-  with pytest.raises(CannotWrite, match="checkpoint 1 could not be written"):
+  with pytest.raises(WriteError, match="checkpoint 1 could not be written"):
     lose()
 
 
@@ -58,7 +58,7 @@ def test_an_error_of_the_loop_is_not_hidden_by_one_of_the_last_save(tmp_path):
   (tmp_path / "checkpoints").write_text("a file in its place")
 
   def lose():
-    with Saver(Checkpoints(tmp_path / "checkpoints", 3)) as saver:
+    with AsyncCheckpointer(Checkpoints(tmp_path / "checkpoints", 3)) as saver:
       saver.save(1, STATE, 0.0)
       raise ZeroDivisionError
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train.checkpointing.checkpoint import Checkpoints, digest, params_sha256
+from train.checkpointing.checkpoint import Checkpoints
+from train.checkpointing.digests import digest, params_sha256
 
 
 def state(value):
@@ -17,7 +18,7 @@ def state(value):
 
 @pytest.fixture
 def saved(tmp_path):
-  checkpoints = Checkpoints(tmp_path / "checkpoints", keep=2)
+  checkpoints = Checkpoints(tmp_path / "checkpoints", max_to_keep=2)
   for step in (1, 2, 3):
     checkpoints.save(step, state(step), seconds=10.0 * step)
   return checkpoints
@@ -39,7 +40,7 @@ def test_the_newest_comes_back_and_the_oldest_is_gone(saved):
 
 
 def test_nothing_to_restore(tmp_path):
-  assert Checkpoints(tmp_path / "none", keep=1).restore(state(0)) is None
+  assert Checkpoints(tmp_path / "none", max_to_keep=1).restore(state(0)) is None
 
 
 def truncate(file):

@@ -7,15 +7,16 @@ import signal
 import pytest
 
 from tests.helpers.training import tiny_config
-from train.checkpointing import workdir as workdirs
+from train.checkpointing import lock, workdir as workdirs
 from train.checkpointing.checkpoint import Checkpoints
+from train.checkpointing.lock import lock_workdir
 from train.evaluation import predictor
 from train.experiment.pooling_config import resolve_pooling
 from train.experiment.run import open_run
-from train.loop import loop
+from train.loop import hooks
 from train.loop.loop import train
-from train.loop.metric_writer import MetricLog, read_metrics
-from train.loop.setup import check_numbers
+from train.loop.metric_writer import MetricWriter, read_metrics
+from train.loop.setup import validate_ranges
 from train.utils.json_files import read_json
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
@@ -54,15 +55,15 @@ def test_evaluations_share_their_programs(finished):
 
 
 def test_one_training_at_a_time(finished, monkeypatch):
-  monkeypatch.setattr(workdirs, "_PATIENCE", 0.2)
-  with workdirs.locked(finished[0]), pytest.raises(ValueError, match=r"is being trained by process \d+ on"):
+  monkeypatch.setattr(lock, "_TIMEOUT", 0.2)
+  with lock_workdir(finished[0]), pytest.raises(ValueError, match=r"is being trained by process \d+ on"):
     train(config_of(), finished[0])
-  with workdirs.locked(finished[0]):
+  with lock_workdir(finished[0]):
     pass
 
 
 def test_a_folder_that_nothing_was_trained_in_is_removed(tmp_path):
-  with pytest.raises(ZeroDivisionError), workdirs.locked(tmp_path / "new"):
+  with pytest.raises(ZeroDivisionError), lock_workdir(tmp_path / "new"):
     raise ZeroDivisionError
   assert not (tmp_path / "new").exists()
 
@@ -71,24 +72,26 @@ def test_what_may_change(finished):
   how = config_of(
     parallel="jit", grad_accum_steps=2, log__every=5, data__threads=1, checkpoint__max_to_keep=7
   )
-  assert len(workdirs.changes(finished[0], how)) == 5
-  assert "parallel was 'pmap', now 'jit'" in workdirs.changes(finished[0], how)
+  assert len(workdirs.find_changes(finished[0], how)) == 5
+  assert "parallel was 'pmap', now 'jit'" in workdirs.find_changes(finished[0], how)
   what = config_of(seed=1, parallel="jit")
   with pytest.raises(ValueError, match=r"another config \(seed was 0, now 1\): choose another"):
-    workdirs.changes(finished[0], what)
-  assert len(workdirs.changes(finished[0], what, change=True)) == 2
+    workdirs.find_changes(finished[0], what)
+  assert len(workdirs.find_changes(finished[0], what, change=True)) == 2
 
 
 def test_a_finished_run_is_of_its_config(finished, copy):
   shutil.copy(finished[0] / "summary.json", copy)
-  assert "is finished: step 6" in workdirs.finished(copy, config_of())
+  assert "is finished: step 6" in workdirs.describe_finished(copy, config_of())
   with pytest.raises(ValueError, match=r"another config \(steps was 6, now 8\)"):
-    workdirs.finished(copy, config_of(steps=8))
-  assert "is finished: step 6" in workdirs.finished(copy, config_of(steps=5), change=True)
-  assert workdirs.finished(copy, config_of(steps=8), change=True) == ""
+    workdirs.describe_finished(copy, config_of(steps=8))
+  assert "is finished: step 6" in workdirs.describe_finished(copy, config_of(steps=5), change=True)
+  assert workdirs.describe_finished(copy, config_of(steps=8), change=True) == ""
   with pytest.raises(ValueError, match="of another model"):
     train(config_of(steps=8, model__width=0.5), copy, change=True)
-  assert "is finished: step 6" in workdirs.finished(copy, config_of()), "what is refused changes nothing"
+  assert "is finished: step 6" in workdirs.describe_finished(copy, config_of()), (
+    "what is refused changes nothing"
+  )
   assert train(config_of(steps=8), copy, change=True)["step"] == 8
   assert (copy / "summary-6.json").is_file()
   with pytest.raises(ValueError, match=r"steps: expected at least the 8 that .* got 5"):
@@ -102,7 +105,7 @@ def test_the_best_checkpoint_is_a_good_one(finished, copy):
   assert open_run(copy).step == open_run(copy, best).step == best
   began = []
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(MetricLog, "write", lambda self, step, values: began.append(step))
+    patch.setattr(MetricWriter, "write", lambda self, step, values: began.append(step))
     train(config_of(), copy)
   assert min(began, default=best) >= best
   assert sha(copy) == sha(finished[0])
@@ -114,7 +117,7 @@ def test_without_any_it_begins_anew_and_keeps_the_log(finished, copy, caplog):
     shutil.rmtree(copy / folder)
   train(config_of(), copy)
   assert "NO GOOD CHECKPOINT" in caplog.text
-  assert "reaches step 6: BEGINNING ANEW; that log is kept as metrics-before-1.jsonl" in caplog.text
+  assert "reaches step 6: STARTING OVER; that log is kept as metrics-before-1.jsonl" in caplog.text
   assert [json.loads(line) for line in (copy / "metrics-before-1.jsonl").read_text().splitlines()] == before
   assert sha(copy) == sha(finished[0])
 
@@ -137,27 +140,27 @@ def test_a_signal_in_an_evaluation_stops_after_it(copy, monkeypatch):
     if step > 3:
       shutil.rmtree(copy / "checkpoints" / str(step))
   (copy / "metrics.jsonl").unlink()
-  whole = loop.evaluate
+  whole = hooks.evaluate
 
   def interrupted(*args):
     signal.raise_signal(signal.SIGTERM)
     return whole(*args)
 
-  monkeypatch.setattr(loop, "evaluate", interrupted)
+  monkeypatch.setattr(hooks, "evaluate", interrupted)
   assert train(config_of(), copy) is None
   assert Checkpoints(copy / "checkpoints", 3).steps() == [3]
 
 
 def test_a_log_that_cannot_be_written(tmp_path, monkeypatch):
-  """Told by all processes: the wish to stop goes with a batch."""
-  write = MetricLog.write
+  """All processes raise it: a control flag tells them."""
+  append = MetricWriter._append
 
-  def full(self, step, values):
-    if step == 2:
-      raise OSError("metrics.jsonl cannot be written: No space left")
-    write(self, step, values)
+  def full(self, line):
+    if json.loads(line)["step"] == 2:
+      raise OSError("No space left")
+    append(self, line)
 
-  monkeypatch.setattr(MetricLog, "write", full)
+  monkeypatch.setattr(MetricWriter, "_append", full)
   with pytest.raises(OSError, match="cannot be written: No space left"):
     train(config_of(steps=20), tmp_path)
   assert max(line["step"] for line in read_metrics(tmp_path)) < 8
@@ -178,7 +181,7 @@ def test_damaged_small_files(copy, caplog):
 )
 def test_numbers_that_no_training_has(name, value):
   with pytest.raises(ValueError, match=rf"{name.replace('__', '.')}: expected at least \d, got {value}"):
-    check_numbers(tiny_config(**{name: value}))
+    validate_ranges(tiny_config(**{name: value}))
 
 
 def test_a_workdir_of_an_earlier_version_is_refused_in_one_line(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from configs import recipes
 from ppool_jax import ALPHAS, POOLS, models
 from tests.helpers.training import ROOT
-from train.checkpointing.workdir import plain
+from train.checkpointing.workdir import to_json
 from train.experiment.experiment import make_experiment
 from train.experiment.overrides import parse_config
 from train.experiment.pooling_config import build_pool_spec, resolve_pooling
@@ -51,7 +51,7 @@ def test_every_name_in_every_network_and_recipe(network, pooling):
   for recipe in recipes.RECIPES:
     config = resolve_pooling(paper(network, recipe, pooling))
     config.model.width = 0.05
-    again = json.loads(json.dumps(plain(config)))
+    again = json.loads(json.dumps(to_json(config)))
     if recipe == "paper":
       shapes = parameter_shapes(config)
       chex.assert_equal(str(build_pool_spec(type(config)(again))), str(build_pool_spec(config)))
@@ -107,7 +107,7 @@ WANTED = {"name": "side_branch", "initial": 40.0, "range": "clip", "cap": 90.0, 
 )  # fmt: skip
 def test_keywords_of_alpha(arg, flags, fields):
   found = config(*flags, arg=f":pool=ppool,{arg}")
-  alpha = plain(found)["alpha"]
+  alpha = to_json(found)["alpha"]
   chex.assert_equal({key: alpha[key] for key in fields}, fields)
   make_experiment(found)
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers.processes import command, finish, free_port, launch
 from tests.helpers.training import program
-from train.checkpointing.checkpoint import params_sha256
+from train.checkpointing.digests import params_sha256
 from train.distributed import initialize, multihost
 from train.experiment.run import open_run
 from train.loop.metric_writer import read_metrics
@@ -40,17 +40,17 @@ def until_logged(workdir, step, processes):
 def undisturbed(tmp_path_factory):
   """A finished run of two processes with two devices each."""
   workdir = tmp_path_factory.mktemp("cluster") / "run"
-  told = finish(launch([words(workdir)] * 2, devices=2))
-  assert [status for status, _ in told] == [0, 0], told
-  return workdir, told
+  outputs = finish(launch([words(workdir)] * 2, devices=2))
+  assert [status for status, _ in outputs] == [0, 0], outputs
+  return workdir, outputs
 
 
-def test_the_first_process_alone_writes_and_tells(undisturbed):
-  workdir, told = undisturbed
+def test_only_the_primary_process_writes_and_logs(undisturbed):
+  workdir, outputs = undisturbed
   assert steps_logged(workdir) == list(range(1, STEPS + 1))
-  assert "miou" in told[0][1]
-  assert "step" not in told[1][1]
-  assert "miou" not in told[1][1]
+  assert "miou" in outputs[0][1]
+  assert "step" not in outputs[1][1]
+  assert "miou" not in outputs[1][1]
   assert len(list((workdir / "tensorboard").iterdir())) == 1
   summary = json.loads((workdir / "summary.json").read_text())
   assert params_sha256(open_run(workdir).variables["params"]) == summary["params_sha256"]
@@ -66,18 +66,18 @@ def test_a_finished_run_says_so_to_all(undisturbed):
 
 
 def test_sigterm_of_any_process_saves_on_all(undisturbed, tmp_path):
-  """The second one is told; the same command goes on to the same bits."""
+  """A signal to the second process stops both; the same command resumes to the same bits."""
   processes = launch([words(tmp_path)] * 2, devices=2)
   until_logged(tmp_path, 4, processes)
   processes[1].send_signal(signal.SIGTERM)
-  told = finish(processes)
-  assert [status for status, _ in told] == [0, 0], told
-  assert "SIGTERM: saving after this step" in told[1][1]
-  assert "interrupted: saved at step" in told[0][1]
+  outputs = finish(processes)
+  assert [status for status, _ in outputs] == [0, 0], outputs
+  assert "SIGTERM: saving after this step" in outputs[1][1]
+  assert "interrupted: saved at step" in outputs[0][1]
   assert not (tmp_path / "summary.json").exists()
-  told = finish(launch([words(tmp_path)] * 2, devices=2))
-  assert [status for status, _ in told] == [0, 0], told
-  assert "going on from step" in told[0][1]
+  outputs = finish(launch([words(tmp_path)] * 2, devices=2))
+  assert [status for status, _ in outputs] == [0, 0], outputs
+  assert "resuming from step" in outputs[0][1]
   summaries = [json.loads((path / "summary.json").read_text()) for path in (undisturbed[0], tmp_path)]
   assert summaries[0]["params_sha256"] == summaries[1]["params_sha256"]
   assert steps_logged(tmp_path) == list(range(1, STEPS + 1))
@@ -88,19 +88,19 @@ def test_a_killed_process_ends_the_others_and_one_process_goes_on(undisturbed, t
   processes = launch([words(tmp_path, checkpoint__seconds=0.01)] * 2, devices=2)
   until_logged(tmp_path, 6, processes)
   processes[1].kill()
-  told = finish(processes, limit=100)
-  assert told[0][0] != 0
+  outputs = finish(processes, limit=100)
+  assert outputs[0][0] != 0
   status, output = finish([program(words(tmp_path, checkpoint__seconds=0.01, parallel="jit"))])[0]
   assert status == 0, output
-  assert "going on from step" in output
+  assert "resuming from step" in output
   assert "CHANGED at step" in output
   assert "parallel was 'pmap', now 'jit'" in output
-  going_on = int(re.search(r"going on from step (\d+)", output).group(1))
+  resumed = int(re.search(r"resuming from step (\d+)", output).group(1))
   one, other = (
     {line["step"]: line["loss"] for line in read_metrics(path) if "loss" in line}
     for path in (undisturbed[0], tmp_path)
   )
-  for step in range(going_on + 1, going_on + 4):
+  for step in range(resumed + 1, resumed + 4):
     assert other[step] == pytest.approx(one[step], rel=1e-4), "to rounding, which grows from step to step"
   summaries = [json.loads((path / "summary.json").read_text()) for path in (undisturbed[0], tmp_path)]
   assert summaries[0]["miou"] == pytest.approx(summaries[1]["miou"], abs=0.02)
@@ -108,7 +108,7 @@ def test_a_killed_process_ends_the_others_and_one_process_goes_on(undisturbed, t
 
 
 def test_a_rollback_of_all(tmp_path):
-  """The evidence has the batch of all processes; interrupted and started again, the same bits."""
+  """The failure dump has the batch of all processes; interrupted and started again, the same bits."""
   guard = {
     "guard__action": "rollback",
     "guard__gradient_spike_factor": 1.3,
@@ -122,23 +122,23 @@ def test_a_rollback_of_all(tmp_path):
     "guard__max_rejected": 40,
     "checkpoint__every": 1,
   }
-  told = finish(launch([words(tmp_path / "run", **changes)] * 2, devices=2))
-  assert [status for status, _ in told] == [0, 0], told
-  assert "ROLLBACK: step" in told[0][1]
+  outputs = finish(launch([words(tmp_path / "run", **changes)] * 2, devices=2))
+  assert [status for status, _ in outputs] == [0, 0], outputs
+  assert "ROLLBACK: step" in outputs[0][1]
   record = (tmp_path / "run" / "rollbacks.json").read_text()
   first = json.loads(record)[0]
-  evidence = tmp_path / "run" / "evidence" / f"{first['step']}-batch-{first['batch']}"
-  assert np.load(evidence / "batch.npz")["label"].shape == (8, 32, 48)
+  dump = tmp_path / "run" / "failure_dumps" / f"{first['step']}-batch-{first['batch']}"
+  assert np.load(dump / "batch.npz")["label"].shape == (8, 32, 48)
   assert steps_logged(tmp_path / "run") == list(range(1, 13))
 
   processes = launch([words(tmp_path / "again", **changes)] * 2, devices=2)
   until_logged(tmp_path / "again", first["step"] - 1, processes)
   processes[1].send_signal(signal.SIGTERM)
-  told = finish(processes)
-  assert [status for status, _ in told] == [0, 0], told
-  assert "interrupted: saved at step" in told[0][1]
-  told = finish(launch([words(tmp_path / "again", **changes)] * 2, devices=2))
-  assert [status for status, _ in told] == [0, 0], told
+  outputs = finish(processes)
+  assert [status for status, _ in outputs] == [0, 0], outputs
+  assert "interrupted: saved at step" in outputs[0][1]
+  outputs = finish(launch([words(tmp_path / "again", **changes)] * 2, devices=2))
+  assert [status for status, _ in outputs] == [0, 0], outputs
   assert (tmp_path / "again" / "rollbacks.json").read_text() == record
   summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("run", "again")]
   assert summaries[0]["params_sha256"] == summaries[1]["params_sha256"]
@@ -154,12 +154,12 @@ def test_processes_that_differ_are_refused(tmp_path):
   assert not (tmp_path / "config.json").exists()
 
 
-def test_a_step_that_is_held_stops_all(tmp_path):
+def test_a_rejected_step_stops_all_processes(tmp_path):
   changes = {"schedule__learning_rate": 1e30, "schedule__warmup": 0, "steps": 5}
   for index, (status, output) in enumerate(finish(launch([words(tmp_path, **changes)] * 2, devices=2))):
     assert status == 1, index
-    assert re.search(r"error: step 1: .*; evidence: .*1-batch-0\.", output), output
-    assert "Go on by --change" in output
+    assert re.search(r"error: step 1: .*; dump: .*1-batch-0\.", output), output
+    assert "Continue with --change" in output
 
 
 def test_a_process_that_never_comes(tmp_path):
@@ -174,16 +174,16 @@ def test_a_port_in_use():
   with socket.create_server(("", 0)) as taken:
     port = taken.getsockname()[1]
     with pytest.raises(ValueError, match=f"port {port} cannot be listened at .* choose another"):
-      initialize.join(f"127.0.0.1:{port},2,0")
+      initialize.initialize(f"127.0.0.1:{port},2,0")
 
 
 def test_what_the_first_process_cannot_do_ends_all(tmp_path):
   (tmp_path / "run").write_text("a file")
-  told = finish(launch([words(tmp_path / "run")] * 2, devices=2))
-  assert [status for status, _ in told] == [1, 1]
-  for _, output in told:
+  outputs = finish(launch([words(tmp_path / "run")] * 2, devices=2))
+  assert [status for status, _ in outputs] == [1, 1]
+  for _, output in outputs:
     assert f"workdir {tmp_path / 'run'} cannot be written" in output
-  assert "process 0 of 2: " in told[1][1]
+  assert "process 0 of 2: " in outputs[1][1]
 
 
 def test_slurm(tmp_path):
@@ -193,10 +193,10 @@ def test_slurm(tmp_path):
   processes = [
     program(words(tmp_path, steps=2), SLURM_PROCID=str(i), SLURM_LOCALID=str(i), **common) for i in range(4)
   ]
-  told = finish(processes)
-  assert [status for status, _ in told] == [0] * 4, told
+  outputs = finish(processes)
+  assert [status for status, _ in outputs] == [0] * 4, outputs
   assert steps_logged(tmp_path) == [1, 2]
-  assert "loss" not in told[1][1]
+  assert "loss" not in outputs[1][1]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_what_the_environment_shows(monkeypatch, environment, kind):
     monkeypatch.delenv(name, raising=False)
   for name, value in environment.items():
     monkeypatch.setenv(name, value)
-  assert initialize.detected() == kind
+  assert initialize.detect_cluster() == kind
 
 
 @pytest.mark.parametrize("values", [("host", "2", "0"), ("host:1", "", "0"), ("host:1", "2", "2")])
@@ -226,21 +226,21 @@ def test_an_environment_that_does_not_fit(monkeypatch, values):
   with pytest.raises(
     ValueError, match=f"HOST:PORT, a number and an index below it, got .*JAX_PROCESS_ID={values[2]}"
   ):
-    initialize.join("explicit")
+    initialize.initialize("explicit")
 
 
 def test_errors():
   with pytest.raises(ValueError, match=r"cluster: expected one of auto, single, .* got 'mpi'"):
-    initialize.join("mpi")
+    initialize.initialize("mpi")
   for words in ("a:1,2,2", "a:1,2", "a:1,2,0,0", "a:99999,2,0", ":1,2,0"):
     with pytest.raises(ValueError, match=f"an index below it, got '{words}'"):
-      initialize.join(words)
+      initialize.initialize(words)
   with pytest.raises(ValueError, match="cluster: slurm: this process cannot join the others"):
-    initialize.join("slurm")
+    initialize.initialize("slurm")
 
 
 def test_one_process_needs_no_others():
   assert multihost.gather({"a": [1]}) == [{"a": [1]}]
-  assert multihost.share(lambda: None, like=1.0) is None
+  assert multihost.broadcast(lambda: None, like=1.0) is None
   with pytest.raises(OSError, match="full"):
-    multihost.on_first(lambda: (_ for _ in ()).throw(OSError("full")))
+    multihost.on_primary(lambda: (_ for _ in ()).throw(OSError("full")))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers.soak import STEPS, assert_same, command, disturb, steps_logged, wait_for
 from tests.helpers.training import program, run
-from train.loop.preemption import Interruption
+from train.loop.preemption import PreemptionHandler
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_killed_at_random_moments(undisturbed, tmp_path):
     process.communicate()
   status, output = run(command(tmp_path))
   assert status == 0, output
-  assert "going on from step" in output
+  assert "resuming from step" in output
   assert_same(tmp_path, undisturbed[0])
 
 
@@ -54,18 +54,18 @@ def test_signals_save_first(undisturbed, tmp_path, number):
   assert_same(tmp_path, undisturbed[0])
 
 
-def test_a_wish_outlives_a_rollback():
-  """It is entered again then; what is still wished stays so, and a second signal has its usual effect."""
+def test_a_stop_request_outlives_a_rollback():
+  """The handler is entered again then; the request stays, and a second signal has its usual effect."""
   usual = signal.getsignal(signal.SIGTERM)
-  interruption = Interruption()
+  interruption = PreemptionHandler()
   with interruption:
     assert signal.getsignal(signal.SIGTERM) != usual
     signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == usual
   with interruption:
-    assert interruption.wanted
+    assert interruption.stop_requested
     assert signal.getsignal(signal.SIGTERM) == usual
-  undisturbed = Interruption()
+  undisturbed = PreemptionHandler()
   for _ in range(2):
     with undisturbed:
       assert signal.getsignal(signal.SIGTERM) != usual

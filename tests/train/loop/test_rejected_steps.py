@@ -1,4 +1,4 @@
-"""Steps that the guard holds, in whole trainings: stop, skip, roll back; the same bits when interrupted."""
+"""Steps that the guard rejects, in whole trainings: stop, skip, roll back; the same bits when interrupted."""
 
 import json
 
@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from tests.helpers.training import tiny_config
-from train.checkpointing.checkpoint import params_sha256
+from train.checkpointing.digests import params_sha256
 from train.experiment.run import open_run
-from train.loop import loop
+from train.loop import setup
 from train.loop.loop import train
 from train.loop.metric_writer import read_metrics
-from train.loop.rollback import Rollback, Rollbacks
+from train.loop.rollback import Rollback, RollbackLog
 from train.step.update_guard import TrainingDiverged
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 # A batch is [8, 32, 48]; 64 examples: no batch of the first eight comes twice.
 TINY = {"data__options__train": 64, "data__options__val": 2, "log__every": 1, "checkpoint__every": 1}
-load_batches = loop.training_batches
+load_batches = setup.training_batches
 
 
 class Killed(Exception):
@@ -33,7 +33,7 @@ def stream(monkeypatch):
       for index in map(order.__getitem__, range(start, stop)):
         yield spoil(index, *load_batches(*args, start=index, stop=index + 1, **options))
 
-    monkeypatch.setattr(loop, "training_batches", batches)
+    monkeypatch.setattr(setup, "training_batches", batches)
 
   return install
 
@@ -60,11 +60,11 @@ def killed_at(index, spoil):
   return spoiled
 
 
-def evidence(workdir, name):
+def failure_dump(workdir, name):
   def not_json(word):
     raise AssertionError(f"{word} is not JSON")
 
-  folder = workdir / "evidence" / name
+  folder = workdir / "failure_dumps" / name
   report = json.loads((folder / "report.json").read_text(), parse_constant=not_json)
   with np.load(folder / "batch.npz") as batch:
     return report, dict(batch)
@@ -73,14 +73,14 @@ def evidence(workdir, name):
 def test_stop(stream, tmp_path):
   config = tiny_config(**TINY)
   stream(label_out_of_range(3))
-  says = r"step 4: loss is nan; first not finite: loss; evidence: .*/4-batch-3\. Go on by --change"
+  says = r"step 4: loss is nan; first non-finite: loss; dump: .*/4-batch-3\. Continue with --change"
   with pytest.raises(TrainingDiverged, match=says):
     train(config, tmp_path)
-  report, batch = evidence(tmp_path, "4-batch-3")
+  report, batch = failure_dump(tmp_path, "4-batch-3")
   assert batch["image"].shape == (8, 32, 48, 3)
   assert np.all(batch["label"] == 77)
-  assert report["first_not_finite"] == {"kind": "loss", "layer": None}
-  assert [line["step"] for line in report["curve"]] == [1, 2, 3]
+  assert report["first_non_finite"] == {"kind": "loss", "layer": None}
+  assert [line["step"] for line in report["history"]] == [1, 2, 3]
   assert report["metrics"]["loss"] == "nan"
   assert report["examined_with_state_after"] == 3
   run = open_run(tmp_path)
@@ -113,7 +113,7 @@ def test_skip(stream, tmp_path, parallel):
   assert [line["step"] for line in lines if "learning_rate" in line] == [1, 2, 3, 4, 5, 6]
   assert [line["step"] for line in lines if "skipped" in line] == [4]
   assert "loss" not in lines[3]
-  assert evidence(tmp_path / "whole", "4-batch-3")[0]["why"] == "loss is nan"
+  assert failure_dump(tmp_path / "whole", "4-batch-3")[0]["reason"] == "loss is nan"
   kept = [params_sha256(open_run(tmp_path / "whole", step).variables["params"]) for step in (2, 3, 4, 5)]
   assert kept[1] == kept[2]
   assert len(set(kept)) == 3
@@ -136,7 +136,7 @@ def test_rollback(stream, tmp_path):
   assert summary["params_sha256"] == expected["params_sha256"]
   assert summary["miou"] == expected["miou"]
   assert (summary["rollbacks"], expected["rollbacks"]) == (1, 0)
-  assert Rollbacks(tmp_path / "whole")._all == [Rollback(step=4, batch=3, back_to=2, done=True)]
+  assert RollbackLog(tmp_path / "whole")._rollbacks == [Rollback(step=4, batch=3, resume_step=2, done=True)]
   assert [line["step"] for line in read_metrics(tmp_path / "whole") if "loss" in line] == [1, 2, 3, 4, 5, 6]
   for index in (2, 5):
     stream(killed_at(index, spoil))
@@ -151,7 +151,7 @@ def test_killed_between_the_record_and_the_deletion(stream, tmp_path, monkeypatc
   config = tiny_config(**TINY, guard__action="rollback", guard__rollback_steps=2)
   stream(label_out_of_range(3))
   with monkeypatch.context() as patch:
-    patch.setattr(Rollbacks, "finish", killed_once(Rollbacks.finish))
+    patch.setattr(RollbackLog, "delete_undone", killed_once(RollbackLog.delete_undone))
     with pytest.raises(Killed):
       train(config, tmp_path / "killed")
   assert max(int(path.name) for path in (tmp_path / "killed/checkpoints").glob("[0-9]")) == 3

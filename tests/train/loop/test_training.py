@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from tests.helpers.training import parameters_after, tiny_config
-from train.checkpointing.checkpoint import params_sha256
+from train.checkpointing.digests import params_sha256
 from train.experiment.experiment import make_experiment, open_split
 from train.experiment.run import create_train_state, open_run
+from train.loop import hooks
+from train.loop.control import StepControl, with_flags
 from train.loop.loop import train
 from train.loop.metric_writer import read_metrics
+from train.loop.preemption import PreemptionHandler
 from train.step.parallel import Jit, Pmap, backend
 from train.step.step import make_step
 from train.step.update_guard import TrainingDiverged
@@ -28,7 +31,7 @@ def test_one_compilation(backend_of):
   experiment = make_experiment(config)
   state, tx, schedule = create_train_state(experiment, config)
   parallel = backend_of()
-  step = make_step(experiment.model, experiment.preprocess, tx, schedule, parallel, normalise="image", seed=0)
+  step = make_step(experiment.model, experiment.preprocess, tx, schedule, parallel, normalize="image", seed=0)
   chex.clear_trace_counter()
   compiled = parallel.compile_step(chex.assert_max_traces(step, n=1))
   batch = {"image": np.zeros((8, 32, 48, 3), np.uint8), "label": np.full((8, 32, 48), 255, np.uint8)}
@@ -59,7 +62,7 @@ def test_a_batch_of_other_shapes_is_refused(images, labels, message):
   config = tiny_config()
   experiment = make_experiment(config)
   state, tx, schedule = create_train_state(experiment, config)
-  step = make_step(experiment.model, experiment.preprocess, tx, schedule, Jit(), normalise="pixel", seed=0)
+  step = make_step(experiment.model, experiment.preprocess, tx, schedule, Jit(), normalize="pixel", seed=0)
   batch = {"image": np.zeros(images, np.uint8), "label": np.zeros(labels, np.uint8)}
   with pytest.raises(AssertionError, match=message):
     jax.eval_shape(step, state, batch)
@@ -70,7 +73,7 @@ def test_a_state_of_other_dtypes_is_refused():
   config = tiny_config()
   experiment = make_experiment(config)
   state, tx, schedule = create_train_state(experiment, config)
-  step = make_step(experiment.model, experiment.preprocess, tx, schedule, Jit(), normalise="pixel", seed=0)
+  step = make_step(experiment.model, experiment.preprocess, tx, schedule, Jit(), normalize="pixel", seed=0)
   batch = {"image": np.zeros((8, 32, 48, 3), np.uint8), "label": np.zeros((8, 32, 48), np.uint8)}
   state = state.replace(opt_state=jax.tree.map(lambda x: x.astype(jnp.bfloat16), state.opt_state))
   with pytest.raises(AssertionError, match="bfloat16 != "):
@@ -85,15 +88,15 @@ def test_normalisations_differ_by_the_pixels_of_an_image():
   labels[3:] = 255
   batch = parallel.place_batch({"image": np.zeros((8, 32, 48, 3), np.uint8), "label": labels})
   losses = []
-  for normalise in ("pixel", "image"):
+  for normalize in ("pixel", "image"):
     state, tx, schedule = create_train_state(experiment, config)
     step = make_step(
-      experiment.model, experiment.preprocess, tx, schedule, parallel, normalise=normalise, seed=0
+      experiment.model, experiment.preprocess, tx, schedule, parallel, normalize=normalize, seed=0
     )
     losses.append(float(parallel.compile_step(step)(parallel.place_state(state), batch)[1]["loss"]))
   np.testing.assert_allclose(losses[1] / losses[0], 3 * 32 * 48 / 8, rtol=1e-5)
   with pytest.raises(ValueError, match=r"loss.normalize: expected one of pixel, image, got 'sum'"):
-    make_step(None, None, None, None, parallel, normalise="sum", seed=0)
+    make_step(None, None, None, None, parallel, normalize="sum", seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +160,8 @@ def test_divergence_names_the_step_and_keeps_the_checkpoint(tmp_path):
   config = tiny_config(steps=40, schedule__learning_rate=1e12, schedule__warmup=0, checkpoint__every=1)
   for group in config.optimizer.groups.values():
     group.optimizer = "sgd"
-  with pytest.raises(TrainingDiverged, match=r"step \d+: (loss|gradient_norm) is (nan|inf); first not"):
+  says = r"step \d+: (loss|gradient_norm) is (nan|inf); first non-finite"
+  with pytest.raises(TrainingDiverged, match=says):
     train(config, tmp_path)
   run = open_run(tmp_path)
   assert run.step >= 1
@@ -165,7 +169,7 @@ def test_divergence_names_the_step_and_keeps_the_checkpoint(tmp_path):
 
 
 def test_bad_config_values():
-  with pytest.raises(ValueError, match="batch: expected a positive multiple of the 8 devices, got 12"):
+  with pytest.raises(ValueError, match="batch_size: expected a positive multiple of the 8 devices, got 12"):
     backend("pmap", 12)
   with pytest.raises(ValueError, match="parallel: expected one of pmap, jit, got 'xmap'"):
     backend("xmap", 8)
@@ -183,3 +187,35 @@ def test_bfloat16_computes_near_float32():
   chex.assert_trees_all_equal_shapes_and_dtypes(losses[1], losses[0])
   chex.assert_type(jax.tree.leaves(losses[1][0]), np.float32)
   np.testing.assert_allclose(losses[1][1]["loss"], losses[0][1]["loss"], rtol=0.05)
+
+
+def test_the_order_of_the_hooks(monkeypatch, tmp_path):
+  """A state is judged before it is saved, and saved before it is evaluated."""
+  calls = []
+  for hook in hooks.HOOKS:
+
+    def record(self, step, state, hook=hook, after_step=hook.after_step):
+      calls.append((step, hook.__name__))
+      return after_step(self, step, state)
+
+    monkeypatch.setattr(hook, "after_step", record)
+  train(tiny_config("runlocal", steps=2), tmp_path)
+  names = ["DivergenceHandler", "CheckpointHook", "EvaluationHook"]
+  assert calls == [(step, name) for step in (1, 2) for name in names]
+
+
+def test_flags_of_any_device_reach_every_process():
+  parallel = Pmap()
+  control = StepControl(PreemptionHandler(), save_seconds=0.0)
+  step = parallel.compile_step(with_flags(lambda state, batch: (state, {}), parallel), inputs=2)
+  batch = parallel.place_batch({"image": np.zeros((8, 1))})
+  state = parallel.place_state(jnp.zeros(()))
+  for device in (0, 7):
+    flags = control.flags(8)
+    assert not flags.any()
+    flags[device, 1] = 1
+    state, _, sums = step(state, batch, parallel.place_batch(flags))
+    control.update(jax.device_get(sums))
+    assert (control.should_stop, control.should_save, control.log_failed) == (False, True, False)
+    control.reset_save_timer()
+    assert not control.should_save

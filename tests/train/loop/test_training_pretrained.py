@@ -11,7 +11,7 @@ from ppool_jax import models
 from ppool_jax.weights import Pretrained
 from ppool_jax.weights.mappings.resnet import RESNET50
 from tests.helpers.training import tiny_config
-from train.checkpointing.workdir import claim
+from train.checkpointing.workdir import write_run_metadata
 from train.data.loader import training_batches
 from train.data.transforms.compose import train_transform
 from train.experiment.experiment import init_variables, make_experiment, open_split
@@ -29,7 +29,7 @@ def after_two_steps(norm, parallel=None):
   config.optimizer.groups = parameter_groups(norm=norm)
   parallel, experiment = parallel or Pmap(), make_experiment(config)
   start, tx, schedule = create_train_state(experiment, config)
-  step = make_step(experiment.model, experiment.preprocess, tx, schedule, parallel, normalise="pixel", seed=0)
+  step = make_step(experiment.model, experiment.preprocess, tx, schedule, parallel, normalize="pixel", seed=0)
   compiled, state = parallel.compile_step(step), parallel.place_state(jax.device_get(start))
   augment = train_transform(config.data, experiment.preprocess.mean_rgb)
   source = open_split(config, "train")
@@ -95,7 +95,7 @@ def test_options_and_statistics_of_a_file(resnet_file, tmp_path):
   np.testing.assert_array_equal(stats, arrays["bn1.running_var"])
   kernel = variables["params"]["backbone"]["res5c_branch2c"]["kernel"]
   np.testing.assert_array_equal(kernel, arrays["layer4.2.conv3.weight"].transpose(2, 3, 1, 0))
-  claim(tmp_path, config, experiment.weights)
+  write_run_metadata(tmp_path, config, experiment.weights)
   assert '"v1_5": true' in (tmp_path / "weights.json").read_text()
   again = make_experiment(config, Pretrained({}, experiment.preprocess, {"v1_5": True}))
   assert again.model == experiment.model

@@ -48,7 +48,7 @@ import numpy as np
 from train.checkpointing.checkpoint import Checkpoints
 from train.utils.errors import report_errors
 size, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
-checkpoints = Checkpoints(folder / "checkpoints", keep=3)
+checkpoints = Checkpoints(folder / "checkpoints", max_to_keep=3)
 state = lambda step: {"w": np.random.default_rng(step).random(size >> 3)}
 with report_errors():
   for step in (1, 2, 3):
@@ -59,7 +59,7 @@ import pathlib, sys
 import numpy as np
 from train.checkpointing.checkpoint import Checkpoints
 size, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
-checkpoints = Checkpoints(folder / "checkpoints", keep=3)
+checkpoints = Checkpoints(folder / "checkpoints", max_to_keep=3)
 state, _ = checkpoints.restore({"w": np.zeros(size >> 3)})
 np.testing.assert_array_equal(state["w"], np.random.default_rng(2).random(size >> 3))
 print("restored", checkpoints.steps(), [path.name for path in (folder / "checkpoints").glob("*tmp*")])
@@ -135,27 +135,27 @@ def test_it_vanishes(tmp_path, instead):
 
 
 def test_what_is_wrong_with_a_folder(tmp_path):
-  assert disk.fault(tmp_path) is None
+  assert disk.write_problem(tmp_path) is None
   (tmp_path / "file").write_text("")
-  assert "is a file, where a folder is expected" in disk.fault(tmp_path / "file")
-  assert "it is not there" in disk.fault(tmp_path / "none")
+  assert "is a file, where a folder is expected" in disk.write_problem(tmp_path / "file")
+  assert "it is not there" in disk.write_problem(tmp_path / "none")
   with (
-    pytest.raises(disk.CannotWrite, match=rf"{tmp_path}/none cannot be written: it is not there.*bytes free"),
-    disk.explained(tmp_path / "none"),
+    pytest.raises(disk.WriteError, match=rf"{tmp_path}/none cannot be written: it is not there.*bytes free"),
+    disk.explain_write_errors(tmp_path / "none"),
   ):
     (tmp_path / "none" / "x").write_text("")
-  with pytest.raises(FileNotFoundError), disk.explained(tmp_path):
+  with pytest.raises(FileNotFoundError), disk.explain_write_errors(tmp_path):
     (tmp_path / "none" / "x").write_text("")
 
 
 def test_a_checkpoint_folder_that_vanished_is_not_made_again(tmp_path):
-  checkpoints = Checkpoints(tmp_path / "run" / "checkpoints", keep=1)
-  with pytest.raises(disk.CannotWrite, match="checkpoint 1 could not be written: it is not there"):
+  checkpoints = Checkpoints(tmp_path / "run" / "checkpoints", max_to_keep=1)
+  with pytest.raises(disk.WriteError, match="checkpoint 1 could not be written: it is not there"):
     checkpoints.save(1, STATE, 0.0)
   (tmp_path / "run").mkdir()
   checkpoints.save(1, STATE, 0.0)
   shutil.rmtree(tmp_path / "run")
-  with pytest.raises(disk.CannotWrite, match=r"it is not there.*kept: \[\]"):
+  with pytest.raises(disk.WriteError, match=r"it is not there.*kept: \[\]"):
     checkpoints.save(2, STATE, 0.0)
   assert not (tmp_path / "run").exists()
 
@@ -163,7 +163,7 @@ def test_a_checkpoint_folder_that_vanished_is_not_made_again(tmp_path):
 THREADS = """
 import _thread, asyncio, pathlib, sys, time
 from train.checkpointing.checkpoint import Checkpoints
-Checkpoints(pathlib.Path(sys.argv[1]), keep=1).steps()
+Checkpoints(pathlib.Path(sys.argv[1]), max_to_keep=1).steps()
 async def lost(task):
   await asyncio.wait([asyncio.create_task(task)])
 async def orbax_writes():

@@ -27,7 +27,7 @@ def test_the_gradients_are_summed_over_the_devices(step):
   channels = sum(leaf.shape[0] for leaf in jax.tree.leaves(state.batch_stats)) // 2
   # Two sums forward and three in reverse, of which scale and bias are parameters.
   norm = 4 * channels * 3
-  logged = 4 * (1 + 1 + 1 + 3)  # valid pixels, hits, loss, three wishes
+  logged = 4 * (1 + 1 + 1)  # valid pixels, hits, loss
   found = measure_program(compiled)
   assert set(found.collectives) == {"all-reduce"}
   assert found.collectives["all-reduce"].bytes == size + norm + logged
@@ -38,7 +38,7 @@ def test_the_donated_state_is_counted_once(step):
   state, compiled = step
   size = sum(leaf.dtype.itemsize * math.prod(leaf.shape) for leaf in jax.tree.leaves(state))
   found = measure_program(compiled)
-  assert found.arguments == size + 2 * (32 * 48 * (3 + 1) + 3 * 4)  # + a device's images, labels and wishes
+  assert found.arguments == size + 2 * 32 * 48 * (3 + 1)  # + a device's images and labels
   assert found.aliased == size
   assert found.memory == found.arguments + found.outputs - size + found.temporaries + found.code
   assert found.flops > 0

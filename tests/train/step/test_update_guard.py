@@ -1,4 +1,4 @@
-"""The guard inside a step, and the diagnosis of a step that it held."""
+"""The guard inside a step, and the location of the first non-finite value of a step that it rejected."""
 
 import chex
 import flax.linen as nn
@@ -12,10 +12,10 @@ from ppool_jax import models
 from ppool_jax.layers import PolynomialPool
 from ppool_jax.weights.preprocess import TORCHVISION
 from tests.helpers.training import tiny_config
-from train.loop.nan_debug import Diagnosis, first_not_finite
+from train.loop.nan_debug import NonFiniteLocator, first_non_finite
 from train.step.parallel import Jit, Pmap
 from train.step.step import TrainState
-from train.step.update_guard import HELD, Guard, make_guard
+from train.step.update_guard import REJECTED, UpdateGuard, make_guard
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 SGD = optax.sgd(0.1)
@@ -23,25 +23,25 @@ NAN, INF = float("nan"), float("inf")
 
 
 def after(guard, losses, norms=None, results=None):
-  """Whether each of a sequence of steps was held."""
-  state, held = guard.initial(), []
+  """Whether each of a sequence of steps was rejected."""
+  state, rejected = guard.initial_state(), []
   for step, loss in enumerate(losses):
     metrics = {"loss": jnp.float32(loss), "gradient_norm": jnp.float32(norms[step] if norms else 1)}
     result = {"w": jnp.float32([1, results[step] if results else 1])}
-    hold, watched, more = guard.judge(state, metrics, result)
+    hold, watched, more = guard.check(state, metrics, result)
     old = TrainState(jnp.int32(step), {}, {}, {}, state)
     new = TrainState(jnp.int32(step + 1), {}, {}, {}, watched)
-    settled = guard.settle(hold, old, new)
+    settled = guard.select(hold, old, new)
     chex.assert_trees_all_equal_shapes_and_dtypes(settled, old)
     state = settled.guard
-    assert float(more[HELD]) == float(hold)
-    held.append(int(hold))
-  return held
+    assert float(more[REJECTED]) == float(hold)
+    rejected.append(int(hold))
+  return rejected
 
 
 @pytest.mark.parametrize("bad", [NAN, INF, -INF])
 def test_what_is_not_finite_is_held(bad):
-  skip = Guard("skip")
+  skip = UpdateGuard("skip")
   assert after(skip, [1, bad, 1]) == [0, 1, 0]
   assert after(skip, [1, 1, 1], norms=[1, bad, 1]) == [0, 1, 0]
   assert after(skip, [1, 1, 1], results=[1, bad, 1]) == [0, 1, 0]
@@ -50,16 +50,16 @@ def test_what_is_not_finite_is_held(bad):
 
 @pytest.mark.parametrize("action", ["stop", "rollback"])
 def test_nothing_moves_after_a_held_step(action):
-  assert after(Guard(action), [1, NAN, 1, 1]) == [0, 1, 1, 1]
+  assert after(UpdateGuard(action), [1, NAN, 1, 1]) == [0, 1, 1, 1]
 
 
 def test_spikes_against_the_median():
-  guard = Guard("skip", loss_spike_factor=2.0, window=3)
+  guard = UpdateGuard("skip", loss_spike_factor=2.0, window=3)
   assert after(guard, [9, 1, 1, 1, 2.1, 2, 1]) == [0, 0, 0, 0, 1, 0, 0]
   assert after(guard, [5, 1, 50]) == [0, 0, 0], "not before the window is full"
-  assert after(guard, [1, 1, 1, 9, 9, 9, 9]) == [0, 0, 0, 1, 1, 1, 1], "what was held does not count"
-  assert after(Guard("skip", window=1), [1, 1, 99]) == [0, 0, 0], "off by default"
-  norms = Guard("skip", gradient_spike_factor=3.0, window=2)
+  assert after(guard, [1, 1, 1, 9, 9, 9, 9]) == [0, 0, 0, 1, 1, 1, 1], "rejected steps do not count"
+  assert after(UpdateGuard("skip", window=1), [1, 1, 99]) == [0, 0, 0], "off by default"
+  norms = UpdateGuard("skip", gradient_spike_factor=3.0, window=2)
   assert after(norms, [1, 1, 1, 1], norms=[1, 2, 4, 5]) == [0, 0, 0, 0]
   assert after(norms, [1, 1, 1, 1], norms=[1, 2, 5, 5]) == [0, 0, 1, 1]
 
@@ -95,7 +95,7 @@ class Root(nn.Module):
     return nn.avg_pool(jnp.sqrt(jnp.abs(x - x.max())), self.window_shape, self.strides, "VALID")
 
 
-def diagnosed(parallel, change=lambda params: params, pool=PolynomialPool, tx=SGD):
+def located(parallel, change=lambda params: params, pool=PolynomialPool, tx=SGD):
   model = models.build("vgg_mini", 3, pool=pool)
   images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
   batch = {"image": images, "label": np.zeros((8, 32, 32), np.uint8)}
@@ -104,9 +104,9 @@ def diagnosed(parallel, change=lambda params: params, pool=PolynomialPool, tx=SG
   state = TrainState(jnp.int32(4), params, variables.get("batch_stats", {}), tx.init(params))
   state = jax.device_get(state)
   placed = parallel.place_state(state)
-  kept, findings = Diagnosis(model, TORCHVISION, tx, parallel, seed=0)(placed, batch, 4)
+  kept, findings = NonFiniteLocator(model, TORCHVISION, tx, parallel, seed=0)(placed, batch, 4)
   chex.assert_trees_all_equal(state, kept, strict=True)
-  return findings, first_not_finite(findings)
+  return findings, first_non_finite(findings)
 
 
 def factory(pool):
@@ -129,7 +129,7 @@ def times(path, factor):
 
 @pytest.mark.parametrize("parallel", [Pmap, Jit])
 def test_a_parameter(parallel):
-  findings, first = diagnosed(parallel(), times("backbone/conv2_1/kernel", NAN), factory(PolynomialPool))
+  findings, first = located(parallel(), times("backbone/conv2_1/kernel", NAN), factory(PolynomialPool))
   assert first == {"kind": "parameter", "layer": "backbone/conv2_1/kernel"}
   looks = {layer: bad for layer, bad, _ in findings["layers"]}
   assert looks["backbone/pool1"] == 0
@@ -149,33 +149,33 @@ class Exponential(nn.Module):
 
 
 def test_an_activation_of_a_pool():
-  findings, first = diagnosed(Pmap(), pool=factory(Exponential))
+  findings, first = located(Pmap(), pool=factory(Exponential))
   assert first == {"kind": "activation", "layer": "backbone/pool1"}
   names = [layer for layer, bad, _ in findings["layers"] if not bad]
   assert names[-1] == "backbone/norm1_2", "no layer after it is finite"
 
 
 def test_an_activation():
-  findings, first = diagnosed(Pmap(), times("backbone/conv2_1/kernel", 3e38), factory(PolynomialPool))
+  findings, first = located(Pmap(), times("backbone/conv2_1/kernel", 3e38), factory(PolynomialPool))
   assert first == {"kind": "activation", "layer": "backbone/conv2_1"}
   chex.assert_tree_all_finite([largest for _, _, largest in findings["layers"]])
 
 
 def test_a_gradient():
-  findings, first = diagnosed(Pmap(), pool=factory(Root))
+  findings, first = located(Pmap(), pool=factory(Root))
   assert not any(bad for _, bad, _ in findings["layers"])
   assert first["kind"] == "gradient"
   assert first["layer"].startswith("backbone/norm2_2"), "what lies before the last pool"
 
 
 def test_an_update():
-  findings, first = diagnosed(Pmap(), pool=factory(PolynomialPool), tx=optax.scale(np.float32(INF)))
+  findings, first = located(Pmap(), pool=factory(PolynomialPool), tx=optax.scale(np.float32(INF)))
   assert first["kind"] == "update"
   assert not any(bad for name in ("layers", "loss", "gradients") for _, bad, _ in findings[name])
 
 
 def test_all_is_finite():
-  findings, first = diagnosed(Jit(), pool=factory(PolynomialPool))
+  findings, first = located(Jit(), pool=factory(PolynomialPool))
   assert first is None
   layers = {name for name, _, _ in findings["layers"]}
   assert layers >= {"backbone/conv1_1", "backbone/pool1", "backbone/pool2", "logits"}

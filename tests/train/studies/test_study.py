@@ -156,7 +156,7 @@ def test_a_run_that_diverges_is_a_result(tmp_path, capsys):
   assert (diverged.variant, diverged.status, finished.variant) == ("ppool", "diverged", "max")
   assert 1 <= diverged.step <= 6
   assert f"diverged, step {diverged.step}" in (out / "report.md").read_text()
-  assert (out / "runs" / "ppool" / "seed-0" / "evidence").is_dir()
+  assert (out / "runs" / "ppool" / "seed-0" / "failure_dumps").is_dir()
   assert read_json(out / "results.json")["study"] == "tiny"
 
 

@@ -1,0 +1,85 @@
+"""How a run starts: its state, restored from the newest good checkpoint or initialized."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+import time
+from typing import Any, NamedTuple
+
+from train.checkpointing import workdir as workdirs
+from train.checkpointing.checkpoint import Checkpoints, restore_first
+from train.checkpointing.digests import params_sha256
+from train.distributed import multihost
+from train.experiment.run import checkpoint_dirs, create_train_state
+from train.loop.metric_writer import set_log_aside
+from train.loop.rollback import RollbackLog
+from train.loop.setup import TrainSetup
+from train.step.step import TrainState
+
+_LOG = logging.getLogger("train")
+
+
+class RunStart(NamedTuple):
+  """What a run starts from.
+
+  Attributes:
+    step: steps done by earlier starts.
+    state: after them, on the host.
+    tx, schedule: the optimizer and its learning rate by step.
+    changes: of the config since the start before, as sentences.
+    rollbacks: of the run so far.
+    checkpoints, best: the latest states, and the state with the best evaluation.
+    seconds: of training by earlier starts.
+    started: `time.monotonic()` of this start.
+  """
+
+  step: int
+  state: TrainState
+  tx: Any
+  schedule: Any
+  changes: list[str]
+  rollbacks: RollbackLog
+  checkpoints: Checkpoints
+  best: Checkpoints
+  seconds: float
+  started: float
+
+
+def start_run(config, setup: TrainSetup, workdir: pathlib.Path, change: bool) -> RunStart:
+  """Restores or initializes the state; the workdir is not written yet, but for rollbacks.
+
+  Raises:
+    ValueError: the processes differ in their parameters or data; the workdir belongs to another config or
+      has more steps; a checkpoint is of another model.
+    OSError: the workdir cannot be written.
+  """
+  started = time.monotonic()
+  state, tx, schedule = create_train_state(setup.experiment, config)
+  initial = {"initial parameters": params_sha256(state.params), "training images": str(len(setup.training))}
+  multihost.assert_same(initial)
+  changes = multihost.on_primary(workdirs.find_changes, workdir, config, change)
+  folders = checkpoint_dirs(workdir, config)
+  rollbacks = RollbackLog(workdir)
+  rollbacks.delete_undone(folders)
+  state, seconds = _restore(workdir, folders, state, rollbacks)
+  if (step := int(state.step)) > config.steps:
+    raise ValueError(f"steps: expected at least the {step} that {workdir} has, got {config.steps}")
+  return RunStart(step, state, tx, schedule, changes, rollbacks, *folders, seconds, started)
+
+
+def _restore(
+  workdir: pathlib.Path, folders: list[Checkpoints], state: TrainState, rollbacks: RollbackLog
+) -> tuple[TrainState, float]:
+  """(state, seconds of training so far) of the newest good checkpoint, or as they are at step 0.
+
+  Args:
+    folders: the latest checkpoints and, where none of them is good, that of the best evaluation.
+    state: at step 0.
+  """
+  restored = multihost.broadcast(lambda: restore_first(folders, state, set_aside=True), like=(state, 0.0))
+  if restored:
+    _LOG.info("resuming from step %d", int(restored[0].step))
+  elif not len(rollbacks):
+    multihost.on_primary(set_log_aside, workdir)
+  return restored or (state, 0.0)
