@@ -30,7 +30,7 @@ from tests.helpers.layers import (
 
 
 def test_side_branch_starts_as_max_pooling():
-  """alpha is 20 everywhere, and y is max pooling to 1e-4 for elements a factor of 2 apart."""
+  """At the start alpha is 20, and y equals max pooling to 1e-4 for elements a factor of 2 apart."""
   rng = np.random.default_rng(0)
   tiles = rng.permuted(np.broadcast_to([1, 0.5, 0.25, 0], (2, 3, 3, 4, 4)), axis=-1)
   tiles = tiles * rng.uniform(0.01, 100, (2, 3, 3, 4, 1))
@@ -75,7 +75,7 @@ def test_alpha_is_float32_under_bfloat16():
 
 @pytest.mark.parametrize("detach", [False, True])
 def test_gradients_of_the_side_branch(detach):
-  """Every parameter receives a gradient; `detach` leaves x the gradient of a pool with alpha held."""
+  """Every parameter gets a gradient; with `detach`, dx is that of a pool with constant alpha."""
   layer = make(with_alpha(functools.partial(pp.SideBranch, detach=detach, input_scale=5.0)))
   params = random_branch()
   loss = lambda p, x: jnp.sum(layer.apply({"params": p}, x) ** 2)  # noqa: E731
@@ -103,7 +103,7 @@ class VariantsTest(chex.TestCase):
   @chex.all_variants
   @parameterized.parameters(*SOURCES)
   def test_value_alpha_and_gradients(self, name):
-    """y is the formula's for the alpha map; gradients are by the chain rule through the formula."""
+    """y equals the formula for the alpha map; gradients equal the chain rule through the formula."""
     source, own = SOURCES[name]
     layer, params = make(with_alpha(source)), {"alpha": own} if own else {}
     x, cotangent = np.asarray(X), np.float32(np.random.default_rng(0).normal(size=(2, 3, 3, 4)))
@@ -117,7 +117,7 @@ class VariantsTest(chex.TestCase):
 
 
 def by_chain_rule(layer, params, x, cotangent):
-  """Alpha and the gradients from the reference's derivatives of the pool and the source's own."""
+  """alpha, and gradients from the reference's derivatives of the pool and the source's own derivatives."""
   if not params:
     alpha = np.full(cotangent.shape, layer.alpha, np.float32)
     return alpha, {}, np.float64(ref.pullback(x, alpha, cotangent, *TILES)[0])
@@ -144,7 +144,7 @@ MAPS = {
 
 @pytest.mark.parametrize("name", MAPS)
 def test_range_maps(name):
-  """A map stays in its range and rises, for any number; `inverse` finds where to start, or refuses."""
+  """A map stays in its range and increases, for any number; `inverse` inverts it, or raises an error."""
   range_map, low, high, outside = MAPS[name]
   alpha = range_map(jnp.linspace(-200.0, 200.0, 1001))
   assert jnp.all((alpha >= low) & (alpha <= high * (1 + 1e-5)))
@@ -162,14 +162,14 @@ def test_range_maps(name):
 @pytest.mark.parametrize("range_map", [pp.Softplus(), pp.ScaledSigmoid(), pp.Exponential(), pp.Clip()])
 @pytest.mark.parametrize("source", [pp.SideBranch, pp.Learned])
 def test_sources_start_at_initial(source, range_map):
-  """Whatever the range map, alpha starts at `initial`."""
+  """alpha starts at `initial`, with every range map."""
   layer = make(with_alpha(functools.partial(source, initial=3.0, range_map=range_map)))
   np.testing.assert_allclose(alpha_of(layer, init_params(layer))[0], 3.0, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("per", "shape"), [("layer", ()), ("channel", C)])
 def test_learned(per, shape):
-  """One alpha for the layer or for each channel: applied to its channel alone, with its gradient."""
+  """One alpha for the layer or for each channel, which affects only its channel, with its gradient."""
   layer = make(with_alpha(functools.partial(pp.Learned, per=per)))
   chex.assert_trees_all_equal_shapes_and_dtypes(
     init_params(layer), abstract_arrays({"alpha": {"raw": shape}})

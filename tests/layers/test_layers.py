@@ -1,4 +1,4 @@
-"""The table of pool names: parameters, where they start, and what a config may say."""
+"""The registry of pools: the layers' parameters, their initial values, and the forms in a config."""
 
 import functools
 
@@ -77,7 +77,7 @@ LAYERS = {
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_name(name):
-  """Each name builds, initialises with one key, has its parameters in float32 and is its function."""
+  """Each name builds a layer with float32 parameters that equals its function."""
   pool, shapes, function = LAYERS[name]
   params = init_params(make(pool))
   chex.assert_trees_all_equal_shapes_and_dtypes(params, abstract_arrays(shapes))
@@ -88,7 +88,7 @@ def test_every_name(name):
 
 
 def test_every_name_is_tested():
-  """The table's names are the contract's, and the cases above miss none."""
+  """The registry's names are the documented ones, and the cases above have all of them."""
   assert " ".join(pp.POOLS) == "max avg lp soft mixed gated dpp strided allconv ppool"
   assert {pool if isinstance(pool, str) else pool[0] for pool, *_ in LAYERS.values()} == set(pp.POOLS)
 
@@ -98,7 +98,7 @@ CONSTANTS = {"prelu": 0.25, "pointwise": 0, "bias": 20}
 
 
 def test_initial_values():
-  """Where parameters start: gated N(0, .1), DPP uniform in +-1/sqrt(C), All-C and branch He-normal."""
+  """Initial values: gated N(0, .1), DPP uniform in +-1/sqrt(C), All-C and side branch He-normal."""
   x = jnp.ones((1, 4, 4, 1024))
   assert np.std(init_params(make(("gated", {"per": "channel"})), x)["mask"]) == pytest.approx(0.1, rel=0.05)
   assert np.std(init_params(make(("gated", {"per": "channel", "stddev": 1.0})), x)["mask"]) > 0.9
@@ -119,7 +119,7 @@ def test_initial_values():
 
 @pytest.mark.parametrize(("platform", "maps"), [("cpu", 0), ("tpu", 2), ("cuda", 2)])
 def test_what_the_reverse_pass_keeps(monkeypatch, platform, maps):
-  """Of arrays x, elsewhere than on a CPU also alpha and y; and nothing in between."""
+  """Between the passes a CPU keeps x only; other platforms also keep alpha and y, and nothing else."""
   monkeypatch.setattr(
     jax.lax, "platform_dependent", lambda *operands, default, **by: by.get(platform, default)(*operands)
   )
@@ -131,7 +131,7 @@ def test_what_the_reverse_pass_keeps(monkeypatch, platform, maps):
 
 
 def test_dpp_alpha_stays_at_most_10():
-  """As in the original: a parameter above 10 counts as 10, and still receives its gradient."""
+  """As in the original, a parameter above 10 counts as 10 and still gets its gradient."""
   params = init_params(make("dpp"))
   clamped, above = ({**params, "alpha": jnp.full(4, z)} for z in (10.0, 20.0))
   chex.assert_trees_all_equal(*(apply(make("dpp"), params) for params in (above, clamped)), strict=True)
@@ -141,7 +141,7 @@ def test_dpp_alpha_stays_at_most_10():
 
 
 def test_pool_factory_forms():
-  """A name, (name, kwargs), a factory, or a dict of stages: each means the same layer as built by hand."""
+  """A name, (name, kwargs), a factory and a dict of stages each give the same layer as its constructor."""
   expected = pp.GatedPool(*TILES, per="channel", name="pool3")
   pair, factory = ("gated", {"per": "channel"}), functools.partial(pp.GatedPool, per="channel")
   for pool in (pair, list(pair), factory):
@@ -168,7 +168,7 @@ def test_pool_factory_forms():
   ],
 )
 def test_pool_factory_errors(pool, error, words):
-  """What is not a pooling is refused, with what was given and what exists."""
+  """An unknown pool raises an error with what was given and what exists."""
   with pytest.raises(error, match=r"^pool:") as raised:
     pp.pool_factory(pool, stage="pool3")
   for word in words.split("|"):
@@ -189,7 +189,7 @@ def test_pool_factory_errors(pool, error, words):
   ],
 )
 def test_layer_errors(layer, error, words):
-  """A layer that cannot be is refused where it is first called."""
+  """A layer with bad fields raises an error in its first call."""
   first, *others = words.split("|")
   with pytest.raises(error, match=f"^{first}") as raised:
     layer.init(jax.random.key(0), X)

@@ -1,4 +1,4 @@
-"""What a CPU computes again in the reverse pass: the same function, with whatever a source of alpha does."""
+"""`remat_on_cpu` does not change a function, whatever its alpha source does."""
 
 import functools
 import re
@@ -18,7 +18,7 @@ X = np.float32(np.random.default_rng(0).normal(size=(2, 6, 8, 3)))
 
 
 class Busy(nn.Module):
-  """A source with parameters, a state, random numbers, something sown, and a layer within."""
+  """A source with parameters, a state, random numbers, a sown value and a submodule."""
 
   @nn.compact
   def __call__(self, x, window_shape, strides=None, padding="VALID"):
@@ -29,7 +29,7 @@ class Busy(nn.Module):
 
 
 class Pool(nn.Module):
-  """A pooling whose parts are recomputed, or are not."""
+  """A pooling, rematerialized or not."""
 
   lift: bool
 
@@ -48,7 +48,7 @@ def variables():
 
 
 def outcome(lift, variables, x):
-  """Everything that a call gives, and the gradients."""
+  """All results of a call, and the gradients."""
 
   def loss(params, x):
     (y, alpha), changed = Pool(lift).apply(
@@ -69,7 +69,7 @@ def test_the_same_with_any_source(variables):
 
 
 def test_values_are_pooled_as_they_are(monkeypatch, variables):
-  """Outside of a program every call would be compiled, gradients too."""
+  """Calls outside of jit are not lifted, as each would be compiled, and so would its gradients."""
   monkeypatch.setattr(remat_cpu, "lift_transform", None)
   Pool(lift=True).init({"params": jax.random.key(1), "dropout": jax.random.key(2)}, X)
   found, expected = (outcome(lift, variables, X) for lift in (True, False))
@@ -93,7 +93,7 @@ def test_forward_mode_second_order_and_vmap(variables):
 
 
 def test_one_call_in_each_pass():
-  """A CPU's program has the pool as one call forward and one backward; other platforms' has none."""
+  """A CPU's program has one call of the pool in each pass; programs for other platforms have none."""
   layer = pp.PolynomialPool((2, 2), (2, 2))
   variables = layer.init(jax.random.key(0), X)
   traced = jax.jit(jax.grad(lambda v, x: (layer.apply(v, jnp.sin(x)) ** 2).sum(), (0, 1))).trace(variables, X)

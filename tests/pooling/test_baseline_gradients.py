@@ -1,4 +1,4 @@
-"""Gradients of the baseline poolings: exact, finite everywhere, fair to ties; and their bad arguments."""
+"""Gradients of the baseline poolings: exact, finite, shared by ties; and errors for bad arguments."""
 
 import functools
 import re
@@ -90,7 +90,7 @@ def build(name, geometry, dtype=np.float64):
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize("name", POOLS)
 def test_float64_gradients(name, geometry):
-  """The derivative for x and for every parameter, forward and reverse, is that of the values."""
+  """The derivatives for x and every parameter, forward and reverse, agree with differences of the values."""
   pool, parameters, rng = build(name, geometry)
   x = rng.normal(size=(2, 6, 6, 2))
   with jax.enable_x64(True):
@@ -105,7 +105,7 @@ def with_cotangent(pool, *operands):
 
 @functools.cache
 def in_float64(name):
-  """A pool for two windows each way, its float32 operands, and `with_cotangent` of them in float64."""
+  """A pool of two windows along each axis, its float32 operands, and `with_cotangent` of them in float64."""
   pool, parameters, rng = build(name, "overlap", np.float32)
   operands = np.float32(rng.normal(size=(1, 4, 4, 2))), *parameters
   with jax.enable_x64(True):
@@ -119,7 +119,7 @@ class VariantsTest(chex.TestCase):
   @chex.all_variants
   @parameterized.parameters(*POOLS)
   def test_value_and_gradients(self, name):
-    """Those of float64, whose values and derivatives are tested otherwise; gradients are like operands."""
+    """They equal those in float64, which other tests check; gradients have the shapes of operands."""
     pool, operands, exact = in_float64(name)
     y, grads = self.variant(functools.partial(with_cotangent, pool))(*operands)
     chex.assert_tree_all_finite((y, grads))
@@ -130,7 +130,7 @@ class VariantsTest(chex.TestCase):
 
 @pytest.mark.parametrize("name", ["soft", "lp"])
 def test_second_order(name):
-  """The derivatives written down for SoftPool and Lp pooling have the right derivatives themselves."""
+  """The closed-form derivatives of SoftPool and Lp pooling have the right derivatives themselves."""
   pool, parameters, rng = build(name, "tiles")
   with jax.enable_x64(True):
     x = rng.normal(size=(4, 4, 2))
@@ -198,7 +198,7 @@ def test_finite_at_the_largest_numbers(name, geometry, dtype):
 
 @pytest.mark.parametrize("padding", ["VALID", ((1, 1),)])
 def test_average_of_elements_whose_sum_overflows(padding):
-  """The value, not only a finite one: XLA takes a constant power of two out of a sum."""
+  """The value is right, not only finite: XLA takes a constant power of two out of a sum."""
   x = np.float32([[3e38, 3e38, 0, 0], [3e38, 3e38, 3e38, 0], [3e38, -3e38, 3e38, 3e38], [1e38] * 4])[
     ..., None
   ]
@@ -219,7 +219,7 @@ def test_ties_of_max_pooling_share():
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize("name", [name for name in WINDOWED if not name.endswith("full")])
 def test_nan_stays_in_its_windows(name, geometry):
-  """A NaN makes NaN of the windows that hold it, in its channel, and of no other."""
+  """A NaN makes the windows that hold it NaN, in its channel, and no others."""
   pool, parameters, rng = build(name, geometry, np.float32)
   x = np.float32(rng.normal(size=(2, 6, 6, 2)))
   x[1, 2, 3, 1] = np.nan
@@ -231,7 +231,7 @@ def test_nan_stays_in_its_windows(name, geometry):
 @pytest.mark.parametrize("variant", ["sym_lite", "asym_lite", "asym_raw"])
 @pytest.mark.parametrize("value", [100, 1e30])
 def test_padding_does_not_reach_the_gradient_of_dpp(variant, value):
-  """Of equal elements every DPP is the average: so is its gradient, however far the padding's zeros are."""
+  """With equal elements every DPP is the average, and so is its gradient, whatever their distance to 0."""
   x = jnp.broadcast_to(value * jnp.float32([1, -1]), (5, 4, 2))
   args = ((3, 2), (2, 2), ((1, 1), (0, 1)))
   y, (dx, *_) = gradients(lambda x, alpha, lam: dpp(variant)(x, args, alpha, lam), x, 0.5, 3.0)
@@ -296,7 +296,7 @@ BAD_CALLS = {
 
 @pytest.mark.parametrize("name", BAD_CALLS)
 def test_refused_by_name(name):
-  """A bad argument is refused with its name, its value and what was expected."""
+  """A bad argument raises an error with its name, its value and what was expected."""
   call, error, words = BAD_CALLS[name]
   first, *others = words.split("|")
   with pytest.raises(error, match=f"^{re.escape(first)}") as raised:

@@ -1,4 +1,4 @@
-"""Values of the baseline poolings, against formulas in NumPy, other libraries and the originals."""
+"""Values of the baseline poolings, against formulas in NumPy, other libraries and the original codes."""
 
 import functools
 
@@ -112,7 +112,7 @@ def parameters(rng, window, channels=2):
 @settings(max_examples=20)
 @given(case=ref.cases(), seed=st.integers(0, 999))
 def test_formula_over_any_geometry(name, case, seed):
-  """Every pooling is its formula, to 1e-12 in float64, whatever the geometry; padding is in no window."""
+  """Every pooling equals its formula to 1e-12 in float64 for any geometry; padding is in no window."""
   rng, (pool, formula) = np.random.default_rng(seed), POOLS[name]
   x, z = rng.normal(size=case.shape), parameters(rng, case.window)
   with jax.enable_x64(True):
@@ -125,7 +125,7 @@ def test_formula_over_any_geometry(name, case, seed):
 @pytest.mark.parametrize("name", POOLS)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
 def test_dtypes(name, dtype):
-  """The result has x's type; 16-bit input is computed in float32 and rounded once."""
+  """The result has x's dtype; 16-bit input is computed in float32 and rounded once."""
   rng, args = np.random.default_rng(0), ((3, 2), (2, 1), ((1, 2), (0, 1)))
   z = {k: np.float32(v) for k, v in parameters(rng, args[0]).items()}
   x = jnp.asarray(rng.normal(size=(2, 7, 6, 2)), dtype)
@@ -139,7 +139,7 @@ def test_dtypes(name, dtype):
 @settings(max_examples=15)
 @given(case=ref.cases())
 def test_max_and_avg_against_flax(case):
-  """max_pool and avg_pool are Flax's, with count_include_pad=False, argument for argument."""
+  """max_pool and avg_pool (count_include_pad=False) equal Flax's for the same arguments."""
   x = np.float32(np.random.default_rng(1).normal(size=case.shape))
   images = x.reshape(-1, *x.shape[-len(case.window) - 1 :])  # Flax refuses padding pairs for two batch axes
   expected = nn.max_pool(images, *case.args)
@@ -163,7 +163,7 @@ def test_lp_at_its_ends():
 
 
 def test_mixed_and_gated_at_their_ends():
-  """mix 0 and 1, and masks that saturate the gate, are average and max pooling."""
+  """With mix 0 and 1, and with masks that saturate the gate, the result is average and max pooling."""
   x = np.float32(np.random.default_rng(3).uniform(0.5, 1, (2, 5, 6, 3)))
   args = ((2, 3), (2, 2), "SAME")
   for end, pool in ((0, avg_pool), (1, max_pool)):
@@ -173,14 +173,14 @@ def test_mixed_and_gated_at_their_ends():
 
 
 def test_soft_pool_gradient_is_the_right_one():
-  """w_i (1 + x_i - y), where the authors' operator ships w_i: the example of the notes."""
+  """The gradient is w_i (1 + x_i - y), where the authors' operator has w_i."""
   x = jnp.array([0.5, 1, 2, 4])[:, None]
   dx = jax.grad(lambda x: soft_pool(x, (4,)).sum())(x)[:, 0]
   np.testing.assert_allclose(dx, [-0.051, -0.064, -0.063, 1.179], atol=5e-4)
 
 
 def original_dpp(image, alpha, lam, asym=False, local=None):
-  """The original's graph for 2x2 windows of stride 2: averages and nearest upsampling."""
+  """DPP as in the original code for 2x2 windows of stride 2: averages and nearest upsampling."""
   n, h, w, c = image.shape
   average = lambda z: z.reshape(n, h // 2, 2, w // 2, 2, c).mean((2, 4))  # noqa: E731
   upsample = lambda z: z.repeat(2, 1).repeat(2, 2)  # noqa: E731
@@ -192,7 +192,7 @@ def original_dpp(image, alpha, lam, asym=False, local=None):
 
 @pytest.mark.parametrize("variant", ["sym_lite", "asym_lite", "sym_full", "asym_full"])
 def test_dpp_is_the_original(variant):
-  """DPP of 2x2 windows, stride 2, is the original's graph; "full" with its 3x3 convolution of x."""
+  """DPP of 2x2 windows of stride 2 equals the original code; "full" with its 3x3 convolution of x."""
   rng, kernel, local = np.random.default_rng(4), None, None
   x, alpha, lam = rng.normal(size=(2, 6, 8, 3)), rng.normal(size=3), rng.normal(size=3)
   if variant.endswith("full"):
@@ -206,7 +206,7 @@ def test_dpp_is_the_original(variant):
 
 
 def test_dpp_where_it_is_the_average():
-  """asym_raw at zero parameters, and any symmetric DPP of two elements, is average pooling."""
+  """asym_raw with zero parameters, and any symmetric DPP of two elements, are average pooling."""
   x = np.float32(np.random.default_rng(5).normal(size=(2, 7, 6, 3)))
   args = ((3, 2), (2, 2), "SAME")
   y = detail_preserving_pool(x, 0.0, 0.0, *args, variant="asym_raw")
@@ -218,7 +218,7 @@ def test_dpp_where_it_is_the_average():
 
 @pytest.mark.parametrize("size", [(7, 9), (8, 6)])
 def test_strided_pool_is_a_strided_convolution(size):
-  """A padded stride-1 convolution, subsampled, is the same convolution strided; XLA's SAME is another."""
+  """A padded stride-1 convolution, subsampled, is the same convolution strided; XLA's SAME is not."""
   rng = np.random.default_rng(6)
   x, kernel = rng.normal(size=(2, *size, 3)), rng.normal(size=(3, 3, 3, 4))
   with jax.enable_x64(True):
@@ -237,7 +237,7 @@ def test_strided_pool_is_a_strided_convolution(size):
 
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (2, 3)])
 def test_conv_pool_against_flax(strides):
-  """conv_pool is Flax's convolution with symmetric padding and ReLU, any batch axes."""
+  """conv_pool equals Flax's convolution with symmetric padding and ReLU, for any batch axes."""
   x = jax.random.normal(jax.random.key(7), (2, 2, 7, 6, 3))
   conv = nn.Conv(5, (3, 3), strides, SYMMETRIC, bias_init=nn.initializers.normal(1.0))
   expected, variables = conv.init_with_output(jax.random.key(8), x)
@@ -268,7 +268,7 @@ def test_depthwise_against_lax(args, dilation):
 
 @pytest.mark.parametrize(("window", "strides"), [((3, 3), (1, 1)), ((2, 2), (2, 2)), ((6, 6), (6, 6))])
 def test_depthwise_computes_in_the_asked_dtype(window, strides):
-  """Of 16-bit x: nothing is rounded before the result, nor a term of dx before their sum."""
+  """With 16-bit x, nothing is rounded before the result, and no term of dx before their sum."""
   rng = np.random.default_rng(10)
   x, kernel = rng.normal(size=(2, 12, 12, 3)).astype(jnp.bfloat16), np.float32(rng.normal(size=(*window, 3)))
 

@@ -1,4 +1,4 @@
-"""Bad arguments of `polynomial_pool` are refused by name, with their value and what was expected."""
+"""Errors for bad arguments of `polynomial_pool` name the argument, its value and what was expected."""
 
 import re
 
@@ -86,7 +86,7 @@ def test_refused_by_name(name):
   "name", [name for name in BAD_CALLS if not {"alpha", "floor", "shift"} & {*BAD_CALLS[name][0]}]
 )
 def test_max_pool_refuses_the_same(name):
-  """Max pooling checks its geometry and its input alike."""
+  """Max pooling validates its input and its geometry in the same way."""
   change, error, words = BAD_CALLS[name]
   call = {"x": X, "window_shape": (2, 2), "strides": (2, 2), "padding": "VALID"} | change
   with pytest.raises(error, match=f"^{re.escape(words[0])}"):
@@ -94,7 +94,7 @@ def test_max_pool_refuses_the_same(name):
 
 
 def test_refused_while_tracing_too():
-  """Shapes are known under jit: a misshapen alpha is refused there in the same words."""
+  """Shapes are known under jit, so an alpha of a wrong shape raises the same error there."""
   with pytest.raises(ValueError, match=r"^alpha: .*\(2, 3, 3, 3\).*\(5,\)"):
     jax.jit(lambda a: polynomial_pool(X, a, (2, 2), (2, 2)))(jnp.ones(5))
 

@@ -1,4 +1,4 @@
-"""The ends of the range of alpha (promise 2), any geometry, and the authors' worked example."""
+"""alpha = 0 and alpha = inf (promise 2), any geometry, and the authors' worked example."""
 
 import chex
 import jax
@@ -26,7 +26,7 @@ def results(pool, x, *args):
 
 
 def cotangent_like(shape):
-  """Nothing that a symmetry could hide."""
+  """A cotangent without symmetries, which could hide an error."""
   return np.random.default_rng(9).uniform(0.5, 2, shape).astype(np.float32)
 
 
@@ -36,7 +36,7 @@ def ours(alpha, x, args):
 
 
 def flax(alpha, x, args):
-  """y and dx of Flax's pooling for alpha = 0 or inf; with one batch axis, as it fails for two and pairs."""
+  """y and dx of Flax's pooling for alpha = 0 or inf, with one batch axis, as it fails for two with pairs."""
 
   def pool(x):
     folded = x.reshape(-1, *x.shape[-len(args[0]) - 1 :])
@@ -47,7 +47,7 @@ def flax(alpha, x, args):
 
 
 def distinct(rng, shape):
-  """Positive numbers of which no two are equal."""
+  """Positive numbers, no two of which are equal."""
   return np.float32((1 + rng.permutation(int(np.prod(shape))).reshape(shape)) / np.prod(shape))
 
 
@@ -86,7 +86,7 @@ def test_alpha_infinity_is_max_pooling(case, seed):
 
 @pytest.mark.parametrize("alpha", [0.0, np.inf])
 def test_limits_on_many_windows(alpha):
-  """Promise 2 on mixed signs, a positive element in every window: Flax's value and gradient at both ends."""
+  """Promise 2, mixed signs, a positive element in each window: Flax's value and gradient at 0 and inf."""
   x = distinct(np.random.default_rng(1), LARGE[0]) - np.float32(0.25)
   (y, dx), (flax_y, flax_dx) = ours(alpha, x, LARGE[1]), flax(alpha, x, LARGE[1])
   assert alpha == 0 or flax_y.min() > 0
@@ -110,14 +110,14 @@ def test_ties_share_the_maximum_gradient(pool):
 
 
 def test_max_pool_of_negative_input():
-  """Padding is in no window of `max_pool` either, value and gradient: it is not the maximum of negatives."""
+  """Padding is in no window of `max_pool` either: its zeros are not the maximum of negative elements."""
   x = distinct(np.random.default_rng(3), LARGE[0]) - np.float32(2)
   found = results(lambda x: max_pool(x, *LARGE[1]), x)
   chex.assert_trees_all_close(found, flax(np.inf, x, LARGE[1]), rtol=1e-6, strict=True)
 
 
 def test_limits_are_approached_continuously():
-  """The floor makes alpha = 0 continuous where Eq. 1 is not: {0, 0, 0, 4} has 1 there, not 4."""
+  """The floor makes y continuous at alpha = 0, where Eq. 1 is not: y of {0, 0, 0, 4} is 1 there, not 4."""
   x = jnp.array([0.0, 0.0, 0.0, 4.0]).reshape(4, 1)
   y = [float(polynomial_pool(x, a, (4,))[0, 0]) for a in (0.0, 1e-7, 1e-4, 1e4, np.inf)]
   np.testing.assert_allclose(y, [1, 1, 1.001248, 4, 4], rtol=2e-6)

@@ -1,4 +1,4 @@
-"""P-pooling as it is compiled for a TPU: run on a CPU against the CPU's own formulation, and compiled."""
+"""The TPU's formulation of P-pooling: run on a CPU, compared with the CPU's formulation, and compiled."""
 
 import functools
 
@@ -33,7 +33,7 @@ def for_tpu(*operands, default, **by_platform):
 
 @pytest.fixture
 def on_tpu(monkeypatch):
-  """Calls a function with what would be compiled for a TPU."""
+  """Calls a function on the CPU in the formulation for a TPU."""
 
   def call(function, *args):
     jax.clear_caches()
@@ -47,7 +47,7 @@ def on_tpu(monkeypatch):
 
 
 def data(shape, window, padding):
-  """x with zeros, ties and negatives; alpha with both ends; a cotangent."""
+  """x with zeros, ties and negatives; alpha with 0 and inf; a cotangent."""
   rng = np.random.default_rng(0)
   x = np.float32(np.round(np.maximum(rng.normal(size=shape), -0.5) * 4) / 4)
   out = jax.eval_shape(lambda x: polynomial_pool(x, 1.0, window, window, padding), x).shape
@@ -78,7 +78,7 @@ def test_the_same_function(on_tpu, name, shift):
 
 @pytest.mark.parametrize("name", ["2x2", "rows and columns that are left over", "padded"])
 def test_bfloat16(on_tpu, name):
-  """Cast in another place, the same numbers: in each of dx one part is not zero."""
+  """The cast is in another place, but the numbers are the same: each element of dx has one nonzero part."""
   shape, window, padding = GEOMETRIES[name]
   x, alpha, dy = data(shape, window, padding)
   operands = x.astype(jnp.bfloat16), alpha, dy.astype(jnp.bfloat16)
@@ -90,7 +90,7 @@ def test_bfloat16(on_tpu, name):
 
 @pytest.mark.parametrize("width", [6, 7])
 def test_a_layer(on_tpu, width):
-  """A source that reads more than the windows: its derivative is not lost in what is left over."""
+  """A source that reads elements outside all windows gets their derivatives too."""
 
   class Neighbours(nn.Module):
     @nn.compact
@@ -117,7 +117,7 @@ def test_vmap(on_tpu):
 
 
 def test_other_windows_have_one_formulation(on_tpu):
-  """Overlapping and large ones."""
+  """Overlapping and large windows."""
   x = np.float32(np.random.default_rng(0).normal(size=(2, 12, 12, 3)))
   for window, strides in (((3, 3), (2, 2)), ((6, 6), (6, 6))):
     pool = functools.partial(polynomial_pool, alpha=2.0, window_shape=window, strides=strides)
@@ -126,7 +126,7 @@ def test_other_windows_have_one_formulation(on_tpu):
 
 @pytest.fixture
 def kept_out_of_the_cache():
-  """JAX writes programs for absent devices to its cache, and warns when it reads them."""
+  """Disables the compilation cache: JAX stores programs for absent devices, and warns when it reads them."""
   name = "jax_persistent_cache_min_compile_time_secs"
   before = getattr(jax.config, name)
   jax.config.update(name, 1e9)
@@ -136,7 +136,7 @@ def kept_out_of_the_cache():
 
 @pytest.mark.parametrize(("dtype", "both"), [("float32", 4.2), ("bfloat16", 3.6)])
 def test_bytes_on_a_tpu(kept_out_of_the_cache, dtype, both):
-  """Compiled for a v5e, with layouts of the compiler's choice: over the fewest possible, 1.0 and 3.8 or 3.3.
+  """Compiled for a v5e with free layouts, the ratios to the fewest bytes are 1.0, and 3.8 or 3.3.
 
   The other platforms' formulation moves 8.5 in both passes; an x cast as a whole makes it 4.4 and 5.7.
   """

@@ -1,4 +1,4 @@
-"""Which elements `polynomial_pool` looks at: homogeneity, padding, and the scopes of the shift."""
+"""Which elements `polynomial_pool` reads: homogeneity, padding, and the scopes of the shift."""
 
 import chex
 import jax
@@ -27,7 +27,7 @@ def test_homogeneous_over_the_exponent_range():
 
 
 def test_padding_is_in_no_window():
-  """Windows at the border hold fewer elements: each equals the pooling of its own part of the input."""
+  """Windows at the border hold fewer elements: each equals the pooling of those elements by themselves."""
   rng = np.random.default_rng(1)
   x = np.float32(rng.normal(size=(2, 5, 4, 3)) - 1)  # mostly negative: a padded zero would be the maximum
   shape = ref.out_shape(x.shape, *ARGS)
@@ -40,7 +40,7 @@ def test_padding_is_in_no_window():
 
 
 def test_padding_stays_out_of_the_shift():
-  """Promise 6: elements of the padding never count, in the smallest no more than in the window."""
+  """Promise 6: padding never counts, neither in a window nor in the smallest element."""
   x = np.float32([[[-4.0], [-3.0], [-2.0]]])
   y = polynomial_pool(x, 0.0, (3,), (1,), ((2, 2),), shift="window")
   np.testing.assert_allclose(np.ravel(y), [-4, -3.5, -3, -2.5, -2], rtol=1e-6)
@@ -82,7 +82,7 @@ def test_shift_leaves_non_negative_input_alone(shift):
 
 @pytest.mark.parametrize("shift", SCOPES)
 def test_scope_is_what_an_output_depends_on(shift):
-  """Promise 6: a new smallest element changes y in its scope only; "tensor" alone crosses the batch."""
+  """Promise 6: a new smallest element changes y in its scope only; only "tensor" spans the batch."""
   rng = np.random.default_rng(4)
   x = np.float32(rng.normal(size=(2, 5, 4, 3)))
   other = x.copy()

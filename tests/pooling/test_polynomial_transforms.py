@@ -46,7 +46,7 @@ class VariantsTest(chex.TestCase):
   @chex.all_variants
   @parameterized.parameters(None, "window", "channel", "example", "tensor")
   def test_value_and_gradients(self, shift):
-    """y, dx and dalpha are the formula's, have x's and alpha's shapes and dtypes, and are finite."""
+    """y, dx and dalpha equal the formula's, have x's and alpha's shapes and dtypes, and are finite."""
     x, alpha = data(2)
     cotangent = np.float32(np.random.default_rng(1).normal(size=alpha.shape))
 
@@ -66,7 +66,7 @@ class VariantsTest(chex.TestCase):
     ("zero", 0.0), ("integer", 2), ("infinity", np.inf), ("channels", np.float32([0.5, 1, 35]))
   )
   def test_alpha_that_broadcasts(self, alpha):
-    """A number, or an alpha for each channel, as an argument of the compiled or mapped function."""
+    """alpha as a number or for each channel, as an argument of the compiled or mapped function."""
     x, _ = data(2)
     y = self.variant(pool)(x, alpha)
     chex.assert_type(y, np.float32)
@@ -75,7 +75,7 @@ class VariantsTest(chex.TestCase):
 
 @pytest.mark.parametrize("in_axes", [(0, None), (None, 0), (0, 0), (1, 3)])
 def test_vmap(in_axes):
-  """Promise 4: vmap over x, over alpha and over both, values and gradients, equals a loop."""
+  """Promise 4: values and gradients of vmap over x, over alpha and over both equal those of a loop."""
   x, alpha = (np.stack(z) for z in zip(*[data(2, seed) for seed in range(3)], strict=True))
   x, alpha = x if in_axes[0] is not None else x[0], alpha if in_axes[1] is not None else alpha[0]
   pick = lambda z, axis, i: z if axis is None else z[i]  # noqa: E731
@@ -89,7 +89,7 @@ def test_vmap(in_axes):
 
 
 def test_vmap_keeps_the_scope_of_the_shift():
-  """Promise 6 under vmap: "tensor" is what the mapped function sees, one example."""
+  """Promise 6 under vmap: "tensor" is the array of the mapped function, one example."""
   x, alpha = data()
   mapped = jax.vmap(functools.partial(pool, shift="tensor"))(x, alpha)
   close(mapped, pool(x, alpha, shift="example"))
@@ -105,7 +105,7 @@ def test_jvp_agrees_with_grad():
 
 
 def test_hessian_vector_products_agree():
-  """Promise 4: grad of grad, forward over reverse, and the difference of two gradients, are one."""
+  """Promise 4: grad of grad, forward over reverse, and the difference of two gradients agree."""
   rng = np.random.default_rng(2)
   with jax.enable_x64(True):
     x = (rng.permutation(2 * 6 * 5 * 3).reshape(2, 6, 5, 3) - 20.5) / 100  # no ties, no zeros: no kinks
@@ -125,7 +125,7 @@ def test_hessian_vector_products_agree():
 
 
 def test_pmap():
-  """Promise 4: one example on each of 8 devices gives what one device gives for all."""
+  """Promise 4: one example on each of 8 devices gives the same as all examples on one device."""
   chex.assert_devices_available(8, "cpu")
   x, alpha = data()
   step = jax.pmap(jax.value_and_grad(loss, (0, 1)))
@@ -136,7 +136,7 @@ def test_pmap():
 
 
 def test_shard_map():
-  """Promise 4: shard_map over the batch, with an alpha shared by all devices, values and gradients."""
+  """Promise 4: values and gradients of shard_map over the batch, with an alpha shared by all devices."""
   x, alpha = data(16)
   alpha = alpha[:1]
   mesh = jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
@@ -151,7 +151,7 @@ def test_shard_map():
 
 
 def test_sharded_jit():
-  """Promise 4: a batch laid over 8 devices under jit; "tensor" takes its minimum over all of them."""
+  """Promise 4: a batch sharded over 8 devices under jit; "tensor" takes its minimum over all of them."""
   x, alpha = data(16)
   mesh = jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
   laid = jax.device_put(x, jax.NamedSharding(mesh, P("batch")))
@@ -160,14 +160,14 @@ def test_sharded_jit():
 
 
 def test_checkpoint_around_it():
-  """Promise 4: the user's own rematerialisation changes nothing."""
+  """Promise 4: a `jax.checkpoint` of the user's changes nothing."""
   x, alpha = data()
   plain, again = (jax.jit(jax.grad(f, (0, 1)))(x, alpha) for f in (loss, jax.checkpoint(loss)))
   close(plain, again, strict=True)
 
 
 def test_traced_once():
-  """Same shapes, same geometry: neither a jitted caller nor a bare call compiles again."""
+  """With the same shapes and geometry, neither a jitted caller nor a bare call compiles again."""
   x, alpha = data()
   chex.clear_trace_counter()
   step = jax.jit(chex.assert_max_traces(loss, n=1))
@@ -185,13 +185,13 @@ def test_traced_once():
 
 
 def pool_sum(x, alpha):
-  """For gradients without jit."""
+  """A function for gradients without jit."""
   return jnp.sum(pool(x, alpha))
 
 
 @pytest.mark.parametrize("shift", [None, "window"])
 def test_reverse_pass_keeps_x_alpha_and_y(shift, capsys):
-  """Promise 5: x, alpha and y survive the forward pass, and nothing else."""
+  """Promise 5: the forward pass keeps x, alpha and y, and nothing else."""
   x, alpha = jnp.zeros((2, 12, 12, 4)), jnp.ones((2, 6, 6, 4))
   f = functools.partial(polynomial_pool, window_shape=(3, 3), strides=(2, 2), padding="SAME", shift=shift)
   print_saved_residuals(f, x, alpha)
@@ -202,7 +202,7 @@ def test_reverse_pass_keeps_x_alpha_and_y(shift, capsys):
 
 
 def test_memory_of_the_compiled_reverse_pass():
-  """Promise 5: at most 1.5 times x's bytes of temporaries, forward and backward or backward alone."""
+  """Promise 5: temporaries are at most 1.5 times x, for forward and backward and for backward alone."""
   x = jnp.ones((2, 56, 56, 64))
   alpha = y = jnp.ones((2, 28, 28, 64))
   f = functools.partial(polynomial_pool, window_shape=(2, 2), strides=(2, 2))

@@ -15,7 +15,7 @@ ALPHAS = np.float32([0, 1e-38, 1e-6, 0.3, 1, 20, 110, 1e4, 1e30, 3e38, np.inf])
 
 
 def ulp(size, dtype=np.float32):
-  """Distance from |size| to the next larger number of `dtype`; normal numbers only."""
+  """The distance from |size| to the next larger number of `dtype`, for normal numbers."""
   info = jnp.finfo(dtype)
   exponent = np.floor(np.log2(np.maximum(np.abs(np.float64(size)), float(info.tiny))))
   return np.float64(info.eps) * 2.0**exponent
@@ -85,7 +85,7 @@ def test_does_not_fall_as_alpha_rises(size):
 
 
 def test_hardly_falls_between_adjacent_alphas():
-  """Promise 1 at its limit: alphas one ulp apart may round y down, by few ulps and rarely."""
+  """Promise 1 at its limit: between alphas one ulp apart, y may decrease, rarely and by few ulps."""
   rng = np.random.default_rng(2)
   x = np.float32(rng.uniform(0, 1, (50_000, 4)))
   low = np.exp(rng.uniform(np.log(1e-2), np.log(100), len(x))).astype(np.float32)
@@ -97,7 +97,7 @@ def test_hardly_falls_between_adjacent_alphas():
 
 @pytest.mark.parametrize("shift", SHIFTS)
 def test_nan_stays_in_its_windows(shift):
-  """Promise 1: a NaN reaches the windows that hold it (with shift: its scope), the rest not by a bit."""
+  """Promise 1: a NaN reaches its windows (with shift: its scope), and changes no bit of others."""
   rng = np.random.default_rng(3)
   x = np.float32(rng.normal(size=(2, 7, 7, 2)))
   broken = x.copy()
@@ -117,7 +117,7 @@ def test_nan_stays_in_its_windows(shift):
 
 
 def test_negative_alpha_in_a_computation_gives_nan():
-  """An alpha below 0 that no check can see gives NaN, in its own windows only."""
+  """A traced alpha below 0, which cannot be checked, gives NaN in its own windows only."""
   x = jnp.ones((1, 6, 1))
   y = jax.jit(lambda a: polynomial_pool(x, a, (2,), (2,)))(jnp.array([[1.0], [-1.0], [0.0]]))
   np.testing.assert_array_equal(np.isnan(y).ravel(), [False, True, False])
