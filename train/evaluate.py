@@ -14,7 +14,7 @@ from train.utils.errors import report_errors
 
 
 def main() -> None:
-  arguments = parse(__doc__)
+  arguments = parse(__doc__ or "")
   logging.basicConfig(format="%(message)s", level=logging.WARNING)
   logging.getLogger("train").setLevel(logging.INFO)
   with report_errors():

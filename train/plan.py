@@ -3,7 +3,7 @@
 Compiles the training step of a config for TPU slices, on any machine, and prints its cost per chip: memory,
 operations, bytes moved and collectives, an estimate of the time from the chip's published peaks, and the
 largest global batch that fits. Nothing runs and no data is read. --config.FIELD=VALUE changes a field of the
-config, as in python -m train; configs/common.py lists all fields. Needs libtpu: make env EXTRAS=plan.
+config, as in python -m train; configs/common.py lists them all. Needs libtpu: make env EXTRAS=plan.
 """
 
 from __future__ import annotations

@@ -120,7 +120,8 @@ def correlation(x: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
   """Pearson's and Spearman's correlation; None if x or y is constant."""
   if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0 or not np.isfinite([x, y]).all():
     return {"pearson": None, "spearman": None}
-  return {"pearson": stats.pearsonr(x, y).statistic, "spearman": stats.spearmanr(x, y).statistic}
+  pearson, spearman = (float(np.asarray(test(x, y))[0]) for test in (stats.pearsonr, stats.spearmanr))
+  return {"pearson": pearson, "spearman": spearman}
 
 
 def _histogram_scale(unit: Unit) -> tuple[AlphaScale, int]:

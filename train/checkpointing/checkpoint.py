@@ -15,6 +15,7 @@ import os
 import pathlib
 import shutil
 import time
+from typing import Any
 
 import flax
 import jax
@@ -192,7 +193,9 @@ class Checkpoints:
       self._manager.close()
 
 
-def restore_first(folders: list[Checkpoints], template, step: int | None = None, set_aside: bool = False):
+def restore_first(
+  folders: list[Checkpoints], template, step: int | None = None, set_aside: bool = False
+) -> tuple[Any, Any] | None:
   """As `Checkpoints.restore`, from the first folder that has a good one, or that of `step`."""
   if step is not None:
     there = (folder for folder in folders if step in folder.steps())

@@ -38,7 +38,8 @@ def batches_by_size(
 
 def padded_size(size: tuple[int, int], multiple: int) -> tuple[int, int]:
   """The (height, width) that an image of `size` is padded to: multiples of `multiple`; 0: its own."""
-  return tuple(side + -side % multiple for side in size) if multiple else tuple(size)
+  height, width = (side + -side % multiple if multiple else side for side in size)
+  return height, width
 
 
 def pad_image(image: np.ndarray, size: tuple[int, int], color) -> np.ndarray:

@@ -44,7 +44,7 @@ def evaluate_workdir(
   run = open_run(workdir, step)
   config = run.config
   config.eval.update(changes or {})
-  split = split or config.data.eval_split
+  split = split or str(config.data.eval_split)
   pairs = predict_dataset(run.experiment, run.variables, open_split(config, split), config)
   stem = result_stem(workdir, split, run.step)
   return _score(pairs, run.experiment.table, stem, run_metadata(run, split), boundary, pictures)

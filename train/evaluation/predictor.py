@@ -50,7 +50,7 @@ class Predictor:
     self.batch_sizes: dict[tuple[int, int], int] = {}
 
   def __call__(self, variables, images: np.ndarray) -> np.ndarray:
-    return np.stack(self.predict_batch(variables, images))
+    return np.stack(self.predict_batch(variables, list(images)))
 
   def predict_batch(self, variables, images: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The classes of images with the same `padded_size`, each uint8 `[H, W]` at its own size."""
@@ -107,7 +107,7 @@ def predict_dataset_jointly(networks, source, config) -> Iterator[tuple[dict, li
 
 def enable_compilation_cache(folder: str) -> None:
   """Makes JAX cache compiled programs in `folder`, unless it has a cache already."""
-  if not folder or jax.config.jax_compilation_cache_dir:
+  if not folder or jax.config.values["jax_compilation_cache_dir"]:
     return
   jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(folder).expanduser().absolute()))
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

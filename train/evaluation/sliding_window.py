@@ -34,7 +34,7 @@ def sliding_window(predict: PredictFn, window: tuple[int, int], stride: tuple[in
 
   def predict_windows(variables, images):
     count, height, width = images.shape[:3]
-    images = _pad(images, tuple(map(max, (height, width), window)), color)
+    images = _pad(images, (max(height, window[0]), max(width, window[1])), color)
     origins, coverage = window_origins(images.shape[1:3], window, stride)
     crop = jax.ShapeDtypeStruct((count, *window, 3), images.dtype)
     classes = jax.eval_shape(predict, variables, crop).shape[-1]

@@ -7,6 +7,7 @@ each mirror image is predicted in windows, as published multi-scale results are 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +45,7 @@ def make_predict_fn(experiment: Experiment) -> PredictFn:
   return lambda variables, images: jax.nn.softmax(_apply_model(experiment, variables, images))
 
 
-def _apply_model(experiment: Experiment, variables, images):
+def _apply_model(experiment: Experiment, variables, images) -> Any:
   return experiment.model.apply(variables, experiment.preprocess(images))
 
 
@@ -86,10 +87,10 @@ def multiscale_average(predict: PredictFn, scales: tuple[float, ...]) -> Predict
 
   def predict_scales(variables, images):
     native = images.shape[1:3]
-    total = 0.0
+    total: Any = 0.0
     for scale in scales:
-      size = tuple(max(1, round(scale * side)) for side in native)
-      total += _resize(predict(variables, _resize(images, size)), native)
+      height, width = (max(1, round(scale * side)) for side in native)
+      total += _resize(predict(variables, _resize(images, (height, width))), native)
     return total / len(scales)
 
   return predict_scales

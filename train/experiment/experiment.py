@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax
 import jax
@@ -86,7 +86,7 @@ def init_variables(experiment: Experiment, seed: int) -> dict:
   key = jax.random.key(seed, impl="threefry2x32")
   variables = {"batch_stats": {}, **jax.jit(experiment.model.init)(key, jnp.zeros((1, 32, 32, 3)))}
   for collection, arrays in experiment.weights.variables.items():
-    flat = flax.traverse_util.flatten_dict(variables[collection])
+    flat: dict[tuple[str, ...], Any] = dict(flax.traverse_util.flatten_dict(variables[collection]))
     for path, value in flax.traverse_util.flatten_dict(arrays).items():
       flat["backbone", *path] = jnp.asarray(value)
     variables[collection] = flax.traverse_util.unflatten_dict(flat)

@@ -144,10 +144,11 @@ def _cast_like(old: Any, value: Any, name: str) -> Any:
   """
   if isinstance(old, str) and isinstance(value, int | float):
     value = str(value)
-  kinds = {int: int, float: (int, float), str: str, bool: bool, tuple: (tuple, list)}
+  kinds: dict[type, Any] = {int: int, float: (int, float), str: str, bool: bool, tuple: (tuple, list)}
   kind = kinds.get(type(old), object)
   if not isinstance(value, kind) or (
     isinstance(value, bool) and not isinstance(old, bool) and kind is not object
   ):
     raise TypeError(f"--config.{name}: expected {type(old).__name__}, got {value!r}")
-  return float(value) if isinstance(old, float) else tuple(value) if isinstance(old, tuple) else value
+  casts: dict[type, Any] = {float: float, tuple: tuple}
+  return casts[type(old)](value) if type(old) in casts else value

@@ -59,7 +59,7 @@ def open_run(workdir: pathlib.Path, step: int | None = None) -> Run:
     directory.close()
   if restored is None:
     raise FileNotFoundError(f"{workdir}: no checkpoint there yet")
-  state = restored[0]
+  state: TrainState = restored[0]
   return Run(config, experiment, int(state.step), model_variables(state))
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import pathlib
 import shutil
+from typing import Any
 
 import flax
 import jax
@@ -31,7 +32,7 @@ def write_artifact(folder: pathlib.Path, run: Run, exported: jax_export.Exported
   The variables are an input of the model: constants would be copied into the program of every image size.
   """
   (folder / "model.jaxexport").write_bytes(exported.serialize())
-  flat = flax.traverse_util.flatten_dict(jax.device_get(run.variables), sep="/")
+  flat: dict[str, Any] = dict(flax.traverse_util.flatten_dict(jax.device_get(run.variables), sep="/"))
   np.savez(folder / "variables.npz", **flat)
   write_json(folder / "preprocess.json", run.experiment.preprocess.as_dict())
   write_json(folder / "classes.json", [dataclasses.asdict(row) for row in run.experiment.table.classes])

@@ -115,7 +115,7 @@ def _read_size(file: pathlib.Path) -> tuple[int, int]:
   """(height, width) from the image's header."""
   try:
     with Image.open(file) as image:
-      return image.size[::-1]
+      return image.height, image.width
   except UnidentifiedImageError:
     raise ValueError(f"{file}: not a readable image") from None
 
