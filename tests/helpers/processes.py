@@ -1,4 +1,4 @@
-"""A training in several processes on this machine, as on several hosts."""
+"""Starts a training in several processes on this machine, as on several hosts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def command(workdir: pathlib.Path, **overrides) -> list[str]:
 
 
 def launch(commands: list[list[str]], devices: int, **environment: str) -> list[subprocess.Popen]:
-  """A process for each command, of `devices` simulated CPU devices, all of one training."""
+  """Starts one process a command, each with `devices` simulated CPU devices, as one training."""
   address = f"127.0.0.1:{free_port()}"
   return [
     program(
@@ -39,6 +39,6 @@ def launch(commands: list[list[str]], devices: int, **environment: str) -> list[
 
 
 def finish(processes: list[subprocess.Popen], limit: float = 300.0) -> list[tuple[int, str]]:
-  """Exit status and output of each."""
+  """Waits for the processes; returns the exit status and output of each."""
   outputs = [process.communicate(timeout=limit)[0] for process in processes]
   return [(process.returncode, output) for process, output in zip(processes, outputs, strict=True)]

@@ -1,8 +1,8 @@
-"""A training under fire: kill -9, SIGTERM, and damage to its newest checkpoint between the restarts.
+"""Interrupts a training many times: kill -9, SIGTERM, and damage to its newest checkpoint between restarts.
 
   make soak, or PYTHONPATH=. python tests/helpers/soak.py [--interruptions 30] [--seed 0] [--workdir DIR]
 
-It must end with the parameters, the scores and the logged losses of a run that nothing disturbed.
+It must end with the parameters, scores and logged losses of an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 
 
 def command(workdir: pathlib.Path, *more: str, steps: int = STEPS) -> list[str]:
-  """The arguments of a training of seconds, a checkpoint every third step."""
+  """The arguments of a short training with a checkpoint every third step."""
   overrides = {**OVERRIDES, "steps": steps, "batch_size": 2, "checkpoint.every": 3, "eval.every": 20}
   flags = [f"--config.{key}={value}" for key, value in overrides.items()]
   file = "--config=configs/quickstart.py:pool=ppool,runlocal"
@@ -32,7 +32,7 @@ def command(workdir: pathlib.Path, *more: str, steps: int = STEPS) -> list[str]:
 
 
 def wait_for(process, condition, limit: float = 120.0) -> None:
-  """Until `condition()`, the end of the process, or so many seconds."""
+  """Waits for `condition()`, the end of the process, or `limit` seconds."""
   end = time.monotonic() + limit
   while not condition() and process.poll() is None and time.monotonic() < end:
     time.sleep(0.002)
@@ -63,7 +63,7 @@ DAMAGES = (truncate, flip_bit, remove)
 
 
 def damage_newest(folder: pathlib.Path, draw: random.Random, damage) -> str:
-  """Damages a file of the newest checkpoint; says which."""
+  """Damages a file of the newest checkpoint; returns which."""
   steps = [path for path in folder.glob("*") if path.name.isdigit()]
   if not steps:
     return "no checkpoint yet"
@@ -75,7 +75,7 @@ def damage_newest(folder: pathlib.Path, draw: random.Random, damage) -> str:
 
 
 def interrupt(arguments: list[str], workdir: pathlib.Path, goal: int, number, pause: float) -> None:
-  """Starts the training and sends it the signal a moment after so many steps are logged."""
+  """Starts the training and sends the signal `pause` seconds after `goal` steps are logged."""
   process = program(arguments)
   wait_for(process, lambda: steps_logged(workdir) >= goal)
   time.sleep(pause)
@@ -88,7 +88,7 @@ def interrupt(arguments: list[str], workdir: pathlib.Path, goal: int, number, pa
 
 
 def disturb(workdir: pathlib.Path, count: int, seed: int, steps: int = STEPS, tell=lambda text: None) -> None:
-  """Trains with `count` interruptions, spread over the steps at random, to the end."""
+  """Trains to the end with `count` interruptions at random steps."""
   draw = random.Random(seed)
   numbers = draw.sample(SIGNALS * count, count)
   numbers[: len(SIGNALS)] = SIGNALS  # each kind at least once
@@ -108,7 +108,7 @@ def disturb(workdir: pathlib.Path, count: int, seed: int, steps: int = STEPS, te
 
 
 def assert_same(workdir: pathlib.Path, undisturbed: pathlib.Path) -> None:
-  """The bits of the parameters, the score, the best checkpoint, and every step's line exactly once."""
+  """Compares parameters, score and best checkpoint bit by bit; every step must be logged exactly once."""
   one, other = (json.loads((path / "summary.json").read_text()) for path in (workdir, undisturbed))
   for key in ("step", "params_sha256", "miou"):
     assert one[key] == other[key], f"{key} is {one[key]}, undisturbed {other[key]}"

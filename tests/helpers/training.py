@@ -1,4 +1,4 @@
-"""A training small enough for tests: vgg_mini on scenes of 32x48, some seconds in all."""
+"""Trainings small enough for tests: vgg_mini on scenes of 32x48 pixels, a few seconds each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OVERRIDES = {
 
 
 def tiny_config(arg: str = "runlocal", **overrides):
-  """configs/quickstart.py, made tiny; overrides as "data__crop" for data.crop."""
+  """The quick start's config, made tiny; overrides are spelled "data__crop" for data.crop."""
   config = load_config(f"{ROOT / 'configs/quickstart.py'}:{arg}")
   changes = {**OVERRIDES, **{key.replace("__", "."): value for key, value in overrides.items()}}
   config.update_from_flattened_dict(changes)
@@ -42,7 +42,7 @@ def tiny_config(arg: str = "runlocal", **overrides):
 
 
 def program(arguments: list[str], largest_file: int | None = None, **environment: str) -> subprocess.Popen:
-  """python -m train with one CPU device.
+  """Starts `python -m ARGUMENTS` with one CPU device.
 
   Args:
     largest_file: bytes; writing more fails, as on a full disk.
@@ -63,7 +63,7 @@ def program(arguments: list[str], largest_file: int | None = None, **environment
 
 
 def run(arguments: list[str], largest_file: int | None = None, **environment: str) -> tuple[int, str]:
-  """Exit status and output of `program`."""
+  """Runs `program` to its end; returns its exit status and output."""
   process = program(arguments, largest_file, **environment)
   output, _ = process.communicate(timeout=300)
   return process.returncode, output

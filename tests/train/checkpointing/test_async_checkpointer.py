@@ -1,4 +1,4 @@
-"""Saving in the background: a copy of the state, in order, and no failure lost."""
+"""Saving in a thread: a copy of the state, saves in order, and no lost failure."""
 
 import threading
 
@@ -12,8 +12,8 @@ from train.checkpointing.disk import WriteError
 STATE = {"w": np.arange(6.0), "empty": {}}
 
 
-class Held(Checkpoints):
-  """Writes when it is let."""
+class Blocked(Checkpoints):
+  """Writes only after it is released."""
 
   def __init__(self, *arguments):
     super().__init__(*arguments)
@@ -24,8 +24,8 @@ class Held(Checkpoints):
     super().save(step, state, seconds)
 
 
-def test_the_loop_goes_on_with_the_buffers_while_a_copy_is_written(tmp_path):
-  checkpoints = Held(tmp_path / "checkpoints", 3)
+def test_the_loop_may_reuse_buffers_while_a_copy_is_written(tmp_path):
+  checkpoints = Blocked(tmp_path / "checkpoints", 3)
   state = {"w": np.arange(6.0)}
   with AsyncCheckpointer(checkpoints) as saver:
     saver.save(1, state, 0.5)
@@ -39,7 +39,7 @@ def test_the_loop_goes_on_with_the_buffers_while_a_copy_is_written(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["the next save", "waiting", "leaving"])
-def test_a_failure_is_told(how, tmp_path):
+def test_a_failed_save_raises_later(how, tmp_path):
   (tmp_path / "checkpoints").write_text("a file in its place")
 
   def lose():
@@ -54,7 +54,7 @@ def test_a_failure_is_told(how, tmp_path):
     lose()
 
 
-def test_an_error_of_the_loop_is_not_hidden_by_one_of_the_last_save(tmp_path):
+def test_a_failed_save_does_not_hide_an_error_of_the_loop(tmp_path):
   (tmp_path / "checkpoints").write_text("a file in its place")
 
   def lose():

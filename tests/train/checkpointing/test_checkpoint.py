@@ -1,4 +1,4 @@
-"""Checkpoints: what was saved comes back; damage is noticed, set aside, and the one before is used."""
+"""Checkpoints: saved states are restored; a damaged one is set aside, and an older one is used."""
 
 import logging
 import pathlib
@@ -30,7 +30,7 @@ def largest_file(folder: pathlib.Path) -> pathlib.Path:
   )
 
 
-def test_the_newest_comes_back_and_the_oldest_is_gone(saved):
+def test_the_newest_is_restored_and_old_ones_are_deleted(saved):
   assert saved.steps() == [2, 3]
   restored, seconds = saved.restore(state(0))
   assert seconds == 30
@@ -69,8 +69,8 @@ def test_a_damaged_checkpoint_is_set_aside(saved, tmp_path, caplog, damage):
   assert int(saved.restore(state(0))[0]["step"]) == 3
 
 
-def test_any_flipped_bit(saved, tmp_path, caplog):
-  """In every file, the digests' own too, at random places."""
+def test_any_flipped_bit_is_noticed(saved, tmp_path, caplog):
+  """In every file, the manifest included, at random positions."""
   draw = random.Random(0)
   for file in sorted(file for file in (tmp_path / "checkpoints" / "3").rglob("*") if file.is_file()):
     whole = file.read_bytes()
@@ -85,8 +85,8 @@ def test_any_flipped_bit(saved, tmp_path, caplog):
   assert "state/manifest.ocdbt is not what was written" in caplog.text
 
 
-def test_killed_before_the_files_were_sealed(saved, tmp_path):
-  """The digest of the contents still tells."""
+def test_damage_without_a_manifest_is_noticed(saved, tmp_path):
+  """The digest of the arrays shows it."""
   (tmp_path / "checkpoints" / "3" / "files.json").unlink()
   assert int(saved.restore(state(0))[0]["step"]) == 3
   meta = tmp_path / "checkpoints" / "3" / "meta" / "metadata"
@@ -94,14 +94,14 @@ def test_killed_before_the_files_were_sealed(saved, tmp_path):
   assert int(saved.restore(state(0))[0]["step"]) == 2
 
 
-def test_wrong_numbers_are_noticed_by_the_digest_alone(saved, tmp_path, monkeypatch):
-  """Orbax restores these without an error: only the digest tells."""
+def test_wrong_arrays_are_noticed_by_their_digest(saved, tmp_path, monkeypatch):
+  """Orbax restores these without an error: only the digest shows the damage."""
   monkeypatch.setattr("train.checkpointing.checkpoint.digest", lambda tree: "another")
   assert saved.restore(state(0), set_aside=True) is None
   assert (tmp_path / "damaged-checkpoint-2").is_dir()
 
 
-def test_asking_for_a_step(saved, tmp_path):
+def test_restoring_a_given_step(saved, tmp_path):
   with pytest.raises(ValueError, match=r"expected a checkpoint of step 7, got \[2, 3\]"):
     saved.restore(state(0), step=7)
   truncate(largest_file(tmp_path / "checkpoints" / "3"))
@@ -110,7 +110,7 @@ def test_asking_for_a_step(saved, tmp_path):
   assert (tmp_path / "checkpoints" / "3").is_dir()
 
 
-def test_another_model_is_no_damage(saved):
+def test_a_checkpoint_of_another_model_is_not_damaged(saved):
   other = {**state(0), "params": {"a": jnp.zeros((3, 3)), "b": {"c": jnp.zeros(3)}}}
   with pytest.raises(ValueError, match=r"of another model: params/a is \(64, 64\), expected \(3, 3\)"):
     saved.restore(other, set_aside=True)

@@ -1,4 +1,4 @@
-"""A workdir: of one training at a time and one config; what is left where its files are damaged or gone."""
+"""A workdir belongs to one training at a time and to one config; damaged and missing files."""
 
 import json
 import shutil
@@ -54,7 +54,7 @@ def test_evaluations_share_their_programs(finished):
   assert finished[1] == 1
 
 
-def test_one_training_at_a_time(finished, monkeypatch):
+def test_a_second_training_is_refused(finished, monkeypatch):
   monkeypatch.setattr(lock, "_TIMEOUT", 0.2)
   with lock_workdir(finished[0]), pytest.raises(ValueError, match=r"is being trained by process \d+ on"):
     train(config_of(), finished[0])
@@ -62,13 +62,13 @@ def test_one_training_at_a_time(finished, monkeypatch):
     pass
 
 
-def test_a_folder_that_nothing_was_trained_in_is_removed(tmp_path):
+def test_a_workdir_of_a_failed_start_is_removed(tmp_path):
   with pytest.raises(ZeroDivisionError), lock_workdir(tmp_path / "new"):
     raise ZeroDivisionError
   assert not (tmp_path / "new").exists()
 
 
-def test_what_may_change(finished):
+def test_only_runtime_fields_may_change(finished):
   how = config_of(
     parallel="jit", grad_accum_steps=2, log__every=5, data__threads=1, checkpoint__max_to_keep=7
   )
@@ -80,7 +80,7 @@ def test_what_may_change(finished):
   assert len(workdirs.find_changes(finished[0], what, change=True)) == 2
 
 
-def test_a_finished_run_is_of_its_config(finished, copy):
+def test_a_finished_run_refuses_another_config(finished, copy):
   shutil.copy(finished[0] / "summary.json", copy)
   assert "is finished: step 6" in workdirs.describe_finished(copy, config_of())
   with pytest.raises(ValueError, match=r"another config \(steps was 6, now 8\)"):
@@ -98,8 +98,8 @@ def test_a_finished_run_is_of_its_config(finished, copy):
     train(config_of(steps=5), copy, change=True)
 
 
-def test_the_best_checkpoint_is_a_good_one(finished, copy):
-  """Where the last ones are gone; it ends in the same bits."""
+def test_a_run_resumes_from_the_best_checkpoint(finished, copy):
+  """If the latest checkpoints are missing; the run ends with the same bits."""
   (best,) = Checkpoints(copy / "best", 1).steps()
   shutil.rmtree(copy / "checkpoints")
   assert open_run(copy).step == open_run(copy, best).step == best
@@ -111,7 +111,7 @@ def test_the_best_checkpoint_is_a_good_one(finished, copy):
   assert sha(copy) == sha(finished[0])
 
 
-def test_without_any_it_begins_anew_and_keeps_the_log(finished, copy, caplog):
+def test_without_checkpoints_a_run_starts_over_and_keeps_its_log(finished, copy, caplog):
   before = read_metrics(copy)
   for folder in ("checkpoints", "best"):
     shutil.rmtree(copy / folder)
@@ -122,8 +122,8 @@ def test_without_any_it_begins_anew_and_keeps_the_log(finished, copy, caplog):
   assert sha(copy) == sha(finished[0])
 
 
-def test_a_best_checkpoint_that_a_kill_prevented(finished, copy):
-  """The evaluation was logged, its checkpoint not yet written."""
+def test_a_best_checkpoint_that_a_kill_prevented_is_saved(finished, copy):
+  """The evaluation was logged, but its checkpoint was not written."""
   scores = {line["step"]: line["eval/miou"] for line in read_metrics(copy) if "eval/miou" in line}
   shutil.rmtree(copy / "best")
   for step in Checkpoints(copy / "checkpoints", 3).steps():
@@ -135,7 +135,7 @@ def test_a_best_checkpoint_that_a_kill_prevented(finished, copy):
   assert sha(copy) == sha(finished[0])
 
 
-def test_a_signal_in_an_evaluation_stops_after_it(copy, monkeypatch):
+def test_a_signal_during_an_evaluation_stops_after_it(copy, monkeypatch):
   for step in Checkpoints(copy / "checkpoints", 3).steps():
     if step > 3:
       shutil.rmtree(copy / "checkpoints" / str(step))
@@ -151,7 +151,7 @@ def test_a_signal_in_an_evaluation_stops_after_it(copy, monkeypatch):
   assert Checkpoints(copy / "checkpoints", 3).steps() == [3]
 
 
-def test_a_log_that_cannot_be_written(tmp_path, monkeypatch):
+def test_a_log_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch):
   """All processes raise it: a control flag tells them."""
   append = MetricWriter._append
 
@@ -166,7 +166,7 @@ def test_a_log_that_cannot_be_written(tmp_path, monkeypatch):
   assert max(line["step"] for line in read_metrics(tmp_path)) < 8
 
 
-def test_damaged_small_files(copy, caplog):
+def test_damaged_log_and_config(copy, caplog):
   lines = (copy / "metrics.jsonl").read_text().splitlines()
   (copy / "metrics.jsonl").write_text("\n".join([lines[0], lines[1][:9], "[1]", "{}", *lines[2:]]))
   assert len(read_metrics(copy)) == len(lines) - 1
@@ -179,7 +179,7 @@ def test_damaged_small_files(copy, caplog):
 @pytest.mark.parametrize(
   ("name", "value"), [("steps", 0), ("checkpoint__max_to_keep", 0), ("log__every", 0), ("eval__every", -1)]
 )
-def test_numbers_that_no_training_has(name, value):
+def test_numbers_out_of_range_are_refused(name, value):
   with pytest.raises(ValueError, match=rf"{name.replace('__', '.')}: expected at least \d, got {value}"):
     validate_ranges(tiny_config(**{name: value}))
 

@@ -1,4 +1,4 @@
-"""Several processes as on several hosts: agreeing, being interrupted, ending together."""
+"""Trainings of several processes on this machine, as on several hosts."""
 
 import json
 import re
@@ -58,14 +58,14 @@ def test_only_the_primary_process_writes_and_logs(undisturbed):
   assert sum(total.values()) > 0, "each image is counted once, by one of the processes"
 
 
-def test_a_finished_run_says_so_to_all(undisturbed):
+def test_all_processes_report_a_finished_run(undisturbed):
   workdir, _ = undisturbed
   for status, output in finish(launch([words(workdir)] * 2, devices=2)):
     assert status == 0
     assert f"is finished: step {STEPS}" in output
 
 
-def test_sigterm_of_any_process_saves_on_all(undisturbed, tmp_path):
+def test_sigterm_of_any_process_stops_all_after_a_save(undisturbed, tmp_path):
   """A signal to the second process stops both; the same command resumes to the same bits."""
   processes = launch([words(tmp_path)] * 2, devices=2)
   until_logged(tmp_path, 4, processes)
@@ -83,8 +83,8 @@ def test_sigterm_of_any_process_saves_on_all(undisturbed, tmp_path):
   assert steps_logged(tmp_path) == list(range(1, STEPS + 1))
 
 
-def test_a_killed_process_ends_the_others_and_one_process_goes_on(undisturbed, tmp_path):
-  """With a checkpoint by the clock; others, and another backend, continue, to rounding."""
+def test_a_killed_process_ends_the_others_and_one_can_resume(undisturbed, tmp_path):
+  """One process with another backend resumes from a checkpoint by time; the result is equal to rounding."""
   processes = launch([words(tmp_path, checkpoint__seconds=0.01)] * 2, devices=2)
   until_logged(tmp_path, 6, processes)
   processes[1].kill()
@@ -107,8 +107,8 @@ def test_a_killed_process_ends_the_others_and_one_process_goes_on(undisturbed, t
   assert steps_logged(tmp_path) == list(range(1, STEPS + 1))
 
 
-def test_a_rollback_of_all(tmp_path):
-  """The failure dump has the batch of all processes; interrupted and started again, the same bits."""
+def test_all_processes_roll_back_together(tmp_path):
+  """The failure dump has the batch of all processes; an interrupted run ends with the same bits."""
   guard = {
     "guard__action": "rollback",
     "guard__gradient_spike_factor": 1.3,
@@ -144,7 +144,7 @@ def test_a_rollback_of_all(tmp_path):
   assert summaries[0]["params_sha256"] == summaries[1]["params_sha256"]
 
 
-def test_processes_that_differ_are_refused(tmp_path):
+def test_processes_with_different_configs_are_refused(tmp_path):
   commands = [words(tmp_path), words(tmp_path, schedule__learning_rate=0.5, seed=1)]
   for status, output in finish(launch(commands, devices=2)):
     assert status == 1
@@ -162,7 +162,7 @@ def test_a_rejected_step_stops_all_processes(tmp_path):
     assert "Continue with --change" in output
 
 
-def test_a_process_that_never_comes(tmp_path):
+def test_a_missing_process_is_a_timeout(tmp_path):
   changes = {"cluster": f"127.0.0.1:{free_port()},2,0", "cluster_timeout": 2}
   status, output = finish([program(words(tmp_path / "run", **changes))])[0]
   assert status == 1, output
@@ -170,14 +170,14 @@ def test_a_process_that_never_comes(tmp_path):
   assert not (tmp_path / "run").exists()
 
 
-def test_a_port_in_use():
+def test_a_port_in_use_is_refused():
   with socket.create_server(("", 0)) as taken:
     port = taken.getsockname()[1]
     with pytest.raises(ValueError, match=f"port {port} cannot be listened at .* choose another"):
       initialize.initialize(f"127.0.0.1:{port},2,0")
 
 
-def test_what_the_first_process_cannot_do_ends_all(tmp_path):
+def test_an_error_of_the_primary_process_ends_all(tmp_path):
   (tmp_path / "run").write_text("a file")
   outputs = finish(launch([words(tmp_path / "run")] * 2, devices=2))
   assert [status for status, _ in outputs] == [1, 1]
@@ -186,8 +186,8 @@ def test_what_the_first_process_cannot_do_ends_all(tmp_path):
   assert "process 0 of 2: " in outputs[1][1]
 
 
-def test_slurm(tmp_path):
-  """What srun tells its four processes, on this machine."""
+def test_four_processes_started_by_slurm_variables(tmp_path):
+  """The environment variables that srun sets for four processes."""
   number = 60000 + free_port() % 4000
   common = {"SLURM_JOB_ID": str(number), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "4"}
   processes = [
@@ -211,7 +211,7 @@ def test_slurm(tmp_path):
     ({"TPU_ML_PLATFORM": "JAX"}, "tpu"),
   ],
 )
-def test_what_the_environment_shows(monkeypatch, environment, kind):
+def test_the_cluster_is_detected_from_the_environment(monkeypatch, environment, kind):
   for name in ("SLURM_NTASKS", "SLURM_STEP_NODELIST", "OMPI_COMM_WORLD_SIZE", "TPU_ML_PLATFORM", *NAMES):
     monkeypatch.delenv(name, raising=False)
   for name, value in environment.items():
@@ -220,7 +220,7 @@ def test_what_the_environment_shows(monkeypatch, environment, kind):
 
 
 @pytest.mark.parametrize("values", [("host", "2", "0"), ("host:1", "", "0"), ("host:1", "2", "2")])
-def test_an_environment_that_does_not_fit(monkeypatch, values):
+def test_incomplete_explicit_variables_are_refused(monkeypatch, values):
   for name, value in zip(NAMES, values, strict=True):
     monkeypatch.setenv(name, value)
   with pytest.raises(
@@ -239,7 +239,7 @@ def test_errors():
     initialize.initialize("slurm")
 
 
-def test_one_process_needs_no_others():
+def test_collectives_of_a_single_process():
   assert multihost.gather({"a": [1]}) == [{"a": [1]}]
   assert multihost.broadcast(lambda: None, like=1.0) is None
   with pytest.raises(OSError, match="full"):

@@ -1,4 +1,4 @@
-"""The program from outside: kill -9, SIGTERM, Ctrl-C, bad workdirs; real processes."""
+"""The training program as a process: kill -9, SIGTERM, Ctrl-C, bad workdirs."""
 
 import json
 import pathlib
@@ -21,7 +21,7 @@ def undisturbed(tmp_path_factory):
   return workdir, json.loads((workdir / "summary.json").read_text()), output
 
 
-def test_killed_at_random_moments(undisturbed, tmp_path):
+def test_killed_at_random_moments_ends_with_the_same_bits(undisturbed, tmp_path):
   """Five kills: before the first step, in the middle of steps, and while a checkpoint is written."""
   draw = random.Random(0)
   for goal in (0, 4, 12, 21, 33):
@@ -41,7 +41,7 @@ def test_killed_at_random_moments(undisturbed, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_save_first(undisturbed, tmp_path, number):
+def test_signals_save_before_the_run_ends(undisturbed, tmp_path, number):
   process = program(command(tmp_path, "--config.checkpoint.every=0"))
   wait_for(process, lambda: steps_logged(tmp_path) >= 5)
   process.send_signal(number)
@@ -55,7 +55,7 @@ def test_signals_save_first(undisturbed, tmp_path, number):
 
 
 def test_a_stop_request_outlives_a_rollback():
-  """The handler is entered again then; the request stays, and a second signal has its usual effect."""
+  """The request stays when the handler is entered again, and a second signal has its usual effect."""
   usual = signal.getsignal(signal.SIGTERM)
   interruption = PreemptionHandler()
   with interruption:
@@ -72,14 +72,14 @@ def test_a_stop_request_outlives_a_rollback():
     assert signal.getsignal(signal.SIGTERM) == usual
 
 
-def test_three_interruptions_and_damage(undisturbed, tmp_path):
-  """`make soak` in little; it has all kinds of damage, this one a truncated file."""
+def test_interruptions_and_damage_end_with_the_same_bits(undisturbed, tmp_path):
+  """A short `make soak`, with a truncated file as the only damage."""
   disturb(tmp_path, 3, seed=1)
   assert_same(tmp_path, undisturbed[0])
   assert list(tmp_path.glob("damaged-checkpoint-*"))
 
 
-def test_a_finished_run_says_so(undisturbed):
+def test_a_finished_run_is_reported(undisturbed):
   workdir, summary, _ = undisturbed
   before = (workdir / "summary.json").read_bytes()
   status, output = run(command(workdir))
@@ -88,14 +88,14 @@ def test_a_finished_run_says_so(undisturbed):
   assert (workdir / "summary.json").read_bytes() == before
 
 
-def test_a_workdir_that_cannot_be_made():
+def test_a_workdir_that_cannot_be_created_is_refused():
   status, output = run(command(pathlib.Path("/proc/nowhere/run")))
   assert status == 1
   assert "error: /proc/nowhere/run cannot be written: it is not there" in output
   assert "Traceback" not in output
 
 
-def test_a_full_disk_keeps_what_was_saved(undisturbed, tmp_path):
+def test_a_full_disk_keeps_earlier_checkpoints(undisturbed, tmp_path):
   process = program(command(tmp_path))
   wait_for(process, lambda: (tmp_path / "checkpoints" / "3").is_dir())
   process.kill()
@@ -113,7 +113,7 @@ def test_a_full_disk_keeps_what_was_saved(undisturbed, tmp_path):
   assert_same(tmp_path, undisturbed[0])
 
 
-def test_evaluate_from_outside(undisturbed):
+def test_the_evaluate_command(undisturbed):
   workdir, summary, _ = undisturbed
   status, output = run(["train.evaluate", f"--workdir={workdir}"])
   assert status == 0, output

@@ -1,4 +1,4 @@
-"""Steps that the guard rejects, in whole trainings: stop, skip, roll back; the same bits when interrupted."""
+"""Trainings with rejected steps: stop, skip and roll back; interrupted runs end with the same bits."""
 
 import json
 
@@ -21,7 +21,7 @@ load_batches = setup.training_batches
 
 
 class Killed(Exception):
-  """The process ends here."""
+  """Stands for the end of the process."""
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def label_out_of_range(*indices):
 
 
 def killed_at(index, spoil):
-  """As `spoil`, but the first time that batch `index` is asked for the process ends."""
+  """As `spoil`, but the process ends when batch `index` is loaded for the first time."""
   left = [index]
 
   def spoiled(index, batch):
@@ -70,7 +70,7 @@ def failure_dump(workdir, name):
     return report, dict(batch)
 
 
-def test_stop(stream, tmp_path):
+def test_stop_keeps_the_state_before_the_rejected_step(stream, tmp_path):
   config = tiny_config(**TINY)
   stream(label_out_of_range(3))
   says = r"step 4: loss is nan; first non-finite: loss; dump: .*/4-batch-3\. Continue with --change"
@@ -101,8 +101,8 @@ def test_stop(stream, tmp_path):
 
 
 @pytest.mark.parametrize("parallel", ["pmap", "jit"])
-def test_skip(stream, tmp_path, parallel):
-  """Nothing but the step's number moves; an interrupted run does the same."""
+def test_skip_leaves_the_state_unchanged(stream, tmp_path, parallel):
+  """Only the step number changes; an interrupted run ends with the same bits."""
   config = tiny_config(**TINY, guard__action="skip", parallel=parallel, checkpoint__max_to_keep=9)
   spoil = label_out_of_range(3)
   stream(spoil)
@@ -125,8 +125,8 @@ def test_skip(stream, tmp_path, parallel):
   assert again["skipped"] == 1
 
 
-def test_rollback(stream, tmp_path):
-  """Batches 0 1 2 [3 is bad] with one step back are 0 1 4 5 6 7, bit for bit, interrupted or not."""
+def test_rollback_leaves_out_the_rejected_batch(stream, tmp_path):
+  """If batch 3 is bad and one step is undone, the run equals one of the batches 0 1 4 5 6 7."""
   config = tiny_config(**TINY, guard__action="rollback", guard__rollback_steps=1)
   stream(order=[0, 1, 4, 5, 6, 7])
   expected = train(config, tmp_path / "expected")
@@ -146,8 +146,8 @@ def test_rollback(stream, tmp_path):
     assert train(config, workdir)["params_sha256"] == expected["params_sha256"]
 
 
-def test_killed_between_the_record_and_the_deletion(stream, tmp_path, monkeypatch):
-  """Checkpoints of steps that were taken back must not be restored."""
+def test_undone_checkpoints_are_not_restored_after_a_kill(stream, tmp_path, monkeypatch):
+  """The process is killed after the rollback was recorded and before the checkpoints were deleted."""
   config = tiny_config(**TINY, guard__action="rollback", guard__rollback_steps=2)
   stream(label_out_of_range(3))
   with monkeypatch.context() as patch:
@@ -169,7 +169,7 @@ def killed_once(finish):
   return ends
 
 
-def test_two_rollbacks_and_the_limit(stream, tmp_path):
+def test_more_than_max_rejected_rollbacks_stop_the_run(stream, tmp_path):
   config = tiny_config(**TINY, guard__action="rollback", guard__rollback_steps=1, guard__max_rejected=2)
   stream(label_out_of_range(3, 4))
   summary = train(config, tmp_path / "two")
@@ -182,8 +182,8 @@ def test_two_rollbacks_and_the_limit(stream, tmp_path):
     train(config, tmp_path / "limit")
 
 
-def test_spike(stream, tmp_path):
-  """With the sum over pixels, a batch with twice the labelled pixels has twice the loss."""
+def test_a_spike_is_rejected(stream, tmp_path):
+  """With the sum over pixels, a batch with twice the labeled pixels has twice the loss."""
 
   def spoil(index, batch):
     label = batch["label"].copy()

@@ -1,4 +1,4 @@
-"""The training: the same on any devices and backends, what it leaves behind, how it refuses."""
+"""Whole trainings: compilation, files, resumption, refused inputs, the order of the hooks."""
 
 import json
 
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 
 
 @pytest.mark.parametrize("backend_of", [Pmap, Jit])
-def test_one_compilation(backend_of):
-  """Steps after the first compile nothing; what would is refused."""
+def test_the_step_is_compiled_once(backend_of):
+  """Steps after the first compile nothing; a batch of another shape is refused."""
   config = tiny_config()
   experiment = make_experiment(config)
   state, tx, schedule = create_train_state(experiment, config)
@@ -58,7 +58,7 @@ def test_one_compilation(backend_of):
   ],
 )
 def test_a_batch_of_other_shapes_is_refused(images, labels, message):
-  """While the step is traced: labels of shape [N, H, W, 1] would be broadcast, for one."""
+  """At trace time; labels of shape [N, H, W, 1], for example, would be broadcast."""
   config = tiny_config()
   experiment = make_experiment(config)
   state, tx, schedule = create_train_state(experiment, config)
@@ -69,7 +69,7 @@ def test_a_batch_of_other_shapes_is_refused(images, labels, message):
 
 
 def test_a_state_of_other_dtypes_is_refused():
-  """A state that changes with a step would compile every step twice."""
+  """A state whose dtypes change in a step would compile the step twice."""
   config = tiny_config()
   experiment = make_experiment(config)
   state, tx, schedule = create_train_state(experiment, config)
@@ -80,7 +80,7 @@ def test_a_state_of_other_dtypes_is_refused():
     jax.eval_shape(step, state, batch)
 
 
-def test_normalisations_differ_by_the_pixels_of_an_image():
+def test_loss_normalizations_differ_by_the_pixels_of_an_image():
   config = tiny_config(batch_size=8)
   experiment = make_experiment(config)
   parallel = Pmap()
@@ -101,13 +101,13 @@ def test_normalisations_differ_by_the_pixels_of_an_image():
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-  """A finished run with an evaluation on the way."""
+  """A finished run with an evaluation before the end."""
   workdir = tmp_path_factory.mktemp("finished") / "run"
   config = tiny_config("runlocal,pool=ppool", eval__every=3)
   return workdir, config, train(config, workdir)
 
 
-def test_what_a_run_leaves(finished):
+def test_files_of_a_finished_run(finished):
   workdir, config, summary = finished
   stored = json.loads((workdir / "summary.json").read_text())
   expected = {"step", "miou", "pixel_accuracy", "per_class_iou", "params_sha256", "seconds", "config"}
@@ -126,7 +126,7 @@ def test_what_a_run_leaves(finished):
   np.testing.assert_allclose(lines[0]["alpha/pool1/mean"], 20, rtol=1e-3)
 
 
-def test_resumed_run_ends_in_the_same_bits(finished, tmp_path):
+def test_a_resumed_run_ends_with_the_same_bits(finished, tmp_path):
   _, config, summary = finished
   first = tiny_config("runlocal,pool=ppool", eval__every=3, steps=4, schedule__steps=6)
   assert train(first, tmp_path)["step"] == 4
@@ -137,7 +137,7 @@ def test_resumed_run_ends_in_the_same_bits(finished, tmp_path):
   assert again["miou"] == summary["miou"]
 
 
-def test_seed_and_pool_change_the_result(finished):
+def test_the_seed_alone_determines_the_initial_head(finished):
   _, config, _ = finished
   heads = [
     create_train_state(make_experiment(c), c)[0].params["head"]["classifier"]["kernel"]
@@ -147,7 +147,7 @@ def test_seed_and_pool_change_the_result(finished):
   assert not np.array_equal(heads[0], heads[2])
 
 
-def test_workdir_of_another_config_is_refused(finished):
+def test_a_workdir_of_another_config_is_refused(finished):
   workdir, config, _ = finished
   other = tiny_config("runlocal,pool=avg", eval__every=3)
   with pytest.raises(ValueError, match=r"another config \(.*\bpool was 'ppool', now 'avg'"):
@@ -168,7 +168,7 @@ def test_divergence_names_the_step_and_keeps_the_checkpoint(tmp_path):
   assert not (tmp_path / "summary.json").exists()
 
 
-def test_bad_config_values():
+def test_bad_config_values_are_refused():
   with pytest.raises(ValueError, match="batch_size: expected a positive multiple of the 8 devices, got 12"):
     backend("pmap", 12)
   with pytest.raises(ValueError, match="parallel: expected one of pmap, jit, got 'xmap'"):
@@ -189,7 +189,7 @@ def test_bfloat16_computes_near_float32():
   np.testing.assert_allclose(losses[1][1]["loss"], losses[0][1]["loss"], rtol=0.05)
 
 
-def test_the_order_of_the_hooks(monkeypatch, tmp_path):
+def test_hooks_are_called_in_their_written_order(monkeypatch, tmp_path):
   """A state is judged before it is saved, and saved before it is evaluated."""
   calls = []
   for hook in hooks.HOOKS:
@@ -204,7 +204,7 @@ def test_the_order_of_the_hooks(monkeypatch, tmp_path):
   assert calls == [(step, name) for step in (1, 2) for name in names]
 
 
-def test_flags_of_any_device_reach_every_process():
+def test_control_flags_are_summed_over_devices():
   parallel = Pmap()
   control = StepControl(PreemptionHandler(), save_seconds=0.0)
   step = parallel.compile_step(with_flags(lambda state, batch: (state, {}), parallel), inputs=2)

@@ -1,4 +1,4 @@
-"""Training from a weights file: batch norm by config, and options of the network that the file brings."""
+"""Trainings from a weights file: modes of batch norm, and network options that the file determines."""
 
 import flax
 import jax
@@ -42,8 +42,8 @@ def norms(params):
   return {path: leaf for path, leaf in flat(params["backbone"]).items() if path[0].startswith("norm")}
 
 
-def test_frozen_batch_norm_stays():
-  """Statistics, scales and biases; the convolutions move."""
+def test_frozen_batch_norm_does_not_change():
+  """Statistics, scales and biases stay; the convolutions change."""
   start, state = after_two_steps("frozen")
   jax.tree.map(np.testing.assert_array_equal, dict(start.batch_stats), dict(state.batch_stats))
   jax.tree.map(np.testing.assert_array_equal, norms(start.params), norms(state.params))
@@ -51,8 +51,8 @@ def test_frozen_batch_norm_stays():
   assert not np.array_equal(*kernels)
 
 
-def test_local_batch_norm():
-  """Each device normalises its own share; all keep the mean of their statistics."""
+def test_local_batch_norm_averages_the_statistics():
+  """Each device normalizes its own share; the running statistics are averaged over devices."""
   states = {norm: after_two_steps(norm)[1] for norm in ("local", "sync")}
   mean = states["local"].batch_stats["backbone"]["norm3_3"]["mean"]
   copies = [np.asarray(shard.data) for shard in mean.addressable_shards]
@@ -84,8 +84,8 @@ def resnet_file(tmp_path_factory):
   return path, arrays
 
 
-def test_options_and_statistics_of_a_file(resnet_file, tmp_path):
-  """torchvision's weights are of v1.5; a run remembers that without the file."""
+def test_a_weights_file_sets_options_and_statistics(resnet_file, tmp_path):
+  """torchvision's weights are of v1.5; a run keeps that option without the file."""
   path, arrays = resnet_file
   config = tiny_config("runlocal", model__name="resnet50", model__weights=str(path))
   experiment = make_experiment(config)
@@ -101,7 +101,7 @@ def test_options_and_statistics_of_a_file(resnet_file, tmp_path):
   assert again.model == experiment.model
 
 
-def test_options_of_the_config_come_last(resnet_file):
+def test_options_of_the_config_override_those_of_the_file(resnet_file):
   path, _ = resnet_file
   changes = {"model__name": "resnet50", "model__weights": str(path), "model__output_stride": 8}
   config = tiny_config("runlocal", **changes)

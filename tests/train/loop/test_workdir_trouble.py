@@ -1,4 +1,4 @@
-"""A workdir that can no longer be written: what is said, and what is kept; real disks, real processes."""
+"""Workdirs that can no longer be written: the message, and what is kept; with real disks and processes."""
 
 import os
 import shlex
@@ -67,7 +67,7 @@ print("restored", checkpoints.steps(), [path.name for path in (folder / "checkpo
 
 
 @needs_mounts
-def test_a_full_disk(tmp_path):
+def test_a_checkpoint_on_a_full_disk(tmp_path):
   """The third checkpoint of 3 MB does not fit on 8 MB: the second is kept and nothing of the third is."""
   (tmp_path / "save.py").write_text(SAVE)
   (tmp_path / "read.py").write_text(READ)
@@ -96,7 +96,7 @@ def test_a_training_on_a_full_disk(tmp_path):
 
 
 @needs_mounts
-def test_read_only(tmp_path):
+def test_a_read_only_workdir(tmp_path):
   arguments = shlex.join(command(tmp_path / "disk"))
   script = f"mount -o remount,ro {tmp_path}/disk && {ROOT}/.venv/bin/python -m {arguments}"
   status, output = on_small_disk(tmp_path / "disk", script, 2)
@@ -107,8 +107,8 @@ def test_read_only(tmp_path):
 
 
 @pytest.mark.parametrize("instead", ["nothing", "file"])
-def test_it_vanishes(tmp_path, instead):
-  """In the middle of a training; what is moved away goes on elsewhere."""
+def test_a_workdir_that_is_deleted_or_replaced(tmp_path, instead):
+  """In the middle of a training; a workdir that was moved can be resumed in its new place."""
   workdir, away = tmp_path / "run", tmp_path / "away"
   process = program(command(workdir))
   wait_for(process, lambda: steps_logged(workdir) >= 7)
@@ -134,7 +134,7 @@ def test_it_vanishes(tmp_path, instead):
     assert_same(away, tmp_path / "undisturbed")
 
 
-def test_what_is_wrong_with_a_folder(tmp_path):
+def test_write_problems_are_explained(tmp_path):
   assert disk.write_problem(tmp_path) is None
   (tmp_path / "file").write_text("")
   assert "is a file, where a folder is expected" in disk.write_problem(tmp_path / "file")
@@ -148,7 +148,7 @@ def test_what_is_wrong_with_a_folder(tmp_path):
     (tmp_path / "none" / "x").write_text("")
 
 
-def test_a_checkpoint_folder_that_vanished_is_not_made_again(tmp_path):
+def test_a_deleted_checkpoint_directory_is_not_recreated(tmp_path):
   checkpoints = Checkpoints(tmp_path / "run" / "checkpoints", max_to_keep=1)
   with pytest.raises(disk.WriteError, match="checkpoint 1 could not be written: it is not there"):
     checkpoints.save(1, STATE, 0.0)
@@ -179,7 +179,7 @@ raise ValueError("in the main one")
 """
 
 
-def test_threads_of_libraries_fail_quietly(tmp_path):
+def test_threads_of_libraries_print_no_tracebacks(tmp_path):
   """Tensorstore prints a page for each file that it could not write."""
   environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "", "PYTHONPATH": str(ROOT)}
   done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The same parameters on one device, eight, with any backend, in parts, and in two processes."""
+"""Parameters are equal on one device, on eight, with each backend, in parts, and in two processes."""
 
 import chex
 import jax
@@ -35,7 +35,7 @@ def named(changes):
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def one(request):
-  """What one device finds: the config's changes, parameters, last metrics, and a bound.
+  """The run of one device: the config's changes, parameters, last metrics, and a bound on differences.
 
   Parameters that begin one float32 rounding (2e-7) apart are `rounding` apart in the end; other orders
   of summation may do no more than twice that.
@@ -64,8 +64,8 @@ def test_eight_devices_equal_one(one, eight):
     chex.assert_trees_all_close(others, metrics, rtol=1e-2, atol=1e-5)
 
 
-def test_the_backends_have_the_same_bits(one, eight):
-  """Where they sum in the same order: not the statistics of batch norm."""
+def test_pmap_and_jit_have_the_same_bits_without_batch_norm(one, eight):
+  """Both sum in the same order, except for the statistics of batch norm."""
   if one[1].model.name == "vgg16":
     chex.assert_trees_all_equal(eight[Pmap][0], eight[Jit][0], strict=True)
   else:
@@ -73,7 +73,7 @@ def test_the_backends_have_the_same_bits(one, eight):
 
 
 def test_two_processes_of_four_devices_equal_one(one, tmp_path):
-  """Batch norm, which each backend synchronises in its own way, with both of them."""
+  """Batch norm, which each backend synchronizes in its own way, with both of them."""
   changes, config, params, _, bound = one
   for parallel in ("pmap", "jit") if config.model.name == "vgg_mini" else ("pmap",):
     words = command(tmp_path / parallel, **changes, parallel=parallel)
@@ -85,8 +85,8 @@ def test_two_processes_of_four_devices_equal_one(one, tmp_path):
 
 
 @pytest.mark.parametrize("parallel", [OneDevice, Pmap, Jit])
-def test_a_batch_in_parts(parallel):
-  """Without batch norm the same to rounding; dropout is each example's own, in whichever part it is."""
+def test_gradient_accumulation_equals_one_batch(parallel):
+  """Without batch norm equal to rounding: dropout depends on the example, not on the part."""
   changes = named({**NETWORKS["vgg16"], "model.head": "fc", "batch_size": 16, "steps": 10})
   config = tiny_config("runlocal,pool=ppool", **changes)
   params, metrics = parameters_after(parallel(), config, 10)
@@ -97,8 +97,8 @@ def test_a_batch_in_parts(parallel):
   chex.assert_trees_all_close(others, metrics, rtol=1e-2, atol=1e-5)
 
 
-def test_batch_norm_in_parts_is_of_the_parts():
-  """The running statistics of four equal parts move as in four steps."""
+def test_accumulated_batch_norm_updates_once_a_part():
+  """The running statistics of four equal parts change as in four steps."""
   config = tiny_config(**named({"batch_size": 8, "schedule.learning_rate": 0.0}))
   whole, parts = (parameters_after(OneDevice(), config, 1, grad_accum_steps=n)[1]["loss"] for n in (1, 4))
   chex.assert_tree_all_finite((whole, parts))

@@ -1,4 +1,4 @@
-"""Optimisers, schedules, parameter groups and the loss of a pixel, against loops by hand."""
+"""Optimizers, schedules, parameter groups and the pixel loss, compared with plain loops."""
 
 import functools
 
@@ -43,8 +43,8 @@ def run(params, gradients, groups=ONE, momentum=0.0, weight_decay=0.0, clip_norm
 
 
 @pytest.mark.parametrize(("optimizer", "total"), [("caffe_sgd", -2.955), ("sgd", -1.597)])
-def test_where_the_rate_stands(optimizer, total):
-  """Ten steps of gradient 1, rate 0.1, 0.01 from the sixth: Caffe's buffer goes on with the old rate."""
+def test_momentum_with_a_learning_rate_step(optimizer, total):
+  """Ten steps of gradient 1 with rate 0.1, and 0.01 from the sixth: Caffe's buffer keeps the old rate."""
   place, velocity = 0.0, 0.0
   for step in range(10):
     rate = 0.1 if step < 5 else 0.01
@@ -57,7 +57,7 @@ def test_where_the_rate_stands(optimizer, total):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "caffe_sgd"])
-def test_multipliers_and_decay(optimizer):
+def test_multipliers_of_rate_and_decay(optimizer):
   """parameter_groups: biases twice the rate and no decay, branch three times, the head ten times."""
   params = {
     "backbone": {
@@ -83,8 +83,8 @@ def test_multipliers_and_decay(optimizer):
   chex.assert_trees_all_close(moved, jax.tree.map(by_hand, params), rtol=1e-5)
 
 
-def test_adam_group():
-  """Adam with bias correction; decay beside the gradient's normalisation, times the rate (AdamW)."""
+def test_adam_equals_adamw_by_hand():
+  """Adam with bias correction; decay beside the gradient's normalization, times the rate (AdamW)."""
   groups = {
     "a": {"pattern": "a", "lr": 2.0, "decay": 0.5, "optimizer": "adam"},
     "b": {"pattern": "b", "lr": 1.0, "decay": 0.0, "optimizer": "sgd"},
@@ -100,7 +100,7 @@ def test_adam_group():
 
 
 def test_clipping_is_by_group():
-  """A group's gradient is clipped by the norm over its own parameters, before decay; others are not."""
+  """A group's gradient is clipped by the norm over its own parameters, before weight decay."""
   groups = {
     "big": {"pattern": "big/.*", "lr": 1.0, "decay": 1.0, "optimizer": "sgd"},
     "small": {"pattern": "small", "lr": 1.0, "decay": 0.0, "optimizer": "sgd"},
@@ -136,7 +136,7 @@ def test_schedules(fields, rates):
   assert {step: float(rate(jnp.int32(step))) for step in rates} == pytest.approx(rates, rel=1e-5, abs=1e-7)
 
 
-def test_refused():
+def test_bad_groups_and_schedules_are_refused():
   with pytest.raises(ValueError, match=r"^schedule\.kind: .* poly, step, constant, got 'cosine'"):
     schedule(kind="cosine")
   wrong = {"all": {**ONE["all"], "optimizer": "adamw"}}
@@ -190,7 +190,7 @@ class PixelLossesTest(chex.TestCase):
 
   @chex.all_variants
   def test_values_and_gradients(self):
-    """Of valid pixels; exactly zero where ignored, even if all are."""
+    """Ignored pixels have exactly zero loss and gradient, even if all pixels are ignored."""
     valid = LABELS != 255
     share = np.exp(LOGITS.astype(float)) / np.exp(LOGITS.astype(float)).sum(-1, keepdims=True)
     truth = np.eye(4)[np.where(valid, LABELS, 0)]

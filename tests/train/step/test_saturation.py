@@ -1,4 +1,4 @@
-"""Sentences about units whose alphas are at an end of their range."""
+"""Warnings of pools whose alphas are at an end of their range."""
 
 import jax
 import numpy as np
@@ -10,7 +10,7 @@ from train.step.saturation import describe_saturation
 TRAINED = {"backbone": {unit: {"alpha": {"bias": 0.0}} for unit in ("pool1", "pool2")}}
 
 
-def test_describe_saturation_are_named():
+def test_pools_with_saturated_alphas_are_named():
   early = [{"step": i, **LINE, "alpha/pool1/high": 0.9} for i in range(5)]
   lines = [*early, *({"step": 5 + i, **LINE} for i in range(10)), {"step": 15, "eval/miou": 0.5}]
   assert describe_saturation(lines, TRAINED) == [

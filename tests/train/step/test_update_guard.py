@@ -1,4 +1,4 @@
-"""The guard inside a step, and the location of the first non-finite value of a step that it rejected."""
+"""The update guard, and the location of the first non-finite value of a rejected step."""
 
 import chex
 import flax.linen as nn
@@ -40,7 +40,7 @@ def after(guard, losses, norms=None, results=None):
 
 
 @pytest.mark.parametrize("bad", [NAN, INF, -INF])
-def test_what_is_not_finite_is_held(bad):
+def test_non_finite_updates_are_rejected(bad):
   skip = UpdateGuard("skip")
   assert after(skip, [1, bad, 1]) == [0, 1, 0]
   assert after(skip, [1, 1, 1], norms=[1, bad, 1]) == [0, 1, 0]
@@ -49,7 +49,7 @@ def test_what_is_not_finite_is_held(bad):
 
 
 @pytest.mark.parametrize("action", ["stop", "rollback"])
-def test_nothing_moves_after_a_held_step(action):
+def test_the_state_stays_after_a_rejected_step(action):
   assert after(UpdateGuard(action), [1, NAN, 1, 1]) == [0, 1, 1, 1]
 
 
@@ -78,7 +78,7 @@ def test_spikes_against_the_median():
     ("rollback_steps", -1, "guard.rollback_steps: expected at least 0, got -1"),
   ],
 )
-def test_bad_settings(field, value, message):
+def test_bad_guard_settings_are_refused(field, value, message):
   with pytest.raises(ValueError, match=message):
     make_guard(tiny_config(**{f"guard__{field}": value}).guard)
 
@@ -128,7 +128,7 @@ def times(path, factor):
 
 
 @pytest.mark.parametrize("parallel", [Pmap, Jit])
-def test_a_parameter(parallel):
+def test_locates_a_parameter(parallel):
   findings, first = located(parallel(), times("backbone/conv2_1/kernel", NAN), factory(PolynomialPool))
   assert first == {"kind": "parameter", "layer": "backbone/conv2_1/kernel"}
   looks = {layer: bad for layer, bad, _ in findings["layers"]}
@@ -148,33 +148,33 @@ class Exponential(nn.Module):
     return nn.avg_pool(jnp.exp(100 * x), self.window_shape, self.strides)
 
 
-def test_an_activation_of_a_pool():
+def test_locates_an_activation_of_a_pool():
   findings, first = located(Pmap(), pool=factory(Exponential))
   assert first == {"kind": "activation", "layer": "backbone/pool1"}
   names = [layer for layer, bad, _ in findings["layers"] if not bad]
   assert names[-1] == "backbone/norm1_2", "no layer after it is finite"
 
 
-def test_an_activation():
+def test_locates_an_activation():
   findings, first = located(Pmap(), times("backbone/conv2_1/kernel", 3e38), factory(PolynomialPool))
   assert first == {"kind": "activation", "layer": "backbone/conv2_1"}
   chex.assert_tree_all_finite([largest for _, _, largest in findings["layers"]])
 
 
-def test_a_gradient():
+def test_locates_a_gradient():
   findings, first = located(Pmap(), pool=factory(Root))
   assert not any(bad for _, bad, _ in findings["layers"])
   assert first["kind"] == "gradient"
   assert first["layer"].startswith("backbone/norm2_2"), "what lies before the last pool"
 
 
-def test_an_update():
+def test_locates_an_update():
   findings, first = located(Pmap(), pool=factory(PolynomialPool), tx=optax.scale(np.float32(INF)))
   assert first["kind"] == "update"
   assert not any(bad for name in ("layers", "loss", "gradients") for _, bad, _ in findings[name])
 
 
-def test_all_is_finite():
+def test_locates_nothing_where_all_is_finite():
   findings, first = located(Jit(), pool=factory(PolynomialPool))
   assert first is None
   layers = {name for name, _, _ in findings["layers"]}
