@@ -71,8 +71,8 @@ def compare(network: str, file: str | None, folder: pathlib.Path | None):
 def max_or(pool: str, network: str):
   """Selects `pool` for the network's maxima and strided convolutions; its averages stay."""
   slots = models.backbone(network).pool_slots
-  kept = {slot.name: "published" for slot in slots if slot.published not in ("max", "strided")}
-  return {"default": pool, **kept}
+  averages = {slot.name: "published" for slot in slots if slot.published not in ("max", "strided")}
+  return {"default": pool, **averages}
 
 
 def random_variables(backbone, images):

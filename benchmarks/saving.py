@@ -16,9 +16,7 @@ import time
 
 import jax
 import numpy as np
-from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from benchmarks import arguments
 from benchmarks.steps import Case
@@ -30,6 +28,7 @@ from train.planning.machine import describe_machine
 from train.step.parallel import Pmap
 from train.utils.errors import report_errors
 from train.utils.json_files import write_json
+from train.visualization.text import print_table
 
 _COLUMNS = ("copy", "stall", "write", "restore")
 
@@ -41,13 +40,15 @@ def main() -> None:
   parser.add_argument("--folder", type=arguments.folder, help="on the disk to measure")
   parser.add_argument("--out", type=arguments.out_file)
   args = parser.parse_args()
-  table = Table("seconds", "MiB", *_COLUMNS)
   rows = {}
   for network in args.networks:
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-      rows[network] = row = measure(network, pathlib.Path(folder), args.rounds)
-    table.add_row(network, f"{row['mib']:.0f}", *(f"{row[name]:.3f}" for name in _COLUMNS))
-  Console().print(table)
+      rows[network] = measure(network, pathlib.Path(folder), args.rounds)
+  lines = [
+    [network, f"{row['mib']:.0f}", *(f"{row[name]:.3f}" for name in _COLUMNS)]
+    for network, row in rows.items()
+  ]
+  print_table(["seconds", "MiB", *_COLUMNS], lines)
   if args.out:
     write_json(args.out, {"machine": describe_machine(), "saving": rows})
 
@@ -74,7 +75,7 @@ def measure(network: str, folder: pathlib.Path, rounds: int) -> dict[str, float]
   for _ in range(rounds):
     timed("restore", lambda: parallel.place_state(Checkpoints(folder, max_to_keep=1).restore(template)[0]))
   mib = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(template)) / 2**20
-  return {"mib": mib, **{name: statistics.median(found) for name, found in times.items()}}
+  return {"mib": mib, **{name: statistics.median(seconds) for name, seconds in times.items()}}
 
 
 if __name__ == "__main__":

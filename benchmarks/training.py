@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from benchmarks import arguments, timing
 from benchmarks.steps import Case, Step, operations, stage_programs
@@ -25,6 +23,7 @@ from train.experiment.experiment import DTYPES
 from train.planning.machine import describe_machine
 from train.utils.errors import report_errors
 from train.utils.json_files import write_json
+from train.visualization.text import print_table
 
 POOLS = ("max", "ppool", "flax max")
 MORE_POOLS = ("ppool:log_side_branch", "ppool:channel", "avg")
@@ -129,19 +128,19 @@ def _accelerator() -> bool:
 
 
 def print_steps(rows: dict[str, dict]) -> None:
-  table = Table("step of", "ms", "of max", "MiB", "of max", "compiled in s", "GFLOP/s", "of peak")
+  header = ("step of", "ms", "of max", "MiB", "of max", "compiled in s", "GFLOP/s", "of peak")
+  lines = []
   for name, row in rows.items():
     share = f"{row['share_of_peak']:.0%}" if "share_of_peak" in row else ""
     figures = f"{row['ms']:.0f} {row['ratio']:.3f} {row['mib']:.0f} {row['memory_ratio']:.3f}".split()
-    table.add_row(name, *figures, f"{row['compile_s']:.1f}", f"{1e3 * row['gflop'] / row['ms']:.0f}", share)
-  Console().print(table)
+    lines.append([name, *figures, f"{row['compile_s']:.1f}", f"{1e3 * row['gflop'] / row['ms']:.0f}", share])
+  print_table(header, lines)
 
 
 def print_stages(stages: dict[str, dict]) -> None:
-  table = Table("stage, forward + backward, ms", *stages)
-  for name in next(iter(stages.values())):
-    table.add_row(name, *(f"{times.get(name, 0):.1f}" for times in stages.values()))
-  Console().print(table)
+  names = next(iter(stages.values()))
+  rows = [[name, *(f"{times.get(name, 0):.1f}" for times in stages.values())] for name in names]
+  print_table(["stage, forward + backward, ms", *stages], rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""mIoU and what goes with it, from counts over a whole set: of a run, or of predictions made elsewhere.
+"""Evaluates a run, or label maps of another program: mIoU and further metrics of a whole data set.
 
 python -m train.evaluate --workdir DIR [--boundary 0.02] [--scales 0.75 1 1.25 --flip] [--pictures 8]
 python -m train.evaluate --predictions FOLDER_OR_ARCHIVE --data voc [--split val] [--ids raw]

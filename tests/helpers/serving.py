@@ -1,4 +1,4 @@
-"""Images for the tests of exported models."""
+"""Images for the tests of serving and reporting."""
 
 import numpy as np
 from PIL import Image
@@ -9,8 +9,15 @@ def noise(*shape):
 
 
 def photograph(path):
-  """A picture with large areas, so that classes differ, and its pixels as a reader sees them."""
+  """Writes an image with large areas, so that its classes differ; returns its decoded pixels."""
   pixels = noise(5, 7).repeat(9, 0).repeat(9, 1)[:40, :50]
   Image.fromarray(pixels).save(path, quality=95)
   with Image.open(path) as image:
     return np.asarray(image.convert("RGB"))
+
+
+def load_image(path):
+  """The image, with its file closed."""
+  image = Image.open(path)
+  image.load()
+  return image

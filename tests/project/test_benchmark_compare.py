@@ -31,7 +31,7 @@ def test_rows_are_matched_by_identity():
 
 
 def test_plans_are_matched_by_identity():
-  """Their keys are digests of the config or the code; of several with one name none is lost."""
+  """The keys of plans are digests; plans with equal names are numbered."""
   plan = {"network": "vgg16", "pool": "max", "dtype": "float32", "topology": "v5e:2x4", "batch": 8}
   before, after = ({"plans": {key: {**plan, "bytes": size}}} for key, size in (("3f0f", 2), ("712a", 3)))
   name = "plans.vgg16 max float32 v5e:2x4 8"

@@ -1,4 +1,4 @@
-"""The parts of the benchmarks that are no timing."""
+"""The benchmarks' command lines, counts and tables; no timing."""
 
 import importlib
 import json
@@ -18,7 +18,7 @@ RESULTS = ROOT / "benchmarks/results"
 
 
 def test_operations_are_counted_before_they_become_calls(monkeypatch):
-  """On a GPU the compiled program calls libraries, and the compiler's count leaves out what they do."""
+  """On a GPU the compiled program calls libraries, whose operations the compiler does not count."""
   measure_program, costs = steps.measure_program, []
 
   def without_calls(compiled):
@@ -50,7 +50,7 @@ for name in sys.argv[1:]:
 
 
 def test_help_starts_no_device(tmp_path):
-  """JAX would fail to find a platform of this name."""
+  """Starting a device would fail: no platform has this name."""
   environment = {"JAX_PLATFORMS": "none", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
   done = subprocess.run(
     [sys.executable, "-c", HELP, *NAMES], env=environment, capture_output=True, text=True, check=False
@@ -97,7 +97,7 @@ def _plans() -> dict:
 
 
 def test_the_table_of_the_docs():
-  """Of the plans that are kept; VGG-16's with max pooling is of both slices."""
+  """The table is made of the stored plans; VGG-16 with max pooling was planned for both slices."""
   shown = table(_plans().values())
   rows = [line for line in shown.splitlines() if line.startswith("|")]
   assert len(rows) == 2 + 8

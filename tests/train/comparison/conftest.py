@@ -13,7 +13,7 @@ def runs(pool_runs):
 
 @pytest.fixture
 def copies(runs, tmp_path):
-  """The same, for a test to change, without evaluations."""
+  """Copies of the workdirs without evaluations, which a test may change."""
   for workdir in runs:
     shutil.copytree(workdir, tmp_path / workdir.name, ignore=shutil.ignore_patterns("evaluation-*"))
   return tmp_path / "max", tmp_path / "ppool"

@@ -19,7 +19,7 @@ from train.visualization.colorize import colorize
 
 @pytest.fixture(scope="module")
 def out(runs, tmp_path_factory):
-  """What a comparison of both leaves, with two images."""
+  """The folder of a comparison of both runs with two images."""
   folder = tmp_path_factory.mktemp("figures")
   compare(*runs, folder, count=2)
   return folder
@@ -61,7 +61,7 @@ def test_gains_equal_those_of_two_evaluations(runs, out):
 
 
 def test_panels_of_the_largest_gains_equal_predictions(runs, out):
-  """Chosen, scored and predicted again, one image at a time."""
+  """Equals selecting, scoring and predicting one image at a time."""
   opened = [open_run(workdir) for workdir in runs]
   source = open_split(opened[0].config, "val")
   table = opened[0].experiment.table
@@ -112,7 +112,7 @@ def test_a_second_call_replaces_the_first(runs, tmp_path):
 
 
 def test_given_ids_and_stored_evaluations_are_used(copies, tmp_path, capsys):
-  """The images in the order asked for; counts are read where they are stored, and only there."""
+  """Images are in the given order; a stored evaluation is read if its inference is the same."""
   compare(*copies, tmp_path / "out", images=["scene-1-000003", "scene-1-000001"])
   assert [row["id"] for row in rows_of(tmp_path / "out/examples.csv")] == ["scene-1-000003", "scene-1-000001"]
   assert "wrote " in capsys.readouterr().out
@@ -126,7 +126,7 @@ def test_given_ids_and_stored_evaluations_are_used(copies, tmp_path, capsys):
   path.write_text(json.dumps({**stored, "confusion": perfect.tolist(), "inference": {"flip": True}}))
   compare(*copies, tmp_path / "out", count=0)
   assert not all(float(row["other"]) == 100 for row in rows_of(tmp_path / "out/gains.csv"))
-  assert json.loads(path.read_text())["inference"] == {"flip": True}  # the user's
+  assert json.loads(path.read_text())["inference"] == {"flip": True}  # of the user, not overwritten
   path.write_text("{")
   with pytest.raises(ValueError, match=r"evaluation-val-3\.json: not an evaluation .*; delete it"):
     compare(*copies, tmp_path / "out", count=0)

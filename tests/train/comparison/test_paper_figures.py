@@ -19,16 +19,16 @@ TITLES = ("max pooling", "P-pooling, log side branch, initial = 3, in pool1, poo
 
 
 def texts_of(figure):
-  """All texts, after a look that nothing drawn reaches over the figure's edge."""
+  """All texts; asserts that nothing is drawn outside the figure."""
   figure.draw_without_rendering()
   drawn, inches = figure.get_tightbbox(), figure.get_size_inches()
-  assert min(drawn.x0, drawn.y0) > -0.02  # of an inch, as a box's line
+  assert min(drawn.x0, drawn.y0) > -0.02  # inches: the width of a box's line
   assert (np.array([drawn.x1, drawn.y1]) < inches + 0.02).all()
   return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
 def test_figure_4_shows_the_panels():
-  """Upright and lying images, 150 classes in the legend, a long heading: nothing is cut."""
+  """Portrait and landscape images, 150 classes in the legend, a long heading: nothing is cut off."""
   table = get_dataset("ade20k").table
   draw = np.random.default_rng(0)
   rows = []
@@ -83,7 +83,7 @@ def test_figure_5_is_legible(classes):
 
 
 def test_intervals_are_error_bars_within_the_figure():
-  """The number stands outside the bar's interval; a class without one has none."""
+  """The number is outside the error bar; a class without an interval has no error bar."""
   first = np.diag([40, 50, 60, 70])
   second = first + np.array([[-9, 9, 0, 0], [0] * 4, [0, 5, -5, 0], [0] * 4])
   present, absent = class_gains(second, first, CLASS_TABLE)

@@ -15,7 +15,7 @@ from train.prepare import prepare
 
 
 def change(workdir, **fields):
-  """Fields of the config of a run, as "eval__flip" for eval.flip."""
+  """Changes fields of a run's config, such as "eval__flip" for eval.flip."""
   path = workdir / "config.json"
   config = json.loads(path.read_text())
   for name, value in fields.items():
@@ -28,13 +28,13 @@ def change(workdir, **fields):
 
 
 def test_both_runs_use_the_inference_of_the_baseline(copies, out, tmp_path, capsys):
-  """In the baseline's way: the gains are of the networks alone."""
+  """The gains are of the networks alone, not of the inference."""
   change(copies[1], eval__flip=True, eval__batch_size=1)
   compare(*copies, tmp_path / "out", count=0)
-  said = capsys.readouterr().out
+  printed = capsys.readouterr().out
   assert (
     f"both runs are evaluated with the eval config of {copies[0]}; the other run's has another eval.flip"
-    in said
+    in printed
   )
   assert (tmp_path / "out/gains.csv").read_bytes() == (out / "gains.csv").read_bytes()
 
@@ -75,7 +75,7 @@ def test_the_same_checkpoint_twice_is_refused(runs, tmp_path):
 
 
 def test_other_data_sets_or_classes_are_refused(runs, tmp_path):
-  """Against a folder of one's own, and that against one with other names for its classes."""
+  """Scenes against a folder data set, and this against one with other class names."""
   for name, classes in (("a", "soil stem"), ("b", "soil root")):
     source = tmp_path / f"source-{name}"
     rows = [f"{each},{raw},{raw},{raw},9,9,0\n" for raw, each in enumerate(classes.split())]

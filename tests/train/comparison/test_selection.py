@@ -19,25 +19,25 @@ def example(name="a", gain=0.1, label=None, predictions=None, size=(8, 12)):
 
 
 def test_the_largest_gains_are_selected():
-  """Ties by id, nothing of an image that is all ignored, and never more than asked for."""
+  """Ties are ordered by id; images with only ignored pixels are skipped; the count is never exceeded."""
   chosen = LargestGains(3)
   for name, gain in (("d", 0.1), ("b", 0.2), ("x", np.nan), ("c", 0.1), ("a", -0.5), ("e", 0.3)):
     chosen.add(example(name, gain))
     assert len(chosen.examples()) <= 3
-  assert [kept.id for kept in chosen.examples()] == ["e", "b", "c"]
+  assert [example.id for example in chosen.examples()] == ["e", "b", "c"]
 
 
 def test_the_box_is_where_predictions_differ_most():
   label, first, second = (np.zeros((16, 40), np.uint8) for _ in range(3))
   second[10:12, 24:27] = 1
   second[2, 3:8] = 2  # fewer
-  label[0:9, 30:40], second[0:9, 30:40] = IGNORE, 3  # more, where nothing counts
+  label[0:9, 30:40], second[0:9, 30:40] = IGNORE, 3  # more, but ignored
   shown = example(label=label, predictions=(first, second), size=label.shape)
   box = shown.difference_box()
   assert (box.height, box.width) == (4, 10)
   assert box.crop(second).tolist() == second[box.top : box.top + 4, box.left : box.left + 10].tolist()
   assert (box.crop(second) == 1).sum() == 6
-  assert abs(box.top + 2 - 11) <= 1  # in the middle
+  assert abs(box.top + 2 - 11) <= 1  # centered
   assert abs(box.left + 5 - 25.5) <= 1
   assert example().difference_box() is None
 
@@ -58,7 +58,7 @@ def test_a_box_crops_an_image():
 
 
 def test_gains_of_absent_classes_and_ties():
-  """Sky is nowhere; car is predicted only: no gain of either. Equal gains in the table's order."""
+  """Sky occurs nowhere and car is only predicted: neither has a gain. Ties are in the table's order."""
   first = np.array([[6, 2, 0, 0], [2, 6, 0, 0], [0] * 4, [0] * 4])
   second = np.array([[7, 0, 0, 1], [0, 7, 0, 1], [0] * 4, [0] * 4])
   present, absent = class_gains(first, second, CLASS_TABLE)

@@ -7,7 +7,7 @@ from train.evaluation.batching import batches_by_size
 
 
 def test_batches_hold_each_image_once_within_the_memory_bound():
-  """Whatever the bound; above it the group that came first goes on."""
+  """Above the memory bound the oldest group is yielded as a smaller batch."""
   sizes = [(4, 4), (4, 6), (4, 4), (4, 4), (4, 6), (2, 2), (4, 4)]  # of 64, 96 and 16 bytes
   source = examples(sizes)
   for limit, expected in (
@@ -25,7 +25,7 @@ def test_batches_hold_each_image_once_within_the_memory_bound():
 
 
 def test_buffered_images_do_not_accumulate():
-  """Every image of another size: without the bound, all would wait for others."""
+  """Every image has another size: without the bound, all would be buffered."""
 
   def peak(count, limit):
     source = GeneratedExamples(count, lambda index: (40 + index // 50, 40 + index % 50))
@@ -34,7 +34,7 @@ def test_buffered_images_do_not_accumulate():
     )
 
   assert peak(200, 10**5) < 1.2 * peak(100, 10**5)
-  assert peak(200, 10**9) > 1.8 * peak(100, 10**9), "the measurement sees what waits"
+  assert peak(200, 10**9) > 1.8 * peak(100, 10**9), "the measurement includes buffered images"
 
 
 def test_batches_have_one_size_and_at_most_the_batch_size():

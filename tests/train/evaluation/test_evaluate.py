@@ -32,7 +32,7 @@ CACHE = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_sec
 
 @pytest.mark.parametrize("parallel", ["one", "pmap", "jit"])
 def test_batched_counts_equal_counts_of_single_images(parallel, monkeypatch):
-  """vgg_mini at sizes that do not divide, in groups that fill neither batch nor devices."""
+  """vgg_mini at odd sizes, in groups that fill neither the batch nor the devices."""
   config = tiny_config(eval__batch_size=2)
   experiment = make_experiment(config)
   variables = init_variables(experiment, 0)
@@ -46,12 +46,12 @@ def test_batched_counts_equal_counts_of_single_images(parallel, monkeypatch):
   )
   assert found.dtype == np.int64
   assert found.sum() == sum((example["label"] != IGNORE).sum() for example in source)
-  assert np.abs(found - expected).sum() <= 4  # ties in the last bit
+  assert np.abs(found - expected).sum() <= 4  # ties by rounding
   assert (np.diagonal(expected) > 0).sum() > 1
 
 
 def test_each_image_size_compiles_one_program():
-  """However many images of a size come together."""
+  """The number of images of a size does not matter."""
   experiment, variables = pixelwise_experiment()
   source = examples([*SIZES, (20, 30)])
   config = tiny_config(eval__batch_size=3)
@@ -62,12 +62,12 @@ def test_each_image_size_compiles_one_program():
   for count in (2, 5, 1, 9, 17):
     images = np.stack([source[0]["image"]] * count)
     assert predict(variables, images).shape == (count, 33, 47)
-  assert predict.batch_sizes == {(33, 47): 8}, "2 images fill up to the 8 devices"
+  assert predict.batch_sizes == {(33, 47): 8}, "2 images are filled up to 8 devices"
   assert len(set(experiment.model.traces)) == 1
 
 
 def test_memory_does_not_grow_with_the_data_set():
-  """Everything on: boundaries, trimaps, pictures of the extremes, two sizes."""
+  """With all features: boundaries, trimaps, best and worst images, two sizes."""
   experiment, variables = pixelwise_experiment()
   config = tiny_config(eval__batch_size=4)
 
@@ -78,13 +78,13 @@ def test_memory_does_not_grow_with_the_data_set():
       images.add(example, prediction, metrics.mean_iou(evaluator.update(example["label"], prediction)))
     return evaluator.confusion.any() and count
 
-  work(8)  # what is compiled and imported is not counted
+  work(8)  # excludes compilation and imports
   small, large = (peak_memory(lambda count=count: work(count), count) for count in (16, 96))
   assert large < 1.1 * small
 
 
 def test_a_second_evaluation_compiles_nothing(tmp_path):
-  """Programs are kept in config.compilation_cache, unless JAX has a cache already."""
+  """Programs are cached in config.compilation_cache, unless JAX has a cache already."""
   experiment, variables = pixelwise_experiment()
   config = tiny_config(compilation_cache=str(tmp_path / "kept"))
   source = examples(SIZES)
@@ -94,7 +94,7 @@ def test_a_second_evaluation_compiles_nothing(tmp_path):
   try:
     jax.config.update("jax_compilation_cache_dir", None)
     compilation_cache.reset_cache()
-    jax.block_until_ready(jax.jit(lambda x: x + 1)(1.0))  # as when training came first, without a cache
+    jax.block_until_ready(jax.jit(lambda x: x + 1)(1.0))  # as after a training without a cache
     first = evaluate(experiment, variables, source, config)
     assert jax.config.jax_compilation_cache_dir == str(tmp_path / "kept")
     assert events.count("/jax/compilation_cache/cache_misses") >= 3
@@ -104,7 +104,7 @@ def test_a_second_evaluation_compiles_nothing(tmp_path):
     assert events.count("/jax/compilation_cache/cache_hits") >= 3
     assert not events.count("/jax/compilation_cache/cache_misses")
     enable_compilation_cache(str(tmp_path / "another"))
-    assert jax.config.jax_compilation_cache_dir == str(tmp_path / "kept"), "what is set already stays"
+    assert jax.config.jax_compilation_cache_dir == str(tmp_path / "kept"), "an existing cache is not replaced"
   finally:
     jax.monitoring.unregister_event_listener(note)
     for name, value in before.items():

@@ -33,7 +33,7 @@ def tiny(monkeypatch):
 
 
 def test_a_submission_scores_as_its_run(tmp_path):
-  """Its folder, the folder of PNGs in it and the archive, by `--ids raw`."""
+  """With `--ids raw`: the submission's folder, its folder of PNGs and the archive."""
   write_voc(tmp_path / "VOC2012", {"train": [1, 2, 3, 4], "val": [5, 6]})
   prepare("voc", str(tmp_path), str(tmp_path / "data"), partial=True)
   config = tiny_config(data__name="voc", steps=1, batch_size=8)
@@ -56,11 +56,11 @@ def test_a_submission_scores_as_its_run(tmp_path):
 
 
 def test_label_maps_score_as_counted_by_hand(tiny, tmp_path):
-  """4, 9, 200 and 255 are no class of four: misses where the truth counts, nothing where it does not."""
+  """4, 9, 200 and 255 are none of the four classes: misses, except where the truth is ignored."""
   folder = tmp_path / "made"
   save_maps(folder, {"a": [[0, 1, 9], [255, 200, 3]], "street/b": [[0, 4], [1, 2], [1, 2]]})
   results = evaluate_label_maps(folder, "tiny", boundary=0.02, pictures=1)
-  # Truth 0: found as 0, 3; 0, 4, 1. Truth 1: 1, 9; 1. Truth 2: 255; 2.
+  # Truth 0 is predicted as 0, 3; 0, 4, 1. Truth 1 as 1, 9; 1. Truth 2 as 255; 2.
   counts = [[2, 1, 0, 1, 1], [0, 2, 0, 0, 1], [0, 0, 1, 0, 1], [0, 0, 0, 0, 0]]
   stored = json.loads((tmp_path / "made-evaluation-val.json").read_text())
   assert stored["confusion"] == counts
@@ -76,7 +76,7 @@ def test_label_maps_score_as_counted_by_hand(tiny, tmp_path):
 
 
 def test_raw_ids_are_mapped_to_train_ids(tiny, tmp_path, capsys):
-  """The data set's own ids; 0, which it ignores, and 5, which it does not have, are misses."""
+  """Raw id 0, which is ignored, and 5, which does not exist, are misses."""
   save_maps(tmp_path / "p", {"a": [[7, 17, 0], [23, 7, 5]], "street/b": [[7, 7], [17, 26], [7, 23]]})
   results = evaluate_label_maps(tmp_path / "p", "tiny", ids="raw")
   assert results["per_class_iou"] == {"road": 4 / 5, "pole": 2 / 3, "sky": 1.0, "car": None}
@@ -108,7 +108,7 @@ def test_all_unusable_files_are_named(tiny, tmp_path):
     evaluate_label_maps(folder, "tiny")
   with pytest.raises(FileNotFoundError, match="none: no such folder"):
     evaluate_label_maps(tmp_path / "none", "tiny")
-  assert [path.name for path in tmp_path.iterdir()] == ["p"], "nothing is stored"
+  assert [path.name for path in tmp_path.iterdir()] == ["p"], "nothing is written"
 
 
 def test_a_data_set_of_ignored_pixels_is_refused(tiny, tmp_path):

@@ -12,7 +12,7 @@ from train.evaluation.evaluator import SegmentationEvaluator, summarize_confusio
 
 
 def test_evaluator_equals_metrics_of_all_images_together():
-  """All numbers of a set of two images, against the metrics of the images together."""
+  """All metrics of two images equal the metrics of their concatenation."""
   source = examples([(20, 30)] * 2)
   draw = np.random.default_rng(1)
   found = [draw.integers(0, 3, (20, 30)) for _ in source]
@@ -33,7 +33,7 @@ def test_evaluator_equals_metrics_of_all_images_together():
 
 
 def test_summary_of_a_confusion_matrix_by_hand():
-  """Class sky is in neither truth nor prediction, class car only in the prediction."""
+  """Class sky is in neither truth nor prediction; class car only in the prediction."""
   results = summarize_confusion(np.array([[6, 0, 0, 2], [2, 2, 0, 0], [0] * 4, [0] * 4]), CLASS_TABLE)
   assert results["per_class_iou"] == {"road": 0.6, "pole": 0.5, "sky": None, "car": 0.0}
   assert results["per_class_accuracy"] == {"road": 0.75, "pole": 0.5, "sky": None, "car": None}

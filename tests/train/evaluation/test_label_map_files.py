@@ -13,7 +13,7 @@ cityscapes = SUBMISSION_FORMATS["cityscapes"].identify
 
 
 def put(folder, *names):
-  """PNGs of one pixel, whose value is their place in `names`."""
+  """Writes PNGs of one pixel, whose value is their index in `names`."""
   for value, name in enumerate(names):
     save(folder / name, np.full((1, 1), value, np.uint8))
   return folder
@@ -33,7 +33,7 @@ def content(folder, name):
   ],
 )
 def test_cityscapes_predictions_are_found_by_frame(name, tmp_path):
-  """As its getPrediction finds them: at any depth, whatever the rest of the name."""
+  """As Cityscapes' getPrediction does: at any depth, with any suffix of the name."""
   others = ("ulm_000002_000019_pred.png", "ulm_000001_000020.png", "other.png", "ulm_000001_000019.txt")
   (tmp_path / others[-1]).write_text("")
   put(tmp_path, *others[:-1], name)
@@ -42,11 +42,11 @@ def test_cityscapes_predictions_are_found_by_frame(name, tmp_path):
 
 
 def test_ids_with_folders_match_the_end_of_a_path(tmp_path):
-  """Below another folder, too; b alone is not street/b."""
+  """The path may be in another folder; b alone does not match street/b."""
   put(tmp_path, "mine/street/b.png", "mine/park/b.png", "mine/avenue-street/c.png", "a.png", "mine/a.png")
   files = LabelMapFiles(tmp_path)
   assert files["street/b"].read_bytes() == content(tmp_path, "mine/street/b.png")
-  assert files["a"].read_bytes() == content(tmp_path, "a.png"), "what is called so exactly comes first"
+  assert files["a"].read_bytes() == content(tmp_path, "a.png"), "an exact name has priority"
   with pytest.raises(FileNotFoundError, match=re.escape(f"{tmp_path / 'street/c.png'}: no such file")):
     files["street/c"]
 
@@ -59,7 +59,7 @@ def test_two_predictions_of_an_image_are_refused(tmp_path):
 
 
 def test_archives_are_read_as_folders(tmp_path):
-  """Whatever their compression and the folders in them; without what macOS adds."""
+  """With any compression and folders in the archive; hidden files of macOS are ignored."""
   folder = put(tmp_path / "p", "b.png", "a.png", "__MACOSX/._a.png", ".hidden/a.png")
   for archive in (
     zip_of(tmp_path / "p.zip", folder, "deep/er"),

@@ -29,7 +29,7 @@ def test_padding_changes_nothing_for_a_network_without_context():
 
 
 def test_padding_changes_only_pixels_near_the_padding(network):
-  """vgg_mini's pixels far from the padding are the same, those beside it are not."""
+  """With vgg_mini, pixels far from the padding are equal and some near it are not."""
   experiment, variables, _, images = network
   image = images[:1, :33, :41]
   same = Predictor(experiment, eval_config(pad_multiple=64))(variables, image) == Predictor(
@@ -40,7 +40,7 @@ def test_padding_changes_only_pixels_near_the_padding(network):
 
 
 def test_padding_becomes_zero_after_preprocessing():
-  """What is padded becomes zero, nearly: the colour is rounded to 8 bits."""
+  """Padded pixels become nearly zero: the color is rounded to 8 bits."""
   experiment, variables = pixelwise_experiment()
   seen = []
   experiment = experiment._replace(model=PixelwiseModel())

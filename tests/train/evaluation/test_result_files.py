@@ -39,7 +39,7 @@ def test_undefined_metrics_print_as_a_dash(capsys):
 
 
 def test_confusion_figure_of_150_classes_is_legible():
-  """ADE20K's 150, whose names are lists of synonyms: the first of each, none over another."""
+  """ADE20K's class names are lists of synonyms: the first is drawn, and labels do not overlap."""
   table = get_dataset("ade20k").table
   figure = draw_confusion(np.eye(150, 151, dtype=np.int64), table)
   labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
@@ -80,7 +80,7 @@ def test_evaluate_workdir_writes_json_csv_and_pictures(workdir, capsys):
 
 
 def test_command_line_changes_the_inference(workdir):
-  """What is asked for is done, and is in the file."""
+  """The options change the predictions and are recorded in the file."""
   plain = evaluate_workdir(workdir)
   flags = ["--scales", "0.5", "1", "--flip", "--window", "32x32", "--stride", "16x16", "--pad-multiple", "64"]
   status, output = run(["train.evaluate", f"--workdir={workdir}", "--batch-size", "2", *flags])
@@ -111,7 +111,7 @@ def test_conflicting_options_are_refused(command, message, capsys):
 
 
 def test_best_and_worst_images_are_ranked_as_by_sorting(tmp_path):
-  """As sorting all would find them; an image without a pixel that counts is neither."""
+  """Equals sorting all images; an image with only ignored pixels is never among them."""
   scores = np.random.default_rng(0).permutation(20) / 20
   images = BestWorstImages(3, CLASS_TABLE)
   images.add(examples([(8, 10)])[0], np.zeros((8, 10), np.uint8), float("nan"))

@@ -21,14 +21,14 @@ def mean_of_crop(variables, images):
 
 @given(st.tuples(*[st.integers(1, 30)] * 3), st.tuples(*[st.integers(1, 30)] * 3))
 def test_windows_cover_every_pixel_and_stay_inside(rows, columns):
-  """For any size, window and stride: at the stride but for the last, which is moved inside."""
+  """For any size, window and stride: the windows start at the stride, and the last is moved inside."""
   size, window, stride = zip(
     *[(max(a, b), min(a, b), min(a, b, c)) for a, b, c in (rows, columns)], strict=True
   )
   origins, coverage = window_origins(size, window, stride)
   counts = np.zeros(size)
   for (y, x), row, column in itertools.product(origins, range(window[0]), range(window[1])):
-    counts[y + row, x + column] += 1  # an index outside is an error
+    counts[y + row, x + column] += 1  # an index outside raises
   np.testing.assert_array_equal(coverage, counts)
   assert counts.min() >= 1
   for axis in (0, 1):
@@ -51,7 +51,7 @@ def test_one_window_over_the_image_equals_no_window(network):
 
 @pytest.mark.parametrize(("window", "stride"), [((4, 5), (3, 2)), ((7, 7), (7, 7)), ((3, 11), (2, 11))])
 def test_overlapping_windows_are_averaged(window, stride):
-  """Against loops in float64."""
+  """Equals loops in float64."""
   images = np.stack([example["image"] for example in examples([(9, 13)] * 2)])
   seen = sliding_window(mean_of_crop, window, stride, COLOR)(None, images)
   total, counts = np.zeros(images.shape), np.zeros(images.shape)
@@ -64,7 +64,7 @@ def test_overlapping_windows_are_averaged(window, stride):
 
 
 def test_an_image_smaller_than_the_window_is_padded():
-  """Below and right, with the colour; the result has the image's size."""
+  """Below and on the right, with the color; the result has the image's size."""
   image = np.full((1, 2, 3, 3), 100, np.uint8)
   seen = sliding_window(mean_of_crop, (4, 3), (4, 3), COLOR)(None, image)
   np.testing.assert_allclose(seen[0], np.broadcast_to(100 * (100 + np.array(COLOR)) / 2, (2, 3, 3)))

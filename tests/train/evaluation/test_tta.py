@@ -17,7 +17,7 @@ COLOR = (10, 20, 30)
 
 
 def test_no_tta_needs_no_softmax(network):
-  """The plain path is the argmax of logits; the same through probabilities."""
+  """Without TTA the classes are the argmax of the logits, which equals that of the probabilities."""
   experiment, variables, probabilities, images = network
   assert apply_tta(probabilities, eval_config(), COLOR) is probabilities
   plain = make_classify_fn(experiment, eval_config())
@@ -42,16 +42,16 @@ def test_flip_average_is_symmetric(network):
   seen = view(variables, symmetric)
   np.testing.assert_allclose(seen, seen[:, :, ::-1], atol=1e-6)
   once = probabilities(variables, symmetric)
-  assert np.abs(once - once[:, :, ::-1]).max() > 1e-3, "the network alone is not symmetric"
+  assert np.abs(once - once[:, :, ::-1]).max() > 1e-3, "the network itself is not symmetric"
 
 
 def test_scales_are_averaged_at_the_images_size():
-  """A linear ramp stays one at every scale, away from the border; the sizes seen are rounded sides."""
+  """A linear ramp stays linear at every scale away from the border; scaled sides are rounded."""
   sizes = []
 
   def view(variables, images):
     sizes.append(images.shape[1:3])
-    return images * len(sizes)  # tells the scales apart
+    return images * len(sizes)  # distinguishes the scales
 
   ramp = np.broadcast_to(np.arange(21.0, dtype=np.float32)[None, None, :, None], (2, 14, 21, 3))
   seen = multiscale_average(view, (0.7, 1.0, 2.0))(None, jnp.asarray(ramp))
@@ -62,7 +62,7 @@ def test_scales_are_averaged_at_the_images_size():
 
 @pytest.mark.parametrize("parallel", ["pmap", "jit"])
 def test_scales_flips_and_windows_combine_on_eight_devices(network, parallel):
-  """Scales of mirror images of windows: by the predictor, and by hand one image at a time."""
+  """Scales of mirror images of windows: the predictor equals a loop over scales and flips."""
   experiment, variables, probabilities, images = network
   views = {"scales": (0.75, 1.25), "flip": True, "window": (32, 32), "stride": (16, 24)}
   config = eval_config(**views)
@@ -76,7 +76,7 @@ def test_scales_flips_and_windows_combine_on_eight_devices(network, parallel):
       seen = jax.jit(window)(variables, scaled_images[:, :, ::step])[:, :, ::step]
       total += jax.image.resize(seen, (*images.shape[:3], seen.shape[-1]), "linear") / 4
   assert found.dtype == np.uint8
-  assert (found == total.argmax(-1)).mean() > 0.999  # but for ties in the last bit
+  assert (found == total.argmax(-1)).mean() > 0.999  # except ties by rounding
   assert (found == probabilities(variables, images).argmax(-1)).mean() < 0.999
 
 

@@ -57,12 +57,12 @@ def test_a_plan_as_text_and_json():
 
 
 @given(st.integers(0, 3000), st.integers(5, 900), st.integers(0, 200), st.integers(1, 40), st.floats(0, 0.8))
-def test_the_largest_batch_is_found(base, each, more, start, squeezed):
-  """However memory grows, also in groups alone, and although the compiler squeezes what is too large."""
+def test_the_largest_batch_is_found(base, each, more, start, shrink):
+  """Memory may grow in groups only, and the compiler may shrink a program that is too large."""
 
   def fits(batch):
     used = base + each * batch + (more if batch % 8 else 0)
-    used -= int(squeezed * max(0, used - 3000))
+    used -= int(shrink * max(0, used - 3000))
     tried.setdefault(batch, used <= 3150)
     return tried[batch]
 
@@ -74,7 +74,7 @@ def test_the_largest_batch_is_found(base, each, more, start, squeezed):
 
 
 def test_a_full_group_fits_where_fewer_images_do_not():
-  """As measured for a v5e, where nine images of ResNet-50 need more than sixteen."""
+  """Measured for a v5e: nine images of ResNet-50 need more memory than sixteen."""
   assert find_largest_batch(lambda batch: batch <= 8 or batch == 16, 40) == 16
 
 
@@ -87,7 +87,7 @@ def test_a_full_group_fits_where_fewer_images_do_not():
   ],
 )
 def test_the_search_compiles_few_that_fit(start, tries):
-  """What is refused takes seconds: few that fit are tried."""
+  """A refusal takes seconds, a compilation minutes: few candidates that fit are tried."""
   tried = []
   assert find_largest_batch(lambda batch: tried.append(batch) or batch <= 13, start) == 13
   assert tried == tries

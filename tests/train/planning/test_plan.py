@@ -12,7 +12,7 @@ from train.planning.lower_step import check_config
 from train.planning.program_cache import ProgramCache
 from train.planning.topology import topology_devices
 
-# ml_collections' own way to load a config file.
+# Raised by ml_collections when it loads a config file.
 loads_a_config = pytest.mark.filterwarnings(r"ignore:the load_module\(\) method:DeprecationWarning")
 CONFIG = "--config=configs/quickstart.py"
 
@@ -69,7 +69,7 @@ def test_the_command_line_checks_the_config():
 
 
 def test_unusable_cache_files_are_refused(tmp_path, monkeypatch):
-  """A path that cannot be written, and a file of something else, which stays what it is."""
+  """A path that cannot be written, and a file with other contents, which is not changed."""
   for path, message in ((tmp_path, "it is a folder"), (tmp_path / "no/plan.json", "there is no folder")):
     with pytest.raises(ValueError, match=f"{re.escape(str(path))}: .*{message}"):
       ProgramCache(path)

@@ -37,7 +37,7 @@ def test_libtpu_has_every_slice(chip):
 
 @needs_libtpu
 def test_a_plan_of_eight_chips_is_cached(tmp_path):
-  """A real program for eight v5e chips; asked again, nothing is compiled; what cannot fit is said."""
+  """A program for eight v5e chips; a second call compiles nothing; a batch that does not fit is reported."""
   out = tmp_path / "plan.json"
   flags = [
     "train.plan",
@@ -69,7 +69,7 @@ def test_a_plan_of_eight_chips_is_cached(tmp_path):
 
   again = ProgramCache(out)
   plan_slice(again, config, "v5e:2x4", batch_per_chip(config, "v5e:2x4"))
-  assert json.loads(out.read_text()) == kept, "the program is the same: nothing was compiled"
+  assert json.loads(out.read_text()) == kept, "the same program is not compiled again"
 
   config.grad_accum_steps = 4
   assert [batch_per_chip(config, f"v5e:{shape}") for shape in ("2x4", "2x2")] == [4, 4]

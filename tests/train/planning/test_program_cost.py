@@ -15,17 +15,17 @@ from train.planning.program_cost import Collective, count_collectives, measure_p
 
 @pytest.fixture(scope="module")
 def step():
-  """The train step of vgg_mini with batch norm over 8 devices of this machine: (state's shapes, compiled)."""
+  """(shapes of the state, compiled step) of vgg_mini with batch norm over 8 devices of this machine."""
   lowered = lower_train_step(tiny_config("pool=max", model__width=0.25), jax.devices(), 16)
   return lowered.args_info[0][0], lowered.compile()
 
 
 def test_the_gradients_are_summed_over_the_devices(step):
-  """Every byte of a step's collectives: gradients, moments of batch norm, and what is logged."""
+  """The bytes of a step's collectives are gradients, moments of batch norm, and metrics."""
   state, compiled = step
   size = sum(4 * math.prod(leaf.shape) for leaf in jax.tree.leaves(state.params))
   channels = sum(leaf.shape[0] for leaf in jax.tree.leaves(state.batch_stats)) // 2
-  # Two sums forward and three in reverse, of which scale and bias are parameters.
+  # Two sums in the forward and three in the backward pass; scale and bias are among the parameters.
   norm = 4 * channels * 3
   logged = 4 * (1 + 1 + 1)  # valid pixels, hits, loss
   found = measure_program(compiled)
@@ -34,7 +34,7 @@ def test_the_gradients_are_summed_over_the_devices(step):
 
 
 def test_the_donated_state_is_counted_once(step):
-  """The state is donated: the new one lies in its place."""
+  """The state is donated, so the new state uses its memory."""
   state, compiled = step
   size = sum(leaf.dtype.itemsize * math.prod(leaf.shape) for leaf in jax.tree.leaves(state))
   found = measure_program(compiled)
@@ -45,8 +45,8 @@ def test_the_donated_state_is_counted_once(step):
   assert found.bytes > size
 
 
-def _spread(function, inside: P, outside: P, devices=None) -> str:
-  """The optimised program of a function of each device's [1, 8, 128] float32."""
+def _compile_sharded(function, inside: P, outside: P, devices=None) -> str:
+  """The optimized program of a function of each device's [1, 8, 128] float32."""
   mesh = Mesh(np.array(devices or jax.devices()), ("i",))
   mapped = jax.shard_map(function, mesh=mesh, in_specs=inside, out_specs=outside, check_vma=False)
   x = jax.ShapeDtypeStruct((8, 8, 128), jnp.float32, sharding=NamedSharding(mesh, inside))
@@ -67,11 +67,11 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_collectives_are_counted_by_kind(kind):
   function, outside, size = KINDS[kind]
-  assert count_collectives(_spread(function, P("i"), outside)) == {kind: Collective(1, size)}
+  assert count_collectives(_compile_sharded(function, P("i"), outside)) == {kind: Collective(1, size)}
 
 
 def test_collectives_in_a_loop_count_per_iteration():
-  """A sum of each part is inside the loop, a sum of the total after it."""
+  """A sum of each part is in the loop, a sum of the total after it."""
 
   def each(x):
     return jax.lax.scan(
@@ -83,13 +83,13 @@ def test_collectives_in_a_loop_count_per_iteration():
       jax.lax.scan(lambda c, p: (c + p * p, None), jnp.zeros((1, 128)), x.swapaxes(0, 1))[0], "i"
     )
 
-  inside, outside = (_spread(function, P("i"), P()) for function in (each, total))
+  inside, outside = (_compile_sharded(function, P("i"), P()) for function in (each, total))
   assert count_collectives(inside, trip_count=8) == {"all-reduce": Collective(8, 8 * 512)}
   assert count_collectives(outside, trip_count=8) == {"all-reduce": Collective(1, 512)}
 
 
 def test_accumulation_multiplies_the_work(step):
-  """A loop's inside is counted once by the compiler: the parts together do what the whole does."""
+  """The compiler counts a loop's body once; multiplied, the parts do the work of the whole batch."""
   whole = measure_program(step[1])
   config = tiny_config("pool=max", model__width=0.25, grad_accum_steps=2)
   parts = measure_program(lower_train_step(config, jax.devices(), 16).compile(), 2)

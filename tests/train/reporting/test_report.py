@@ -6,16 +6,9 @@ import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from tests.helpers.serving import load_image
 from train.reporting.report import write_report
-
-
-def opened(path):
-  """The image, with its file closed."""
-  image = Image.open(path)
-  image.load()
-  return image
 
 
 def test_the_report_is_self_contained(pool_runs, tmp_path, capsys):
@@ -25,8 +18,8 @@ def test_the_report_is_self_contained(pool_runs, tmp_path, capsys):
   )
   text = (tmp_path / "report.html").read_text()
   assert text.count("data:image/png;base64,") == 1 + 1 + 1 + 2
-  assert np.asarray(opened(folder / "predictions.png")).shape == (2 * 36, 4 * 52 - 4, 3)
-  assert np.asarray(opened(folder / "curves.png")).std() > 5
+  assert np.asarray(load_image(folder / "predictions.png")).shape == (2 * 36, 4 * 52 - 4, 3)
+  assert np.asarray(load_image(folder / "curves.png")).std() > 5
   assert not re.search(r'(src|href)="(?!data:)', text)
   summary = json.loads((pool_runs / "ppool" / "summary.json").read_text())
   assert f"{100 * summary['miou']:.1f}" in text
@@ -36,7 +29,7 @@ def test_the_report_is_self_contained(pool_runs, tmp_path, capsys):
 
 
 def test_runs_of_a_sweep_are_named_by_their_folders(pool_runs, tmp_path, capsys):
-  """Workdirs that are all called seed-0; the same twice is refused."""
+  """All workdirs are called seed-0; the same workdir twice is refused."""
   swept = []
   for pool in ("max", "ppool"):
     swept.append(tmp_path / "runs" / pool / "seed-0")

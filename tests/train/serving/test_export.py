@@ -68,14 +68,14 @@ def test_every_network_and_every_pool_takes_any_batch_and_size(name, pool):
   assert exported.platforms == ("cpu", "cuda", "tpu")
   assert [str(side) for side in exported.out_avals[0].shape] == ["b", "h", "w", "9"]
   if pool == "max":
-    return  # P-pooling has all that max pooling has
+    return  # P-pooling covers all operations of max pooling
   model = jax_export.deserialize(exported.serialize())
   variables = flax.traverse_util.flatten_dict(run.variables, sep="/")
   images = noise(1, 40, 70)
   output = np.asarray(jax.jit(model.call)(variables, images))
   expected = np.asarray(jax.jit(make_predict_fn(experiment))(run.variables, images))
   assert expected.std() > 0.01
-  np.testing.assert_allclose(output, expected, atol=1e-3)  # random weights make logits of hundreds
+  np.testing.assert_allclose(output, expected, atol=1e-3)  # random weights make logits in the hundreds
 
 
 def test_disagreement_with_the_checkpoint_is_refused(served, workdir, tmp_path, monkeypatch):
@@ -93,7 +93,7 @@ def test_disagreement_with_the_checkpoint_is_refused(served, workdir, tmp_path, 
 
 
 def test_a_model_for_other_platforms_is_not_compared(workdir, tmp_path, capsys, monkeypatch):
-  """And an empty folder, here the working directory, is filled, not replaced."""
+  """An empty folder, here the working directory, is filled and not replaced."""
   monkeypatch.chdir(tmp_path)
   assert export(workdir, ".", platforms=("tpu",))["agreement"] is None
   assert "model.jaxexport" in os.listdir()

@@ -20,8 +20,8 @@ from tests.helpers.training import ROOT
 from train.experiment.run import open_run
 from train.serving.export import export
 
-# Packages without their .pth files, one of which brings this project.
-ALONE = f"""
+# The installed packages without .pth files, one of which would add this project.
+WITHOUT_PROJECT = f"""
 import sys
 sys.path.append({sysconfig.get_path("purelib")!r})
 for name in ("ppool_jax", "train", "configs"):
@@ -29,7 +29,7 @@ for name in ("ppool_jax", "train", "configs"):
     __import__(name)
   except ModuleNotFoundError:
     continue
-  sys.exit(f"{{name}} is there")
+  sys.exit(f"{{name}} can be imported")
 """
 
 PREDICT = """
@@ -43,10 +43,10 @@ assert not {"ppool_jax", "train", "flax"} & set(sys.modules)
 """
 
 
-def alone(code, folder, *arguments):
-  """The output of a program in `folder` that cannot import this project."""
+def run_without_project(code, folder, *arguments):
+  """Runs a program in `folder` that cannot import this project, and returns its output."""
   env = {**os.environ, "XLA_FLAGS": ""}
-  command = [sys.executable, "-I", "-S", "-c", ALONE + code, *map(str, arguments)]
+  command = [sys.executable, "-I", "-S", "-c", WITHOUT_PROJECT + code, *map(str, arguments)]
   done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
   assert done.returncode == 0, done.stderr
   return done.stdout
@@ -56,21 +56,21 @@ def test_any_batch_and_size_without_this_project(served, predict, tmp_path):
   shapes = {"whole": (1, 32, 48), "larger": (3, 64, 40), "odd": (2, 33, 47), "dot": (5, 1, 1)}
   images = {name: noise(*shape) for name, shape in shapes.items()}
   np.savez(tmp_path / "images.npz", **images)
-  alone(PREDICT, tmp_path, served, tmp_path / "images.npz")
+  run_without_project(PREDICT, tmp_path, served, tmp_path / "images.npz")
   with np.load(tmp_path / "outputs.npz") as outputs:
     for name, batch in images.items():
       output, expected = outputs[name], predict(batch)
       assert output.dtype == np.uint8
       assert output.shape == batch.shape[:3]
       assert name == "dot" or len(np.unique(expected)) > 2
-      # Where sides do not divide, the products are taken in another order.
+      # For odd sides the products are summed in another order.
       assert (output != expected).mean() <= (1e-3 if name == "odd" else 0)
 
 
 def test_the_example_program_predicts(served, workdir, predict, tmp_path):
   image = photograph(tmp_path / "photo.png")
   code = "import runpy\nsys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
-  alone(code, tmp_path, served / "predict.py", "photo.png")
+  run_without_project(code, tmp_path, served / "predict.py", "photo.png")
   with Image.open(tmp_path / "photo.png-classes.png") as written:
     np.testing.assert_array_equal(np.asarray(written), predict(image[None])[0])
     assert written.getpalette()[: 3 * 9] == open_run(workdir).experiment.table.palette()[:9].ravel().tolist()
@@ -81,7 +81,7 @@ def test_the_example_of_the_documentation(served, predict, tmp_path):
   (block,) = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
   shutil.copytree(served, tmp_path / "served")
   image = photograph(tmp_path / "photo.jpg")
-  shares = ast.literal_eval(alone(block, tmp_path))
+  shares = ast.literal_eval(run_without_project(block, tmp_path))
   names = [row["name"] for row in json.loads((served / "classes.json").read_text())]
   expected = predict(image[None])
   assert len(shares) > 2
@@ -89,7 +89,7 @@ def test_the_example_of_the_documentation(served, predict, tmp_path):
 
 
 def test_tta_and_probabilities_of_a_fixed_size(workdir, tmp_path):
-  """As the config says: two scales, mirrored, in windows."""
+  """With two scales, flips and windows of the config."""
   shutil.copytree(workdir, tmp_path / "run")
   config = json.loads((workdir / "config.json").read_text())
   config["eval"].update(scales=[0.5, 1.0], flip=True, window=[24, 32], stride=[16, 16], pad_multiple=32)
@@ -99,7 +99,7 @@ def test_tta_and_probabilities_of_a_fixed_size(workdir, tmp_path):
   options = {"output": "probabilities", "platforms": ("cpu",), "fixed": (30, 44)}
   about = export(tmp_path / "run", **options)
   (tmp_path / "run/export").rename(tmp_path / "out")
-  assert about["agreement"]["equal"] > 0.999  # Predictor's, with the same views
+  assert about["agreement"]["equal"] > 0.999  # with the Predictor's classes, with the same TTA
   assert about["sizes"] == "30x44"
   model = jax_export.deserialize(bytearray((tmp_path / "out/model.jaxexport").read_bytes()))
   variables = dict(np.load(tmp_path / "out/variables.npz"))

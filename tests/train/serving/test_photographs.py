@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.analysis import alpha_maps
+from tests.helpers.serving import load_image
 from train.evaluation.predictor import Predictor
 from train.experiment.run import open_run
 from train.serving.photographs import predict
@@ -19,26 +20,19 @@ def photographs(tmp_path_factory):
   return folder
 
 
-def opened(path):
-  """The image, with its file closed."""
-  image = Image.open(path)
-  image.load()
-  return image
-
-
 def test_predictions_are_palette_images_of_the_same_size(pool_runs, photographs, tmp_path):
   predict(pool_runs / "ppool", str(photographs / "*"), tmp_path, None, alpha=True, channels=[0, 3])
   run = open_run(pool_runs / "ppool")
   for name, size in (("a", (50, 40)), ("b", (64, 33))):
-    image = opened(tmp_path / f"{name}.png")
+    image = load_image(tmp_path / f"{name}.png")
     assert (image.mode, image.size) == ("P", size)
     source = next(photographs.glob(f"{name}.*"))
-    expected = Predictor(run.experiment, run.config)(run.variables, np.asarray(opened(source))[None])[0]
+    expected = Predictor(run.experiment, run.config)(run.variables, np.asarray(load_image(source))[None])[0]
     np.testing.assert_array_equal(np.asarray(image), expected)
     assert image.getpalette()[: 3 * 2] == run.experiment.table.palette()[:2].ravel().tolist()
-    assert opened(tmp_path / f"{name}-overlay.png").size == size
+    assert load_image(tmp_path / f"{name}-overlay.png").size == size
     for kind in ("pool1", "pool2", "means"):
-      assert np.asarray(opened(tmp_path / f"{name}-alpha-{kind}.png")).std() > 5
+      assert np.asarray(load_image(tmp_path / f"{name}-alpha-{kind}.png")).std() > 5
 
 
 def test_invalid_photographs_and_options_are_refused(pool_runs, photographs, tmp_path):
