@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import pathlib
 
@@ -15,6 +14,7 @@ from train.analysis import figures
 from train.analysis.alpha_maps import draw_figure6
 from train.analysis.collect import Analysis
 from train.analysis.shifts import POOLINGS
+from train.utils.csv_files import write_csv
 from train.utils.json_files import write_json
 from train.visualization.colorize import write_figure
 
@@ -50,13 +50,13 @@ def to_json(value):
 
 
 def _write_channels(analysis: Analysis, path: pathlib.Path) -> None:
-  rows = [(unit, result["channels"]) for unit, result in analysis.results.items()]
-  with path.open("w", newline="") as file:
-    writer = csv.writer(file)
-    writer.writerow(["unit", "channel", *rows[0][1]])
-    for unit, channels in rows:
-      columns = [to_json(values) for values in channels.values()]
-      writer.writerows([unit, channel, *row] for channel, row in enumerate(zip(*columns, strict=True)))
+  channels = {unit: to_json(result["channels"]) for unit, result in analysis.results.items()}
+  rows = [
+    [unit, channel, *values]
+    for unit, columns in channels.items()
+    for channel, values in enumerate(zip(*columns.values(), strict=True))
+  ]
+  write_csv(path, ["unit", "channel", *next(iter(channels.values()))], rows)
 
 
 def print_units(analysis: Analysis) -> None:
