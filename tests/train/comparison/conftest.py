@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def runs(pool_runs):
   """Workdirs of max pooling and P-pooling."""
   return pool_runs / "max", pool_runs / "ppool"
