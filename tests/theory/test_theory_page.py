@@ -1,4 +1,4 @@
-"""docs/THEORY.md itself: tests that it names, formulas and links."""
+"""Tests docs/THEORY.md: the tests that it names, its formulas and its links."""
 
 import re
 
@@ -9,21 +9,20 @@ from tests.helpers.theory import PAGE, ROOT
 
 def test_named_tests_exist():
   """Every test that the page names exists, and the page names every test here that checks a statement."""
-  named = set(re.findall(r"`tests/(\w+\.py)::(\w+)`", PAGE))
-  assert len(named) >= 20
-  assert PAGE.count("tests/test_") == len(re.findall(r"`tests/\w+\.py::test_\w+`", PAGE))
-  for file, test in named:
-    assert f"\ndef {test}(" in (ROOT / "tests" / file).read_text(), f"{file} has no {test}"
-  files = sorted(
-    path.name for path in (ROOT / "tests").glob("test_theory_*.py") if path.stem != "test_theory_page"
-  )
+  found = re.findall(r"`(tests/\w+/\w+\.py)::(test_\w+)`", PAGE)
+  assert len(set(found)) >= 20
+  assert PAGE.count("`tests/") == len(found)
+  for file, test in found:
+    assert f"\ndef {test}(" in (ROOT / file).read_text(), f"{file} has no {test}"
+  files = sorted((ROOT / "tests" / "theory").glob("test_theory_*.py"))
+  files = [path for path in files if path.stem != "test_theory_page"]
   assert len(files) == 5
   here = {
-    (file, test)
-    for file in files
-    for test in re.findall(r"\ndef (test_\w+)\(", (ROOT / "tests" / file).read_text())
+    (str(path.relative_to(ROOT)), test)
+    for path in files
+    for test in re.findall(r"\ndef (test_\w+)\(", path.read_text())
   }
-  assert here == {(file, test) for file, test in named if file in files}
+  assert here == {(file, test) for file, test in found if file.startswith("tests/theory/")}
 
 
 def test_formulas_and_links_are_sound():

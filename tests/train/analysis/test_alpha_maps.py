@@ -76,7 +76,7 @@ def branch_by_hand(parameters, x, strides, padding, rate):
 
 
 @pytest.mark.parametrize(("name", "stride"), CASES)
-def test_maps_are_those_of_the_images(name, stride):
+def test_maps_equal_those_of_single_images(name, stride):
   model = models.build(name, 3, pool=POOL, width=0.1, output_stride=stride).backbone
   images = images_of(2, 2 * model.size_divisor, model.size_divisor, 3)
   variables = varied(model, images)
@@ -97,7 +97,7 @@ def test_maps_are_those_of_the_images(name, stride):
     assert max(rates) > 1, "no pool is dilated"
 
 
-def test_the_map_of_a_source_that_sows_values_of_its_own():
+def test_alpha_map_of_a_source_that_sows_other_values():
   class Net(nn.Module):
     @nn.compact
     def __call__(self, x):
@@ -135,7 +135,7 @@ class MeanOfWindow(nn.Module):
     ("xception_deeplabv3", 256, ["pool1", "pool2", "pool3"]),
   ],
 )
-def test_windows_are_centered_where_their_grid_says(name, size, units):
+def test_windows_are_centered_on_their_grid(name, size, units):
   """Every layer averages: where each pixel is the number of its row, the mean of a window is its center."""
   model = models.build(name, 3, pool=("ppool", {"alpha": MeanOfWindow}), width=0.02).backbone
   variables = constant_weights(model, jnp.ones((1, 64, 64, 3)))
@@ -165,12 +165,12 @@ def test_windows_are_centered_where_their_grid_says(name, size, units):
     (Grid(16, 15.5), 1, 9, 16, 1),  # none would be left
   ],
 )
-def test_cells_that_belong_to_the_image(grid, cells, side, multiple, expected):
+def test_cells_within_the_image(grid, cells, side, multiple, expected):
   assert cells_inside(grid, cells, side, multiple) == expected
 
 
 @pytest.mark.parametrize(("name", "stride"), [("resnet50", 32), ("vgg_mini", 1)])
-def test_padding_is_in_no_map_and_no_statistic(name, stride):
+def test_padding_is_excluded_from_maps_and_statistics(name, stride):
   model = models.build(name, 3, pool=POOL, width=0.1, output_stride=stride)
   multiple = model.backbone.size_divisor
   size = (64 - max(1, multiple * 5 // 8), 64 - multiple // 4 - 1)
@@ -221,7 +221,7 @@ def test_statistics_of_the_ends_do_not_count_padding():
   assert found == {"mean": 1, "low": 0, "high": 0}
 
 
-def test_a_training_step_logs_the_alphas_of_the_image():
+def test_training_step_logs_alphas_within_the_image():
   """Crops of 29x44 are padded to 32x44."""
   config = tiny_config("runlocal,pool=ppool", data__crop=(29, 44), batch_size=2)
   experiment = make_experiment(config)
@@ -253,7 +253,7 @@ def test_a_training_step_logs_the_alphas_of_the_image():
     assert abs(alpha[:, :rows].mean() / alpha.mean() - 1) > 1e-4
 
 
-def test_a_constant_alpha_has_a_map():
+def test_constant_alpha_has_a_map():
   model = models.build("vgg16", 3, pool=("ppool", {"alpha": 2.0}), width=0.1, output_stride=8)
   images = images_of(1, 32, 16, 3)
   sown = jax.jit(functools.partial(model.apply, mutable=COLLECTIONS))(varied(model, images), images)[1]

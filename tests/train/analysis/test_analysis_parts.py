@@ -28,7 +28,7 @@ def unit_of(**changes):
 
 
 @pytest.mark.parametrize("window", [4, 6])
-def test_windows_larger_than_the_stride_hold_the_edges_in_all_their_pixels(window):
+def test_windows_larger_than_the_stride_contain_all_their_edges(window):
   """Windows of stride 4, centered at 0, 4, ...; the labels change between columns 8 and 9."""
   label = np.zeros((12, 21), np.uint8)
   label[:, 9:] = 1
@@ -44,7 +44,7 @@ def test_windows_larger_than_the_stride_hold_the_edges_in_all_their_pixels(windo
   np.testing.assert_array_equal(inner, np.broadcast_to(~held & valid, (3, 6)))
 
 
-def test_correlations_of_deviation_and_sparsity():
+def test_correlation_of_deviation_and_sparsity():
   x = np.array([0.1, 0.2, 0.5, 0.9])
   chex.assert_trees_all_close(correlation(x, 3 - 2 * x), {"pearson": -1.0, "spearman": -1.0})
   assert correlation(x, np.ones(4)) == {"pearson": None, "spearman": None}
@@ -57,7 +57,7 @@ def test_correlations_of_deviation_and_sparsity():
   assert statistics.results()["deviation_against_sparsity"]["pearson"] == pytest.approx(1)
 
 
-def test_counts_do_not_depend_on_how_images_are_divided():
+def test_counts_do_not_depend_on_the_division_of_images():
   draw = np.random.default_rng(0)
   alpha = draw.uniform(0, 35, (6, 4, 3)).astype(np.float32)
   alpha[0, 0], alpha[1, 1] = 0, 35
@@ -72,7 +72,7 @@ def test_counts_do_not_depend_on_how_images_are_divided():
 
 
 @pytest.mark.parametrize("high", [110.0, math.inf])
-def test_histograms_of_wide_ranges_lose_nothing(high):
+def test_histograms_of_wide_ranges_count_all_alphas(high):
   unit = unit_of(high=high, logarithmic=math.isfinite(high))
   statistics = UnitStatistics(unit, np.full(3, 3.0))
   alpha = np.array([0, 0.05, 0.3, 3, 30, high], np.float32).reshape(2, 1, 3)
@@ -84,7 +84,7 @@ def test_histograms_of_wide_ranges_lose_nothing(high):
   assert statistics.largest == high
 
 
-def test_images_of_a_shift_show_the_same_thing():
+def test_shifted_crops_show_the_same_content():
   image = np.arange(35 * 50 * 3).reshape(35, 50, 3)
   still, right, down = crop_shifted(image, 16)
   assert still.shape == (32, 48, 3)
@@ -94,7 +94,7 @@ def test_images_of_a_shift_show_the_same_thing():
   assert crop_shifted(image[:9], 16).shape == (3, 8, 48, 3)
 
 
-def test_units_say_where_their_windows_and_inputs_lie():
+def test_units_have_the_grids_of_their_windows_and_inputs():
   def units(name, stride, pool="ppool"):
     config = tiny_config("runlocal,pool=ppool")
     config.model.name, config.model.width = name, 0.05
@@ -109,7 +109,7 @@ def test_units_say_where_their_windows_and_inputs_lie():
   assert units("vgg16_largefov", 16)["pool2"][1:4] == (Grid(4, 0.0), Grid(2, 0.0), 6)
 
 
-def test_the_initial_alpha_is_that_of_step_0():
+def test_initial_alpha_is_that_of_step_0():
   """Also of a branch that does not start at one value, and whatever has been trained since."""
   config = tiny_config("runlocal,pool=ppool")
   source = functools.partial(SideBranch, initial=15.0, pointwise_stddev=0.5, input_scale=1.0)
@@ -144,7 +144,7 @@ def test_scales():
   assert "∞ = max pooling" in AlphaScale(24, False, False).label
 
 
-def test_maps_are_drawn_where_their_windows_lie():
+def test_maps_are_drawn_at_their_windows():
   alpha = np.arange(6.0).reshape(2, 3)
   drawn = resize_to_pixels(alpha, unit_of(grid=Grid(2, 0.5)), (4, 7))
   np.testing.assert_array_equal(drawn, alpha.repeat(2, 0).repeat(2, 1)[:, [0, 1, 2, 3, 4, 5, 5]])

@@ -46,7 +46,7 @@ def found(runs):
   return out, json.loads((out / "analysis.json").read_text()), output
 
 
-def test_the_command_leaves_numbers_and_figures(found):
+def test_command_writes_statistics_and_figures(found):
   out, content, output = found
   assert {key: content[key] for key in ("data", "split", "step", "images", "labeled_images")} == {
     "data": "scenes", "split": "val", "step": 6, "images": 5, "labeled_images": 5,
@@ -65,7 +65,7 @@ def test_the_command_leaves_numbers_and_figures(found):
   assert "5 images" in output
 
 
-def test_the_numbers_are_those_of_the_maps(found, runs):
+def test_statistics_equal_those_of_the_maps(found, runs):
   """Against sums over all maps at once, the windows at edges pixel by pixel."""
   content = found[1]["units"]
   opened = open_run(runs / "ppool")
@@ -94,7 +94,7 @@ def test_the_numbers_are_those_of_the_maps(found, runs):
     np.testing.assert_allclose(difference["standard_error"], np.std(each, ddof=1) / math.sqrt(5), rtol=1e-4)
 
 
-def test_sparsity_is_the_share_of_zeros_in_the_image(runs):
+def test_sparsity_is_the_fraction_of_zeros_in_the_image(runs):
   """Of the units' inputs, the features before them, without the padding."""
   opened = open_run(runs / "ppool")
   image = open_split(opened.config, "val")[0]["image"]
@@ -109,7 +109,7 @@ def test_sparsity_is_the_share_of_zeros_in_the_image(runs):
     np.testing.assert_allclose(observed[unit].zeros, zeros, atol=1e-3)
 
 
-def test_a_shift_changes_nothing_in_a_plain_image_and_features_as_computed_directly(runs):
+def test_shift_change_of_constant_and_natural_images(runs):
   opened = open_run(runs / "ppool")
   units = find_units(opened.experiment)
   sensitivity = ShiftSensitivity(opened.experiment, units)
@@ -135,7 +135,7 @@ def pictured(runs):
   return AlphaExtractor(opened.experiment, opened.variables, opened.config.seed)(image)
 
 
-def test_all_parts_of_figure_6_have_one_scale(runs):
+def test_all_parts_of_figure_6_share_one_scale(runs):
   picture = pictured(runs)
   means, maps = draw_channel_means(picture), draw_maps(picture, "pool2", [3, 5])
   panels = means.axes[1:]
@@ -158,7 +158,7 @@ def test_all_parts_of_figure_6_have_one_scale(runs):
   assert "alpha (0 = average pooling, 35 = max pooling)" in labels
 
 
-def test_a_split_without_labels_has_no_boundary(runs, tmp_path, monkeypatch):
+def test_split_without_labels_has_no_boundary_figure(runs, tmp_path, monkeypatch):
   unlabeled = [{"id": i, "image": np.full((33, 46, 3), 40 * i, np.uint8)} for i in range(3)]
   monkeypatch.setattr(collect, "open_split", lambda config, split: unlabeled)
   (tmp_path / "boundary.png").write_bytes(b"of an earlier analysis")
@@ -187,7 +187,7 @@ def test_errors_come_before_any_work(runs, tmp_path):
   assert not (tmp_path / "none").exists()
 
 
-def test_the_report_shows_what_saturates(runs, tmp_path):
+def test_report_lists_saturated_units(runs, tmp_path):
   opened = open_run(runs / "ppool")
   (tmp_path / "metrics.jsonl").write_text(json.dumps({"step": 1, **LINE}) + "\n")
   text = build_alpha_section({"mine": opened, "max": open_run(runs / "max")}, {"mine": tmp_path})

@@ -104,7 +104,7 @@ def flat(config, prefix=""):
 OPEN = ("pool_kwargs", "alpha", "model.options", "data.options", "optimizer.groups")
 
 
-def test_every_field_is_read():
+def test_every_config_field_is_read():
   """A field that no line of the program reads is dead."""
   source = "\n".join(path.read_text() for path in pathlib.Path(ROOT, "train").rglob("*.py"))
   for name in flat(default_config()):
@@ -143,7 +143,7 @@ def test_arguments():
     ("--config.data=1", r"--config.data: expected one of its fields, batch|name"),
   ],
 )
-def test_unknown_overrides(flag, message):
+def test_unknown_overrides_are_refused(flag, message):
   config = f"--config={ROOT}/configs/quickstart.py"
   with pytest.raises(ValueError, match=message):
     parse_config([config, flag])
@@ -154,14 +154,14 @@ def test_unknown_overrides(flag, message):
 
 
 @pytest.mark.parametrize("program", ["train", "train.plan"])
-def test_help_says_where_the_fields_are(program):
+def test_help_names_the_file_of_the_fields(program):
   status, shown = run([program, "--help"])
   assert status == 0, shown
   assert f"python -m {program} --config=" in shown
   assert "configs/common.py lists them all" in shown
 
 
-def test_the_program_refuses_in_one_line():
+def test_program_errors_are_one_line():
   file = "--config=configs/quickstart.py"
   for flags, message in (
     ([file + ":sed=1"], "unknown key 'sed': did you mean 'seed'?"),

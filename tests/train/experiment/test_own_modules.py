@@ -54,7 +54,7 @@ def test_the_commands_of_the_page(folder):
   assert '"alpha/pool1/mean"' in logged
 
 
-def test_evaluation_and_export_find_the_module(folder):
+def test_evaluation_and_export_find_the_custom_module(folder):
   evaluate, export = (
     "-m train.evaluate --workdir runs/contrast",
     "-m train.export --workdir runs/contrast --out served",
@@ -64,7 +64,7 @@ def test_evaluation_and_export_find_the_module(folder):
   assert (folder / "served" / "model.jaxexport").is_file()
 
 
-def test_a_module_that_is_missing_is_named(folder, tmp_path):
+def test_missing_module_is_named(folder, tmp_path):
   status, output = shell(f"{SETUP}$PYTHON -m train.evaluate --workdir {folder}/runs/contrast", tmp_path)
   assert status == 1
   assert "alpha: 'by_contrast:ByContrast': no module 'by_contrast' in " in output
@@ -88,7 +88,7 @@ def test_own_pool(folder):
     ("Source = 3", "expected a Module class or another factory, got 3"),
   ],
 )
-def test_a_bad_module_is_told_in_one_line(folder, tmp_path, text, message):
+def test_invalid_module_gives_a_one_line_error(folder, tmp_path, text, message):
   (tmp_path / "broken.py").write_text(text)
   command = "-m train --config=$CLONE/configs/quickstart.py:pool=ppool,alpha=broken:Source --workdir=run"
   status, output = shell(f"{SETUP}$PYTHON {command}", tmp_path)

@@ -42,7 +42,7 @@ def paper(network, recipe, pooling):
     for alpha in [*(name for name in ALPHAS if name != "constant"), "2.5", "constant(value=3)"]
   ],
 )
-def test_every_name_in_every_network_and_recipe(network, pooling):
+def test_every_pool_in_every_network_and_recipe(network, pooling):
   """Every parameter is in one group, alpha's in groups of its own, and config.json builds the same."""
   if (network, pooling) == ("resnet50", "pool=allconv"):
     with pytest.raises(ValueError, match="would be the strided network again"):
@@ -141,12 +141,12 @@ def test_keywords_of_alpha(arg, flags, fields):
     ("pool=max", ["--config.data.flip=3"], "--config.data.flip: expected bool, got 3"),
   ],
 )  # fmt: skip
-def test_what_does_not_exist_is_refused(arg, flags, message):
+def test_unknown_names_are_refused(arg, flags, message):
   with pytest.raises((ValueError, TypeError), match=message):
     parameter_shapes(config(*flags, arg=f":{arg}"))
 
 
-def test_a_pool_for_each_stage():
+def test_each_stage_may_have_its_own_pool():
   found = config(arg=":pool_stages=pool1:ppool+pool2:gated(per=channel),pool_rest=published,alpha=authors")
   pools = build_pool_spec(found)
   assert (pools["default"], pools["pool2"]) == ("published", ("gated", {"per": "channel"}))
@@ -158,7 +158,7 @@ def test_a_pool_for_each_stage():
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_stages_with_the_rest_as_published(network):
+def test_other_stages_keep_the_published_pools(network):
   """One stage with P-pooling; the others build what the published network has."""
   slots = models.build(network, 2).backbone.pool_slots
   names = [slot.name for slot in slots]
@@ -177,7 +177,7 @@ def test_stages_with_the_rest_as_published(network):
   assert all(path.startswith(f"backbone/{names[-1]}/alpha/") for path in more)
 
 
-def test_new_optimizer_groups_take_their_parameters_from_the_others():
+def test_new_group_takes_parameters_from_the_others():
   found = config(
     "--config.optimizer.groups.first.pattern=backbone/conv1_.*", "--config.optimizer.groups.first.lr=0"
   )
@@ -194,7 +194,7 @@ def test_new_optimizer_groups_take_their_parameters_from_the_others():
   ("pattern", "message"),
   [("backbone/stage1_.*", "groups.first.pattern: no parameter matches"), ("(", "is no regular expression")],
 )
-def test_a_group_that_matches_nothing_is_refused(pattern, message):
+def test_group_without_parameters_is_refused(pattern, message):
   found = config(f"--config.optimizer.groups.first.pattern={pattern}")
   params = {"backbone": {"conv1_1": {"kernel": jnp.ones(1)}}}
   with pytest.raises(ValueError, match=re.escape(message)):

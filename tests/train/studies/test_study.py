@@ -44,7 +44,7 @@ def test_parse_seeds():
 
 
 @pytest.mark.parametrize("path", list_study_files(), ids=lambda path: path.stem)
-def test_the_shipped_studies(path):
+def test_shipped_studies_build(path):
   """Each has a documented command, a baseline for every variant, and builds its configs."""
   text = path.read_text()
   assert f"--study=configs/studies/{path.name}" in text
@@ -59,7 +59,7 @@ def test_the_shipped_studies(path):
   assert runlocal.resolve_config(runlocal.variants[0], 0).steps <= 20
 
 
-def test_table_1_compares_with_each_networks_own_pooling():
+def test_table_1_compares_with_the_networks_own_pooling():
   study = load_study(f"{ROOT}/configs/studies/table1.py:data=voc")
   assert len(study.variants) == 7 + 6
   baselines = {study.baseline_name(variant) for variant in study.variants if "resnet50" in variant.name}
@@ -82,7 +82,7 @@ def refused(capsys, *words):
   return text
 
 
-def test_bad_studies_are_refused_in_one_line(tmp_path, capsys):
+def test_invalid_studies_give_one_line_errors(tmp_path, capsys):
   def study(old, new):
     folder = tmp_path / str(len(list(tmp_path.iterdir())))
     return f"--study={study_file(folder, STUDY.replace(old, new))}"
@@ -104,7 +104,7 @@ def test_bad_studies_are_refused_in_one_line(tmp_path, capsys):
   assert not (tmp_path / "out").exists()
 
 
-def test_another_studys_folder_is_refused(tmp_path, capsys):
+def test_folder_of_another_study_is_refused(tmp_path, capsys):
   good, out = study_file(tmp_path / "good"), tmp_path / "out"
   run_study(str(good), out, mode="list")
   assert not out.exists()  # a look changes nothing
@@ -118,7 +118,7 @@ def test_another_studys_folder_is_refused(tmp_path, capsys):
   assert (tmp_path / "full" / "file").exists()
 
 
-def test_a_result_of_another_config_is_refused(tmp_path, capsys):
+def test_result_of_another_config_is_refused(tmp_path, capsys):
   """A study file that was edited does not mix two experiments under one name."""
   good, out = study_file(tmp_path / "good"), tmp_path / "out"
   study = load_study(str(good))
@@ -135,7 +135,7 @@ def test_a_result_of_another_config_is_refused(tmp_path, capsys):
   assert read_results(out) == [result]
 
 
-def test_a_run_that_another_process_holds_is_left_alone(tmp_path):
+def test_run_locked_by_another_process_is_skipped(tmp_path):
   study = load_study(str(study_file(tmp_path)))
   first, second, *_ = plan_runs(tmp_path, study.variants, study.seeds)
   lock = try_lock(first)
@@ -148,7 +148,7 @@ def test_a_run_that_another_process_holds_is_left_alone(tmp_path):
     lock.release()
 
 
-def test_a_run_that_diverges_is_a_result(tmp_path, capsys):
+def test_diverged_run_is_a_result(tmp_path, capsys):
   """As All-C in the paper's Table 1: the study goes on, and the report says at which step."""
   out = tmp_path / "out"
   run_study(f"{study_file(tmp_path)}:rate=1e30,seeds=1", out)
@@ -160,7 +160,7 @@ def test_a_run_that_diverges_is_a_result(tmp_path, capsys):
   assert read_json(out / "results.json")["study"] == "tiny"
 
 
-def test_merging_refuses_another_study(tmp_path, capsys):
+def test_merging_another_study_is_refused(tmp_path, capsys):
   good, out = study_file(tmp_path / "good"), tmp_path / "out"
   (tmp_path / "other.json").write_text('{"study": "other", "configs": {}, "results": []}')
   text = refused(
@@ -178,7 +178,7 @@ def result(study, name="ppool", seed=0, **changes):
   return found._replace(**changes)
 
 
-def test_merging_a_result_of_another_config_takes_over_nothing(tmp_path, capsys):
+def test_merging_another_config_copies_nothing(tmp_path, capsys):
   good, out = study_file(tmp_path / "good"), tmp_path / "out"
   study, other = load_study(str(good)), load_study(f"{good}:rate=0.5")
   write_results_file("tiny", [result(study, "max"), result(other)], tmp_path / "other.json")
@@ -193,7 +193,7 @@ def test_merging_a_result_of_another_config_takes_over_nothing(tmp_path, capsys)
   assert [found.variant for found in read_results(out)] == ["max", "ppool"]
 
 
-def test_other_weights_and_another_boundary_do_not_mix(tmp_path):
+def test_results_with_other_weights_or_boundary_are_refused(tmp_path):
   study = load_study(str(study_file(tmp_path)))
   check_results(study, [result(study)])
   with pytest.raises(ValueError, match=r"model.weights was 'imagenet.h5', now ''"):
@@ -202,7 +202,7 @@ def test_other_weights_and_another_boundary_do_not_mix(tmp_path):
     check_results(study, [result(study, scores={"boundary_ratio": 0.3})])
 
 
-def test_an_interrupted_run_of_another_config_is_refused_before_anything_is_trained(tmp_path, capsys):
+def test_interrupted_run_of_another_config_is_refused(tmp_path, capsys):
   good, out = study_file(tmp_path / "good"), tmp_path / "out"
   workdir = out / "runs" / "ppool" / "seed-1"
   workdir.mkdir(parents=True)
@@ -214,7 +214,7 @@ def test_an_interrupted_run_of_another_config_is_refused_before_anything_is_trai
   assert "delete runs/ppool" in text
 
 
-def test_a_variant_that_cannot_be_trained_does_not_stop_the_others(tmp_path, capsys):
+def test_failed_variant_does_not_stop_the_others(tmp_path, capsys):
   text = STUDY.replace("more, title", '{{**more, "model.weights": "/none.h5"}}, title')
   out = tmp_path / "out"
   words = [f"--study={study_file(tmp_path, text)}:seeds=1", f"--workdir={out}"]
@@ -226,7 +226,7 @@ def test_a_variant_that_cannot_be_trained_does_not_stop_the_others(tmp_path, cap
   assert "1 of 2 runs are done" in (out / "report.md").read_text()
 
 
-def test_a_study_of_two_data_sets_has_a_report_for_each(tmp_path):
+def test_study_of_two_data_sets_has_two_reports(tmp_path):
   text = STUDY.replace(
     'quickstart.get_config("pool=ppool,alpha=channel,runlocal"), more, title="P-pooling"',
     'camvid_vgg16.get_config("pool=avg"), baseline="ppool"',
@@ -242,7 +242,7 @@ def test_a_study_of_two_data_sets_has_a_report_for_each(tmp_path):
   assert "ppool" not in (out / "scenes" / "report.md").read_text()
 
 
-def test_many_processes_begin_at_once(tmp_path):
+def test_many_processes_open_a_folder_at_once(tmp_path):
   """As an array of a cluster does: the folder is made once, and none is refused."""
   study = load_study(str(study_file(tmp_path)))
   for turn in range(5):
@@ -251,7 +251,7 @@ def test_many_processes_begin_at_once(tmp_path):
     assert read_json(tmp_path / f"out{turn}" / "study.json") == {"study": "tiny"}
 
 
-def test_one_file_is_written_by_many(tmp_path):
+def test_many_threads_write_one_file(tmp_path):
   content = {"numbers": list(range(2000))}
   with ThreadPoolExecutor(8) as pool:
     list(pool.map(lambda _: write_json(tmp_path / "results.json", content), range(40)))
@@ -259,7 +259,7 @@ def test_one_file_is_written_by_many(tmp_path):
   assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 
 
-def test_a_report_of_some_seeds_says_so(tmp_path):
+def test_report_of_some_seeds_has_a_remark(tmp_path):
   good, out = study_file(tmp_path / "good"), tmp_path / "out"
   study = load_study(str(good))
   for name in ("max", "ppool"):
@@ -289,7 +289,7 @@ def test_a_report_of_some_seeds_says_so(tmp_path):
     ("more, title", '{{"scedule.rate": 1}}, title', "variant 'ppool': .*did you mean 'schedule'"),
   ],
 )
-def test_mistakes_in_a_study_file(tmp_path, old, new, message, capsys):
+def test_invalid_study_files_are_refused(tmp_path, old, new, message, capsys):
   assert old in STUDY
   path = study_file(tmp_path, STUDY.replace(old, new))
   with pytest.raises(SystemExit, match=message):
@@ -297,7 +297,7 @@ def test_mistakes_in_a_study_file(tmp_path, old, new, message, capsys):
   assert not (tmp_path / "out").exists()
 
 
-def test_flags_that_do_not_go_together(tmp_path, capsys):
+def test_incompatible_flags_are_refused(tmp_path, capsys):
   for words in (["--list", "--index=1"], ["--dry-run", "--merge", "x"], ["--out", "x"]):
     with pytest.raises(SystemExit) as ended:
       main([f"--study={study_file(tmp_path)}", f"--workdir={tmp_path / 'out'}", *words])

@@ -70,7 +70,7 @@ def test_every_seed_is_drawn_and_paired(count, seeds):
   assert {"mIoU, per cent", "thin-class IoU, per cent", "Boundary IoU, per cent"} <= set(texts)
 
 
-def test_a_figure_without_runs():
+def test_figure_without_runs():
   figure = draw_seeds("Poolings", [MAX, PPOOL], [], [])
   figure.draw_without_rendering()
   assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["max", "ppool"]

@@ -25,7 +25,7 @@ def test_cells():
   assert [format_p(p) for p in (None, 0.0009, 0.0101, 1.0)] == [dash, "< 0.001", "0.010", "1.000"]
 
 
-def test_nothing_to_compare_with():
+def test_report_without_baselines():
   """The variant's seeds are not the baseline's; and a study without a baseline."""
   results = [finished("max", 0, [0.5, 0.2, 0.3, None]), finished("ppool", 1, [0.7, 0.2, 0.3, None])]
   assert sentences(VARIANTS[:2], results) == (
@@ -70,7 +70,7 @@ def test_several_baselines():
   assert [cells(table, v.name)[3] for v in variants] == ["\N{EN DASH}", "max", "\N{EN DASH}", "max8"]
 
 
-def test_special_characters():
+def test_special_characters_are_escaped():
   assert escape_latex("a\\b~c^d#e<f>**g_h**") == (
     r"a\textbackslash{}b\textasciitilde{}c\textasciicircum{}d\#e$<$f$>$\textbf{g\_h}"
   )

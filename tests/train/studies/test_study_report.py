@@ -58,7 +58,7 @@ def paired(results, variant, metric):
 
 
 @pytest.mark.parametrize("metric", ["miou", "thin_iou", "boundary_iou", "pixel_accuracy"])
-def test_the_numbers_are_scipys(study, metric):
+def test_estimates_equal_scipys(study, metric):
   out, results, _ = study
   rows = {r["variant"]: r for r in rows_of(out / "report.csv") if r["metric"] == metric}
   for variant, seeds, pairs in (("ppool", 6, 5), ("all_conv", 5, 4)):
@@ -87,7 +87,7 @@ def test_the_numbers_are_scipys(study, metric):
   assert holm == pytest.approx([min(1, 2 * p[0]), max(min(1, 2 * p[0]), p[1])])
 
 
-def test_the_first_sentences_say_what_wins(study):
+def test_headline_names_the_best_variants(study):
   _, results, text = study
   first = paragraph(text, 1)
   before, after = paired(results, "ppool", "miou")
@@ -228,7 +228,7 @@ def _data(text):
   return text.split("## Notes")[0]
 
 
-def test_other_variants_are_told_and_left_out(tmp_path):
+def test_results_of_other_variants_are_noted_and_omitted(tmp_path):
   results = [finished("max", 0, [0.5, 0.2, 0.3, None]), finished("old", 0, [0.9, 0.9, 0.9, None])]
   text = report(tmp_path, results, VARIANTS[:2], planned=4)
   assert "- Not shown: 1 run of variants that the study does not have (old)." in text
@@ -236,7 +236,7 @@ def test_other_variants_are_told_and_left_out(tmp_path):
   assert len(rows_of(tmp_path / "runs.csv")) == 1
 
 
-def test_old_figures_go_and_a_failure_changes_nothing(tmp_path, monkeypatch):
+def test_old_figures_are_deleted_and_failures_change_nothing(tmp_path, monkeypatch):
   results = random_results(VARIANTS[:2], 2, {})
   report(tmp_path, results, VARIANTS[:2])
   assert (tmp_path / "figure5-ppool.png").is_file()

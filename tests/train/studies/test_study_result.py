@@ -17,7 +17,7 @@ def test_results_are_read_as_written(tmp_path):
   assert read_results(tmp_path / "none") == []
 
 
-def test_files_that_hold_no_result(tmp_path):
+def test_invalid_result_files_are_refused(tmp_path):
   run = finished("max", 0, [0.5, 0.2, 0.3, None])
   path = result_path(tmp_path, "max", 0)
   with pytest.raises(ValueError, match="'max', seed 0: expected the status finished or diverged, got 'x'"):

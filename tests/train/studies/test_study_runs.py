@@ -54,7 +54,7 @@ def test_one_process_trains_all_and_reports(undisturbed):
   assert any(key.startswith("alpha/pool1/") for key in result["details"]["alpha"])
 
 
-def test_killed_twice_and_run_by_two_processes(undisturbed, tmp_path):
+def test_study_killed_twice_and_run_by_two_processes(undisturbed, tmp_path):
   words = command(study_file(tmp_path), workdir := tmp_path / "disturbed")
   for goal in (0, 1):
     process = program(words)
@@ -78,7 +78,7 @@ def test_killed_twice_and_run_by_two_processes(undisturbed, tmp_path):
     ]  # fmt: skip
 
 
-def test_a_run_of_an_array_and_results_from_elsewhere(undisturbed, tmp_path):
+def test_run_by_index_and_merged_results(undisturbed, tmp_path):
   """--index trains one run; --merge takes the others from the results.json of another machine."""
   words = command(study_file(tmp_path), workdir := tmp_path / "study")
   status, output = run([*words, "--index=3"])

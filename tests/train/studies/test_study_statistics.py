@@ -26,7 +26,7 @@ def test_estimate_by_hand():
   chex.assert_trees_all_close(found[1:], (2.5, 2.5 - half, 2.5 + half), rtol=1e-6)
 
 
-def test_too_few_values_and_no_variance():
+def test_estimates_of_few_or_constant_values():
   assert estimate_mean([]) == Estimate(0, None, None, None)
   assert estimate_mean([0.7]) == Estimate(1, 0.7, None, None)
   found = estimate_mean([0.1 + 0.2, 0.3, 0.3])  # differ by rounding
@@ -57,7 +57,7 @@ def test_paired_difference_as_scipy():
 
 
 @pytest.mark.parametrize("gain", [0.0, 1.5])
-def test_differences_that_do_not_vary_have_no_p(gain):
+def test_constant_differences_have_no_p_value(gain):
   """scipy would give NaN or a p of 0 there, with a warning."""
   before = {seed: 40 + 0.1 * seed for seed in range(5)}
   found = paired_difference(before, {seed: value + gain for seed, value in before.items()})
@@ -66,7 +66,7 @@ def test_differences_that_do_not_vary_have_no_p(gain):
   chex.assert_trees_all_close(found.estimate[1:], (gain,) * 3, atol=1e-9)
 
 
-def test_no_pair_and_one():
+def test_headline_with_no_or_one_pair():
   none = paired_difference({0: 1.0}, {1: 2.0})
   assert none.estimate == Estimate(0, None, None, None)
   assert (none.above, none.baseline, none.p) == (0, None, None)
@@ -84,7 +84,7 @@ def test_holm_by_hand():
   assert holm_correction([]) == []
 
 
-def test_percentages_without_what_is_no_number():
+def test_percentages_omit_missing_values():
   found = to_percentages(
     {"miou": 0.5, "thin_iou": None, "trimap_miou": {"4": float("nan")}, "mean_accuracy": 1.0}
   )
@@ -117,7 +117,7 @@ def test_rows_are_per_metric_class_and_variant():
   }
 
 
-def test_the_correction_is_over_variants_and_for_classes_over_both():
+def test_holm_correction_covers_variants_and_classes():
   variants = [MAX, PPOOL, ALLCONV]
   rows = summarize(variants, random_results(variants, 5, {"ppool": 0.01}))
   for metric, tests in (("miou", 2), ("per_class_iou", 6)):
