@@ -1,4 +1,4 @@
-"""What the tests of train.analyze share: which windows are at an edge, a line of a log that saturates."""
+"""Helpers of the tests of train.analyze: windows at edges, and a log line of saturated units."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A study of two variants that trains in seconds."""
+"""A study file with two variants that train in seconds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def get_study(arg=None):
 
 
 def study_file(folder: pathlib.Path, text: str = STUDY) -> pathlib.Path:
-  """A study file in `folder`."""
+  """Writes the study file into `folder`."""
   folder.mkdir(parents=True, exist_ok=True)
   path = folder / "tiny_study.py"
   path.write_text(text.format(overrides=OVERRIDES))

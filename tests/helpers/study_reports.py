@@ -1,4 +1,4 @@
-"""Made-up results of studies, for tests of their reports."""
+"""Synthetic results of studies, for tests of their reports."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ VARIANTS = (MAX, PPOOL, ALLCONV)
 
 
 def make_scores(ious, accuracy=0.9):
-  """What an evaluation gives for these IoUs of `CLASSES`; None: the class is nowhere."""
+  """Scores of an evaluation with these IoUs of `CLASSES`; None: the class does not occur."""
   present = [value for value in ious if value is not None]
   by_name = dict(zip(CLASSES, ious, strict=True))
   return {
@@ -44,7 +44,7 @@ def random_results(variants, seeds, gains, spread=0.005):
   """Finished runs of all variants and seeds.
 
   Args:
-    gains: what a variant is above the first in every class, 0..1, by name.
+    gains: gain of a variant over the first one in every class, 0..1, by name.
   """
   draw = np.random.default_rng(0)
   base, common = draw.uniform(0.3, 0.8, 3), draw.normal(0, 0.01, seeds)
@@ -61,6 +61,6 @@ def random_results(variants, seeds, gains, spread=0.005):
 
 
 def cells(text, start):
-  """The cells of the first line of a table that begins so."""
+  """The cells of the first table row whose first cell is `start`."""
   line = next(line for line in text.splitlines() if line.startswith(f"| {start} |"))
   return [cell.strip() for cell in line.strip("|").split("|")]

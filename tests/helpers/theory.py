@@ -1,4 +1,4 @@
-"""What the tests of docs/THEORY.md share: the functions in float64, their formulas, windows to draw."""
+"""Helpers of the tests of docs/THEORY.md: the functions in float64, their formulas, and strategies."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""Alpha maps in every network: order under dilation, place in the image, no padding."""
+"""Alpha maps in every network: order under dilation, position in the image, no padding."""
 
 import functools
 import math
@@ -121,7 +121,7 @@ def test_phases_are_merged_in_the_order_of_the_image():
 
 
 class MeanOfWindow(nn.Module):
-  """An alpha so small that the pool is an average, in proportion to the mean of the window."""
+  """An alpha proportional to the window's mean, and so small that the pool is an average."""
 
   @nn.compact
   def __call__(self, x, window_shape, strides, padding):
@@ -136,7 +136,7 @@ class MeanOfWindow(nn.Module):
   ],
 )
 def test_windows_are_centered_on_their_grid(name, size, units):
-  """Every layer averages: where each pixel is the number of its row, the mean of a window is its center."""
+  """Every layer averages, so for pixels with the index of their row the mean of a window is its center."""
   model = models.build(name, 3, pool=("ppool", {"alpha": MeanOfWindow}), width=0.02).backbone
   variables = constant_weights(model, jnp.ones((1, 64, 64, 3)))
 

@@ -1,4 +1,4 @@
-"""The parts of train.analyze on inputs made by hand: edges, statistics, histograms, units, scales."""
+"""Modules of train.analysis on handmade inputs: edges, statistics, histograms, units, scales."""
 
 import functools
 import math
@@ -110,7 +110,7 @@ def test_units_have_the_grids_of_their_windows_and_inputs():
 
 
 def test_initial_alpha_is_that_of_step_0():
-  """Also of a branch that does not start at one value, and whatever has been trained since."""
+  """The branch does not start at a single value, and its parameters have been trained."""
   config = tiny_config("runlocal,pool=ppool")
   source = functools.partial(SideBranch, initial=15.0, pointwise_stddev=0.5, input_scale=1.0)
   experiment = make_experiment(config)

@@ -1,4 +1,4 @@
-"""What alpha does in a trained network: the command, its numbers against direct ones, its figures."""
+"""The command train.analyze: its files, statistics compared with direct computations, and figures."""
 
 import csv
 import json
@@ -66,7 +66,7 @@ def test_command_writes_statistics_and_figures(found):
 
 
 def test_statistics_equal_those_of_the_maps(found, runs):
-  """Against sums over all maps at once, the windows at edges pixel by pixel."""
+  """Compares with sums over all maps at once, with the windows at edges found pixel by pixel."""
   content = found[1]["units"]
   opened = open_run(runs / "ppool")
   source = open_split(opened.config, "val")
@@ -95,7 +95,7 @@ def test_statistics_equal_those_of_the_maps(found, runs):
 
 
 def test_sparsity_is_the_fraction_of_zeros_in_the_image(runs):
-  """Of the units' inputs, the features before them, without the padding."""
+  """Compares with the features before the units, without the padding."""
   opened = open_run(runs / "ppool")
   image = open_split(opened.config, "val")[0]["image"]
   observed = Observer(opened.experiment)(opened.variables, image)

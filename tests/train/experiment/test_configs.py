@@ -1,4 +1,4 @@
-"""Every shipped config builds; what does not exist is refused with the nearest name."""
+"""All configs build; unknown names are refused with a suggestion."""
 
 import itertools
 import pathlib
@@ -43,7 +43,7 @@ def test_every_config_builds(file, pool):
   list(itertools.product(("voc", "cityscapes", "ade20k"), [n for n in models.NETWORKS if n != "vgg_mini"])),
 )
 def test_the_papers_tables(data, network):
-  """Each data set with each network, by the paper's recipe and by today's; every parameter in a group."""
+  """Each data set with each network, by both recipes; every parameter is in a group."""
   for recipe in ("paper", "modern"):
     config = load_config(f"{ROOT}/configs/paper.py:data={data},network={network},recipe={recipe},pool=ppool")
     config.model.width = 0.1
@@ -105,7 +105,7 @@ OPEN = ("pool_kwargs", "alpha", "model.options", "data.options", "optimizer.grou
 
 
 def test_every_config_field_is_read():
-  """A field that no line of the program reads is dead."""
+  """The program reads every field."""
   source = "\n".join(path.read_text() for path in pathlib.Path(ROOT, "train").rglob("*.py"))
   for name in flat(default_config()):
     assert re.search(rf"(config|data)(\.\w+)*\.{name.split('.')[-1]}\b", source), name

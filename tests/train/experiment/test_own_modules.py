@@ -1,4 +1,4 @@
-"""docs/OWN_ALPHA.md as written: its files and shell commands, run in another directory."""
+"""Runs the files and shell commands of docs/OWN_ALPHA.md in another directory."""
 
 import json
 import os
@@ -33,7 +33,7 @@ SETUP = "\n".join(line for line in blocks("sh")[0].splitlines() if "-m train" no
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-  """A folder with the page's files and photographs, where its commands have run."""
+  """A folder with the page's files and images, in which its commands have run."""
   folder = tmp_path_factory.mktemp("elsewhere")
   for block in blocks("python"):
     (folder / re.match(r"# (\w+\.py)", block)[1]).write_text(block)

@@ -1,4 +1,4 @@
-"""Studies: their definition, what is refused, and runs that diverge."""
+"""Studies: definition, validation, folders, merging, and diverged runs."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +45,7 @@ def test_parse_seeds():
 
 @pytest.mark.parametrize("path", list_study_files(), ids=lambda path: path.stem)
 def test_shipped_studies_build(path):
-  """Each has a documented command, a baseline for every variant, and builds its configs."""
+  """Each study documents its command, has a baseline for every variant, and builds its configs."""
   text = path.read_text()
   assert f"--study=configs/studies/{path.name}" in text
   study = load_study(str(path))
@@ -119,7 +119,7 @@ def test_folder_of_another_study_is_refused(tmp_path, capsys):
 
 
 def test_result_of_another_config_is_refused(tmp_path, capsys):
-  """A study file that was edited does not mix two experiments under one name."""
+  """An edited study file does not mix two experiments under one name."""
   good, out = study_file(tmp_path / "good"), tmp_path / "out"
   study = load_study(str(good))
   config = study.resolve_config(study.variants[1], 0).to_dict()
@@ -149,7 +149,7 @@ def test_run_locked_by_another_process_is_skipped(tmp_path):
 
 
 def test_diverged_run_is_a_result(tmp_path, capsys):
-  """As All-C in the paper's Table 1: the study goes on, and the report says at which step."""
+  """The study continues, and the report gives the step of divergence, as for All-C in the paper's Table 1."""
   out = tmp_path / "out"
   run_study(f"{study_file(tmp_path)}:rate=1e30,seeds=1", out)
   diverged, finished = sorted(read_results(out), key=lambda result: result.status)
@@ -243,7 +243,7 @@ def test_study_of_two_data_sets_has_two_reports(tmp_path):
 
 
 def test_many_processes_open_a_folder_at_once(tmp_path):
-  """As an array of a cluster does: the folder is made once, and none is refused."""
+  """A job array opens one folder at the same time: it is created once, and no process is refused."""
   study = load_study(str(study_file(tmp_path)))
   for turn in range(5):
     with ThreadPoolExecutor(8) as pool:

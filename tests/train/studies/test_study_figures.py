@@ -1,4 +1,4 @@
-"""The figures of a study: every seed where it belongs, and nothing over anything else."""
+"""Figures of a study: positions of the dots, and no overlapping text."""
 
 import itertools
 
@@ -15,7 +15,7 @@ from train.studies.statistics import summarize
 
 
 def check_layout(figure):
-  """Nothing reaches over the figure's edge; names of variants and numbers of the axes do not overlap."""
+  """Checks that no text exceeds the figure's edge and that labels of variants and axes do not overlap."""
   figure.draw_without_rendering()
   drawn, inches = figure.get_tightbbox(), figure.get_size_inches()
   assert min(drawn.x0, drawn.y0) > -0.02  # of an inch, as a box's line

@@ -1,12 +1,13 @@
-"""What a study's report says in sentences and cells."""
+"""Headline and table cells of a study's report."""
 
 from scipy import stats
 
 from tests.helpers.study_reports import MAX, PPOOL, VARIANTS, cells, finished, random_results
+from train.studies.estimates import Difference, Estimate
 from train.studies.headline import headline
 from train.studies.markup import Table, escape_latex, to_latex, to_markdown
 from train.studies.result import VariantInfo
-from train.studies.statistics import Difference, Estimate, summarize
+from train.studies.statistics import summarize
 from train.studies.tables import format_difference, format_mean, format_p, main_table
 
 
@@ -15,7 +16,7 @@ def sentences(variants, results):
 
 
 def test_cells():
-  """Minus signs are minus signs, and what rounds to zero has none."""
+  """Cells have typographic minus signs, and values that round to zero have no sign."""
   minus, dash = "\N{MINUS SIGN}", "\N{EN DASH}"
   assert format_mean(Estimate(2, 53.26, -0.04, 54.0)) == "53.3 [0.0, 54.0]"
   assert format_mean(Estimate(1, 53.26)) == f"53.3 [{dash}]"
@@ -26,7 +27,7 @@ def test_cells():
 
 
 def test_report_without_baselines():
-  """The variant's seeds are not the baseline's; and a study without a baseline."""
+  """Reports of a variant without common seeds, and of a study without a baseline."""
   results = [finished("max", 0, [0.5, 0.2, 0.3, None]), finished("ppool", 1, [0.7, 0.2, 0.3, None])]
   assert sentences(VARIANTS[:2], results) == (
     "No seed has finished for both a variant and its baseline yet; the highest mean mIoU is that of ppool:"
@@ -39,7 +40,7 @@ def test_report_without_baselines():
 
 
 def test_no_winner():
-  """No difference is beyond its interval; then one is, but not after the correction for three variants."""
+  """No difference exceeds its interval; then one does, but not after correction for three variants."""
 
   def runs(variant, points):
     return [finished(variant, s, [0.5 + p / 100, 0.2, 0.3, None]) for s, p in enumerate(points)]

@@ -1,4 +1,4 @@
-"""The report of a study: what it says, from whatever runs are done, and its files."""
+"""Report of a study: text and files, for complete and incomplete studies."""
 
 import csv
 import re
@@ -38,7 +38,7 @@ def paragraph(text, place):
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-  """P-pooling gains, All-C diverges with one seed, one run is missing: (folder, results, report.md)."""
+  """(folder, results, report.md); P-pooling gains, All-C diverges with one seed, one run is missing."""
   results = random_results(VARIANTS, 6, {"ppool": 0.03, "all_conv": -0.03})
   results = [r for r in results if (r.variant, r.seed) not in (("all_conv", 2), ("max", 5))]
   results.append(diverged("all_conv", 2, 312))

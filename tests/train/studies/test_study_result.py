@@ -1,4 +1,4 @@
-"""The file of a run's result: read as written, and what is refused."""
+"""File of a run's result: a round trip, and invalid files."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""A study in real processes: killed, resumed, shared by two processes, it ends in the same tables."""
+"""A study in real processes that is killed, resumed and shared by two processes ends in the same tables."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ def finished(workdir):
 
 
 def read_scores(workdir):
-  """Every result without what depends on the time that it took."""
+  """All results without times."""
   results = {}
   for path in sorted(workdir.glob("results/*/seed-*.json")):
     content = json.loads(path.read_text())
@@ -79,7 +79,7 @@ def test_study_killed_twice_and_run_by_two_processes(undisturbed, tmp_path):
 
 
 def test_run_by_index_and_merged_results(undisturbed, tmp_path):
-  """--index trains one run; --merge takes the others from the results.json of another machine."""
+  """--index trains one run; --merge copies the others from the results.json of another machine."""
   words = command(study_file(tmp_path), workdir := tmp_path / "study")
   status, output = run([*words, "--index=3"])
   assert status == 0, output

@@ -1,4 +1,4 @@
-"""Means, intervals, paired differences and Holm's correction, by hand and against scipy."""
+"""Means, intervals, paired differences and Holm's correction against hand-computed values and scipy."""
 
 import math
 
@@ -8,14 +8,8 @@ import pytest
 from scipy import stats
 
 from tests.helpers.study_reports import ALLCONV, MAX, PPOOL, diverged, finished, random_results
-from train.studies.statistics import (
-  Estimate,
-  estimate_mean,
-  holm_correction,
-  paired_difference,
-  summarize,
-  to_percentages,
-)
+from train.studies.estimates import Estimate, estimate_mean, holm_correction, paired_difference
+from train.studies.statistics import summarize, to_percentages
 
 
 def test_estimate_by_hand():
@@ -35,7 +29,7 @@ def test_estimates_of_few_or_constant_values():
 
 
 def test_paired_difference_by_hand():
-  """Differences 1, 2, 3 and -2 over the seeds that both have: mean 1, s = sqrt(14/3), t = 1 / (s / 2)."""
+  """Differences 1, 2, 3 and -2 over the common seeds: mean 1, s = sqrt(14/3), t = 1 / (s / 2)."""
   baseline = {0: 10.0, 1: 20.0, 2: 30.0, 3: 41.0, 8: 99.0}
   other = {3: 39.0, 2: 33.0, 1: 22.0, 0: 11.0, 9: 0.0}
   found = paired_difference(baseline, other)
@@ -58,7 +52,7 @@ def test_paired_difference_as_scipy():
 
 @pytest.mark.parametrize("gain", [0.0, 1.5])
 def test_constant_differences_have_no_p_value(gain):
-  """scipy would give NaN or a p of 0 there, with a warning."""
+  """scipy returns NaN or p = 0 for constant differences, with a warning."""
   before = {seed: 40 + 0.1 * seed for seed in range(5)}
   found = paired_difference(before, {seed: value + gain for seed, value in before.items()})
   assert found.p is None
@@ -76,7 +70,7 @@ def test_headline_with_no_or_one_pair():
 
 
 def test_holm_by_hand():
-  """4 p-values: 0.005 * 4, then 0.03 * 3, 0.035 * 2 raised to that before, 0.9 * 1."""
+  """4 p-values: 0.005 * 4, 0.03 * 3, 0.035 * 2 raised to the value before it, 0.9 * 1."""
   corrected = holm_correction([0.03, None, 0.9, 0.005, 0.035])
   assert corrected[1] is None
   chex.assert_trees_all_close([p for p in corrected if p is not None], [0.09, 0.9, 0.02, 0.09])
@@ -92,7 +86,7 @@ def test_percentages_omit_missing_values():
 
 
 def test_rows_are_per_metric_class_and_variant():
-  """Diverged runs are in no mean; the class that is nowhere has a row without numbers."""
+  """Diverged runs are excluded from means; a class that does not occur has a row without numbers."""
   results = [
     finished("max", 0, [0.5, 0.2, 0.3, None]),
     finished("max", 1, [0.6, 0.2, 0.3, None]),
