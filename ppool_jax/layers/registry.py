@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -28,6 +27,7 @@ from ppool_jax.layers.baselines import (
   SoftPool,
   StridedPool,
 )
+from ppool_jax.layers.keywords import check_keywords, keywords_of
 from ppool_jax.layers.polynomial import PolynomialPool
 from ppool_jax.layers.range_maps import RANGES, Clip, Exponential
 from ppool_jax.layers.spec import import_object, is_importable, parse_spec
@@ -70,11 +70,6 @@ ALPHAS: dict[str, Callable[..., nn.Module]] = {
   "constant": Constant,
 }
 
-REQUIRED = inspect.Parameter.empty
-"""Stands for the default of a keyword that has none."""
-
-_GEOMETRY = ("window_shape", "strides", "padding", "name", "parent")
-
 
 def pool_factory(pool: Any, stage: str | None = None) -> Callable[..., nn.Module]:
   """The factory of the pooling layer at `stage`.
@@ -97,7 +92,7 @@ def pool_factory(pool: Any, stage: str | None = None) -> Callable[..., nn.Module
   if isinstance(pool, str) or (isinstance(pool, tuple | list) and pool and isinstance(pool[0], str)):
     name, kwargs = name_and_keywords(pool, "pool")
     factory = _lookup("pool", name, POOLS)
-    _check_keywords("pool", name, kwargs, pool_keywords(name))
+    check_keywords("pool", name, kwargs, pool_keywords(name))
     if factory is PolynomialPool and isinstance(kwargs.get("alpha"), str | tuple | list):
       kwargs["alpha"] = alpha_factory(kwargs["alpha"])
     return functools.partial(factory, **kwargs)
@@ -119,7 +114,7 @@ def alpha_factory(alpha: str | tuple[str, Mapping]) -> Callable[..., nn.Module]:
   name, kwargs = name_and_keywords(alpha, "alpha")
   source = _lookup("alpha", name, ALPHAS)
   range_map, of_range = _range_map(source, kwargs)
-  _check_keywords("alpha", name, kwargs, alpha_keywords(name, kwargs))
+  check_keywords("alpha", name, kwargs, alpha_keywords(name, kwargs))
   kwargs = {key: value for key, value in kwargs.items() if key != "range" and key not in of_range}
   if range_map is not None:
     kwargs["range_map"] = range_map
@@ -128,7 +123,7 @@ def alpha_factory(alpha: str | tuple[str, Mapping]) -> Callable[..., nn.Module]:
 
 def pool_keywords(name: str) -> dict[str, Any]:
   """The keywords of the pool with their defaults, or `REQUIRED`; `alpha` of "ppool" is a factory."""
-  return _keywords(_lookup("pool", name, POOLS))
+  return keywords_of(_lookup("pool", name, POOLS))
 
 
 def alpha_keywords(name: str, kwargs: Mapping | None = None) -> dict[str, Any]:
@@ -141,7 +136,7 @@ def alpha_keywords(name: str, kwargs: Mapping | None = None) -> dict[str, Any]:
     kwargs: keywords that are set; the range map's keywords depend on `range`.
   """
   source = _lookup("alpha", name, ALPHAS)
-  keywords = _keywords(source)
+  keywords = keywords_of(source)
   range_map, _ = _range_map(source, {key: value for key, value in (kwargs or {}).items() if key == "range"})
   names = {cls: text for text, cls in RANGES.items()}
   if type(range_map) in names:
@@ -169,7 +164,7 @@ def name_and_keywords(spec: str | tuple | list, what: str) -> tuple[str, dict[st
 
 def _range_map(source: Callable, kwargs: Mapping) -> tuple[Any, tuple[str, ...]]:
   """The range map that a source's keywords select (None if it has none), and that range map's keywords."""
-  default = _keywords(source).get("range_map")
+  default = keywords_of(source).get("range_map")
   range_map: Any = kwargs.get("range_map", default)
   if "range" in kwargs and default is not None:
     cls = lookup(kwargs["range"], RANGES, "alpha: range")
@@ -191,29 +186,3 @@ def _lookup(what: str, name: str, table: Mapping[str, Callable]) -> Callable[...
   if not callable(factory) or isinstance(factory, nn.Module):
     raise TypeError(f"{what}: {name!r}: expected a Module class or another factory, got {factory!r}")
   return cast(Callable[..., nn.Module], factory)
-
-
-def _keywords(factory: Callable) -> dict[str, Any]:
-  """The keywords of a Module class, a partial or a function, with their defaults or `REQUIRED`."""
-  parameters = inspect.signature(factory).parameters.values()
-  kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-  return {
-    parameter.name: parameter.default
-    for parameter in parameters
-    if parameter.kind in kinds and parameter.name not in _GEOMETRY
-  }
-
-
-def _check_keywords(what: str, name: str, kwargs: Mapping, known: Mapping) -> None:
-  """Raises for unknown keywords, missing ones, and plain values of another type than the default's."""
-  kinds = {bool: bool, int: int, float: (int, float), str: str}
-  for key, default in known.items():
-    if default is REQUIRED and key not in kwargs:
-      raise TypeError(f"{what}: {name!r} expects {key}=VALUE")
-    value, kind = kwargs.get(key, default), kinds.get(type(default), object)
-    if not isinstance(value, kind) or (type(value) is bool and type(default) in (int, float)):
-      raise TypeError(f"{what}: {name!r}: {key}: expected {type(default).__name__}, got {value!r}")
-  for key in kwargs:
-    if key not in known and not (key == "range_map" and callable(kwargs[key])):
-      options = ", ".join(known) or "no options"
-      raise TypeError(f"{what}: {name!r} takes {options}, got {key!r}{did_you_mean(key, known)}")
