@@ -31,7 +31,7 @@ def check_layout(figure):
 
 
 def dots(axes, color):
-  """(value, height) of all single points of that colour, sorted."""
+  """(value, height) of all single points of a color, sorted."""
   lines = [line for line in axes.lines if line.get_color() == color and line.get_marker() == "."]
   return sorted(tuple(point) for line in lines for point in line.get_xydata())
 
