@@ -1,20 +1,18 @@
-"""Tiny CamVid folders in both layouts, and where the real one is."""
+"""Tiny CamVid folders in SegNet's layout, the published classes, and the location of the real data set."""
 
 import pathlib
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.helpers.assets import ASSETS
+from tests.helpers.datasets import SIZE, examples, pixels, save
 from train.data.registry import open_prepared
 from train.prepare import prepare
 
-ROOT = pathlib.Path(__file__).parents[2]
 REAL = ASSETS / "camvid"
-SIZE = (12, 16)
 
-# The publisher's label_colors.txt, and the 11 classes that SegNet counts them as.
+# The publisher's label_colors.txt, grouped by SegNet's 11 classes.
 PUBLISHED = {
   "Sky": {"Sky": (128, 128, 128)},
   "Building": {
@@ -48,27 +46,19 @@ PUBLISHED = {
 }
 
 
-def pixels(seed, size=SIZE):
-  return np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
-
-
 def raw_label(seed, size=SIZE):
+  """A random label map in which every raw id occurs."""
   label = np.random.default_rng(seed).integers(0, 12, size, np.uint8)
   label.flat[:12] = range(12)
   return label
 
 
-def in_train_ids(raw):
+def camvid_train_ids(raw):
   return np.where(raw == 11, 255, raw)
 
 
-def save(path, array):
-  path.parent.mkdir(parents=True, exist_ok=True)
-  Image.fromarray(array).save(path)
-
-
 def write_lists(source, counts, prefix=""):
-  """SegNet's layout: the example of that number in the split has pixels(number), raw_label(number)."""
+  """Writes SegNet's layout; example N of a split consists of pixels(N) and raw_label(N)."""
   for split, numbers in counts.items():
     lines = []
     for number in numbers:
@@ -79,17 +69,12 @@ def write_lists(source, counts, prefix=""):
   return source
 
 
-def examples(split, folder):
-  opened = open_prepared("camvid", split, str(folder))
-  return {example["id"]: example for example in (opened[i] for i in range(len(opened)))}
-
-
-def assert_not_prepared(folder, *, says):
-  """Nothing half-made is left, so the right files are prepared afterwards."""
+def assert_not_prepared(folder, reason):
+  """Asserts that nothing incomplete is left, so that valid files can be prepared afterwards."""
   assert not list(pathlib.Path(folder).rglob("*.json"))
   assert not list(pathlib.Path(folder).rglob("*array_record*"))
   with pytest.raises(FileNotFoundError, match="not prepared"):
     open_prepared("camvid", "train", str(folder))
-  right = write_lists(folder.parent / "right", {"train": [20, 21], "val": [22]})
-  prepare("camvid", str(right), str(folder))
-  assert set(examples("train", folder)) == {"20", "21"}, says
+  valid = write_lists(folder.parent / "valid", {"train": [20, 21], "val": [22]})
+  prepare("camvid", str(valid), str(folder))
+  assert set(examples("camvid", "train", folder)) == {"20", "21"}, reason

@@ -24,7 +24,7 @@ def pixels(seed, size=SIZE):
 
 
 def raw_label(seed, values, size=SIZE):
-  """Every one of `values`, as far as they fit, in an order of `seed`."""
+  """A label map in which every one of `values` occurs, in random order."""
   return np.random.default_rng(seed).permutation(np.resize(values, size[0] * size[1])).reshape(size)
 
 
@@ -38,7 +38,7 @@ def save(path, array, palette=None):
 
 
 def save_maps(folder, maps, palette=None):
-  """Label maps by name as FOLDER/NAME.png."""
+  """Writes label maps by name as FOLDER/NAME.png."""
   for name, values in maps.items():
     save(pathlib.Path(folder, f"{name}.png"), np.array(values, np.uint8), palette)
   return folder
@@ -53,7 +53,7 @@ VOC_VALUES = np.array([*range(21), 255], np.uint8)
 
 
 def write_voc(root, splits):
-  """VOC2012's folder: every split but test with palette labels; the seed of an example is its id."""
+  """Writes VOC2012's folder: palette labels for every split but test; the seed of an example is its id."""
   for split, numbers in splits.items():
     for number in numbers:
       save(root / "JPEGImages" / f"{number}.jpg", pixels(number))
@@ -73,7 +73,7 @@ def sbd_label(number):
 
 
 def write_sbd(root, images, splits):
-  """SBD's dataset folder, with the images in VOC's folder `images`."""
+  """Writes SBD's folder, and its images to VOC's folder `images`."""
   for split, numbers in splits.items():
     for number in numbers:
       if not (images / "JPEGImages" / f"{number}.jpg").exists():
@@ -87,7 +87,7 @@ def write_sbd(root, images, splits):
 
 
 def write_cityscapes(root, splits):
-  """leftImg8bit and gtFine; the seed of an example is its frame. Labels of test are there and void."""
+  """Writes leftImg8bit and gtFine; the seed of an example is its frame. The labels of test are void."""
   for split, numbers in splits.items():
     for number in numbers:
       name = f"ulm_{number:06d}_000019"
@@ -98,6 +98,7 @@ def write_cityscapes(root, splits):
 
 
 def write_ade20k(root, counts):
+  """Writes the folders images and annotations; the seed of an example is its number in the split."""
   for split, number in counts.items():
     folder = {"train": "training", "val": "validation"}[split]
     for i in range(number):
@@ -107,28 +108,29 @@ def write_ade20k(root, counts):
   return root
 
 
-def zip_of(archive, folder, prefix):
+def write_zip(archive, folder, prefix):
   with zipfile.ZipFile(archive, "w") as file:
     for path in sorted(folder.rglob("*.*")):
       file.write(path, f"{prefix}/{path.relative_to(folder)}")
   return archive
 
 
-def tar_of(archive, folder, prefix, mode="w"):
+def write_tar(archive, folder, prefix, mode="w"):
   with tarfile.open(archive, mode) as file:
     file.add(folder, prefix)
   return archive
 
 
-def tar_with(archive, name):
-  """A tar whose only member has that name."""
+def write_tar_with_member(archive, name):
+  """Writes a tar whose only member has that name."""
   with tarfile.open(archive, "w") as file:
     file.addfile(tarfile.TarInfo(name), io.BytesIO())
 
 
 def examples(name, split, folder):
-  opened = get_dataset(name).open(split, dir=str(folder))
-  return {example["id"]: example for example in (opened[i] for i in range(len(opened)))}
+  """The examples of a prepared split by id."""
+  source = get_dataset(name).open(split, dir=str(folder))
+  return {example["id"]: example for example in (source[i] for i in range(len(source)))}
 
 
 def files_below(folder):
@@ -136,13 +138,13 @@ def files_below(folder):
 
 
 def set_counts(monkeypatch, name, counts, size=None):
-  """The official numbers and size of a data set, made small."""
+  """Replaces the published counts and image size of a data set."""
   monkeypatch.setattr(load_builder_class(name), "COUNTS", counts)
   monkeypatch.setattr(load_builder_class(name), "IMAGE_SIZE", size)
 
 
-def refuses(name, source, folder, match, error=ValueError, **options):
-  """Preparation fails so, and leaves nothing."""
+def assert_rejected(name, source, folder, match, error=ValueError, **options):
+  """Asserts that preparation raises this error and leaves no files."""
   with pytest.raises(error, match=match):
     prepare(name, str(source), str(folder), **options)
   assert not pathlib.Path(folder).exists() or not any(pathlib.Path(folder).rglob("*"))

@@ -1,4 +1,4 @@
-"""Submissions to the benchmarks' servers: names, PNGs, and what is in an archive."""
+"""Submissions to the benchmarks' servers: names, PNGs and the contents of archives."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ LABEL_IDS = np.array([7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 
 PALETTE = np.array([VOC.colors.get(i, (9, 9, 9)) for i in range(256)], np.uint8)
 
 
-def members(archive):
-  """Bytes by name, as tar and unzip see them."""
+def read_members(archive):
+  """The contents of the members by name, in the order of the archive."""
   if archive.suffix == ".zip":
     with zipfile.ZipFile(archive) as opened:
       return {info.filename: opened.read(info) for info in opened.infolist()}
@@ -28,13 +28,13 @@ def members(archive):
     return {info.name: opened.extractfile(info).read() for info in opened}
 
 
-def decoded(content):
+def decode_png(content):
   with Image.open(io.BytesIO(content)) as image:
     image.load()
     return image
 
 
-def png(values, palette=PALETTE, mode=None, **options):
+def encode_png(values, palette=PALETTE, mode=None, **options):
   image = Image.fromarray(np.asarray(values, np.uint8))
   if palette is not None:
     image.putpalette(palette.tobytes())

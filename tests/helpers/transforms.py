@@ -1,4 +1,4 @@
-"""Examples to transform, and every transform."""
+"""Examples for tests of transforms, and all transforms by name."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def rng(seed=0):
 
 
 def example(size=(24, 32), seed=0):
-  """Every pixel another color (row, column, noise); labels 0..10 and 255."""
+  """An example with distinct pixel colors (row, column, noise) and labels 0..10 and 255."""
   rows, columns = np.indices(size)
   noise = rng(seed).integers(0, 256, size)
   image = np.stack([rows * 3, columns * 3, noise], -1).astype(np.uint8)
@@ -30,7 +30,7 @@ def example(size=(24, 32), seed=0):
 
 
 def blocks(size=(48, 64), edge=16):
-  """A chessboard of black and white blocks, labelled 3 and 9."""
+  """A checkerboard of black and white blocks, labeled 3 and 9."""
   rows, columns = np.indices(size) // edge
   white = (rows + columns) % 2
   image = np.repeat((white * 255).astype(np.uint8)[..., None], 3, -1)

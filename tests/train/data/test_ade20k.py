@@ -11,14 +11,14 @@ from PIL import Image
 
 from tests.helpers.assets import ASSETS, needs
 from tests.helpers.datasets import (
+  assert_rejected,
   examples,
   raw_label,
-  refuses,
   save,
   set_counts,
   voc_palette,
   write_ade20k,
-  zip_of,
+  write_zip,
 )
 from train.data.classes import IGNORE
 from train.data.datasets.ade20k import Ade20k
@@ -57,7 +57,7 @@ def test_prepared_labels_equal_the_files(source, tmp_path, layout):
   files = {"folder": source, "inside": inside, "zip": tmp_path / "zip"}[layout]
   if layout == "zip":
     files.mkdir()
-    zip_of(files / "ADEChallengeData2016.zip", inside, "ADEChallengeData2016")
+    write_zip(files / "ADEChallengeData2016.zip", inside, "ADEChallengeData2016")
   prepare("ade20k", str(files), str(tmp_path / "data"))
   for split, count in {"train": 3, "val": 2}.items():
     found = examples("ade20k", split, tmp_path / "data")
@@ -93,7 +93,7 @@ class TestErrors:
     label = raw_label(1, np.arange(151, dtype=np.uint8))
     label[0, 0] = value
     file = save(self.label(source), label)
-    refuses(
+    assert_rejected(
       "ade20k",
       source,
       tmp_path / "data",
@@ -101,32 +101,34 @@ class TestErrors:
     )
 
   def test_palette_label_is_rejected(self, source, tmp_path):
-    """Its values are ids of ADE20K too; the palette tells."""
+    """VOC's label values are also ids of ADE20K, but only VOC's labels have a palette."""
     file = save(self.label(source), raw_label(1, np.arange(21, dtype=np.uint8)), voc_palette())
-    refuses("ade20k", source, tmp_path / "data", re.escape(f"{file}: expected") + r".*\(mode L\), got mode P")
+    assert_rejected(
+      "ade20k", source, tmp_path / "data", re.escape(f"{file}: expected") + r".*\(mode L\), got mode P"
+    )
 
   def test_missing_label_is_rejected(self, source, tmp_path):
     self.label(source).unlink()
-    refuses("ade20k", source, tmp_path / "data", r"ADE_val_00000001\.png: no such file")
+    assert_rejected("ade20k", source, tmp_path / "data", r"ADE_val_00000001\.png: no such file")
 
   def test_label_without_image_is_rejected(self, source, tmp_path):
     save(self.label(source).with_name("ADE_val_00000009.png"), raw_label(1, np.arange(9, dtype=np.uint8)))
-    refuses("ade20k", source, tmp_path / "data", r"ADE_val_00000009\.png: there is no image")
+    assert_rejected("ade20k", source, tmp_path / "data", r"ADE_val_00000009\.png: there is no image")
 
   def test_incomplete_split_is_rejected(self, source, tmp_path, monkeypatch):
     set_counts(monkeypatch, "ade20k", {"train": 3, "val": 4})
-    refuses("ade20k", source, tmp_path / "data", r"^val: 2 of 4 images; --partial")
+    assert_rejected("ade20k", source, tmp_path / "data", r"^val: 2 of 4 images; --partial")
 
   def test_another_zip_is_rejected(self, source, tmp_path):
     (tmp_path / "zip").mkdir()
-    archive = zip_of(tmp_path / "zip" / "ADEChallengeData2016.zip", source, "other")
-    refuses(
+    archive = write_zip(tmp_path / "zip" / "ADEChallengeData2016.zip", source, "other")
+    assert_rejected(
       "ade20k", tmp_path / "zip", tmp_path / "data", re.escape(f"{archive}: expected") + ".*another archive"
     )
 
   def test_empty_folders_are_rejected(self, tmp_path):
     (tmp_path / "images" / "training").mkdir(parents=True)
-    refuses(
+    assert_rejected(
       "ade20k",
       tmp_path,
       tmp_path / "data",
@@ -136,4 +138,6 @@ class TestErrors:
     )
 
   def test_folder_of_another_layout_is_rejected(self, tmp_path):
-    refuses("ade20k", tmp_path, tmp_path / "data", "expected ADEChallengeData2016/images", FileNotFoundError)
+    assert_rejected(
+      "ade20k", tmp_path, tmp_path / "data", "expected ADEChallengeData2016/images", FileNotFoundError
+    )

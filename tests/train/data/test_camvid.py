@@ -1,4 +1,4 @@
-"""CamVid: its classes, both layouts, and the real files."""
+"""CamVid: the classes, both layouts and the real files."""
 
 import re
 
@@ -10,15 +10,12 @@ from tests.helpers.assets import needs
 from tests.helpers.camvid import (
   PUBLISHED,
   REAL,
-  SIZE,
   assert_not_prepared,
-  examples,
-  in_train_ids,
-  pixels,
+  camvid_train_ids,
   raw_label,
-  save,
   write_lists,
 )
+from tests.helpers.datasets import SIZE, examples, pixels, save
 from train.data.classes import IGNORE, ClassTable, LabelClass
 from train.data.datasets.camvid import Camvid, colors_to_raw_ids, segnet_split
 from train.data.datasets.camvid_classes import CAMVID, OFFICIAL_COLORS
@@ -98,13 +95,13 @@ class TestSegnetLayout:
     source = write_lists(tmp_path / "source", counts, prefix)
     prepare("camvid", str(source), str(tmp_path / "data"))
     for split, numbers in counts.items():
-      found = examples(split, tmp_path / "data")
+      found = examples("camvid", split, tmp_path / "data")
       assert set(found) == {str(number) for number in numbers}
       for number in numbers:
         example = found[str(number)]
         assert example["image"].dtype == example["label"].dtype == np.uint8
         np.testing.assert_array_equal(example["image"], pixels(number))
-        np.testing.assert_array_equal(example["label"], in_train_ids(raw_label(number)))
+        np.testing.assert_array_equal(example["label"], camvid_train_ids(raw_label(number)))
     out, err = capfd.readouterr()
     assert "train: 5 images\nval: 2 images\ntest: 1 images\n" in out
     assert err == ""  # neither TFDS's bars nor its advice
@@ -126,7 +123,7 @@ class TestSegnetLayout:
     label.save(source / "trainannot" / "1.png")
     prepare("camvid", str(source), str(tmp_path / "data"))
     np.testing.assert_array_equal(
-      examples("train", tmp_path / "data")["1"]["label"], in_train_ids(raw_label(1))
+      examples("camvid", "train", tmp_path / "data")["1"]["label"], camvid_train_ids(raw_label(1))
     )
 
   @pytest.mark.parametrize("mode", ["L", "P", "RGBA"])
@@ -135,7 +132,7 @@ class TestSegnetLayout:
     image.save(source / "train" / "1.png")
     prepare("camvid", str(source), str(tmp_path / "data"))
     np.testing.assert_array_equal(
-      examples("train", tmp_path / "data")["1"]["image"], np.asarray(image.convert("RGB"))
+      examples("camvid", "train", tmp_path / "data")["1"]["image"], np.asarray(image.convert("RGB"))
     )
 
   def test_jpeg_is_stored_unchanged(self, source, tmp_path):
@@ -143,7 +140,8 @@ class TestSegnetLayout:
     (source / "train.txt").write_text("train/1.jpg trainannot/1.png\n")
     prepare("camvid", str(source), str(tmp_path / "data"))
     np.testing.assert_array_equal(
-      examples("train", tmp_path / "data")["1"]["image"], np.asarray(Image.open(source / "train" / "1.jpg"))
+      examples("camvid", "train", tmp_path / "data")["1"]["image"],
+      np.asarray(Image.open(source / "train" / "1.jpg")),
     )
     image, _ = encode(Camvid.scan(source).splits["train"][0], CAMVID)
     assert image == str(source / "train" / "1.jpg")
@@ -170,7 +168,7 @@ class TestOfficialLayout:
   def test_prepared_arrays_equal_the_official_files(self, tmp_path):
     source = self.write(tmp_path / "source")
     prepare("camvid", str(source), str(tmp_path / "data"))
-    found = {split: examples(split, tmp_path / "data") for split in ("train", "val", "test")}
+    found = {split: examples("camvid", split, tmp_path / "data") for split in ("train", "val", "test")}
     assert set(found["train"]) == {"0001TP_006690", "0006R0_f00930", "0016E5_08190"}
     assert set(found["val"]) == {"0016E5_07961"}
     assert set(found["test"]) == {"0001TP_008550", "Seq05VD_f00000"}
@@ -190,7 +188,7 @@ class TestOfficialLayout:
     Image.fromarray(colors).save(file)
     with pytest.raises(ValueError, match=re.escape(f"{file}: color (1, 2, 3)")):
       prepare("camvid", str(source), str(tmp_path / "data"))
-    assert_not_prepared(tmp_path / "data", says="after an unknown color")
+    assert_not_prepared(tmp_path / "data", "after an unknown color")
 
   def test_label_of_another_size_is_rejected(self, tmp_path):
     source = self.write(tmp_path / "source")
@@ -246,7 +244,7 @@ class TestRealCamvid:
     for i in (0, 91, 183, 274, 366):
       example = opened[i]
       raw = np.asarray(Image.open(REAL / "trainannot" / f"{example['id']}.png"))
-      np.testing.assert_array_equal(example["label"], in_train_ids(raw))
+      np.testing.assert_array_equal(example["label"], camvid_train_ids(raw))
       image = np.asarray(Image.open(REAL / "train" / f"{example['id']}.jpg"))
       np.testing.assert_array_equal(example["image"], image)
 

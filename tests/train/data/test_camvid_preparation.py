@@ -1,4 +1,4 @@
-"""Preparing CamVid: what is said of files that are wrong, and of a second time."""
+"""Preparation of CamVid: errors for invalid files, and repeated preparation."""
 
 import re
 import subprocess
@@ -9,16 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers.camvid import (
-  ROOT,
-  SIZE,
-  assert_not_prepared,
-  examples,
-  pixels,
-  raw_label,
-  save,
-  write_lists,
-)
+from tests.helpers.camvid import assert_not_prepared, raw_label, write_lists
+from tests.helpers.datasets import ROOT, SIZE, examples, pixels, save
 from train.data.registry import open_prepared
 from train.prepare import prepare
 
@@ -46,7 +38,7 @@ class TestErrors:
       ValueError, match=r"(?s)2 problems in .*train/0\.png: no such .*valannot/7\.png: no such"
     ):
       prepare("camvid", str(source), str(tmp_path / "data"))
-    assert_not_prepared(tmp_path / "data", says="after missing files")
+    assert_not_prepared(tmp_path / "data", "after missing files")
 
   def test_malformed_line_is_rejected(self, source, tmp_path):
     with (source / "train.txt").open("a") as file:
@@ -78,7 +70,7 @@ class TestErrors:
     (source / file).write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(ValueError, match=re.escape(f"{source / file}: not a readable image")):
       prepare("camvid", str(source), str(tmp_path / "data"))
-    assert_not_prepared(tmp_path / "data", says="after a truncated file")
+    assert_not_prepared(tmp_path / "data", "after a truncated file")
 
   def test_file_of_no_image_is_rejected(self, source, tmp_path):
     (source / "train" / "2.png").write_text("<html>404</html>")
@@ -91,13 +83,13 @@ class TestErrors:
     save(source / "trainannot" / "2.png", label)
     with pytest.raises(ValueError, match=r"trainannot/2\.png: label 200 is not in the table"):
       prepare("camvid", str(source), str(tmp_path / "data"))
-    assert_not_prepared(tmp_path / "data", says="after label 200")
+    assert_not_prepared(tmp_path / "data", "after label 200")
 
   def test_label_of_another_size_is_rejected(self, source, tmp_path):
     save(source / "valannot" / "7.png", raw_label(7, (12, 15)))
     with pytest.raises(ValueError, match=r"valannot/7\.png: label is 15x12, but .*val/7\.png is 16x12"):
       prepare("camvid", str(source), str(tmp_path / "data"))
-    assert_not_prepared(tmp_path / "data", says="after the second of two splits failed")
+    assert_not_prepared(tmp_path / "data", "after the second of two splits failed")
 
   def test_label_with_three_channels_is_rejected(self, source, tmp_path):
     save(source / "trainannot" / "2.png", pixels(2))
@@ -152,7 +144,7 @@ class TestPrepared:
     second = write_lists(tmp_path / "other", other)
     with pytest.raises(ValueError, match=f"was prepared from other files than those in {second}"):
       prepare("camvid", str(second), str(tmp_path / "data"))
-    assert set(examples("train", tmp_path / "data")) == {"0", "1", "2"}
+    assert set(examples("camvid", "train", tmp_path / "data")) == {"0", "1", "2"}
 
   def test_error_gives_the_command_to_prepare(self, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"python -m train\.prepare camvid --source DIR --dir"):
@@ -174,7 +166,7 @@ class TestPrepared:
       file.write_bytes(whole[: len(whole) // 2])
     says = rf"camvid, split 'train': example \d, record \d of {file.name},"
     with pytest.raises(ValueError, match=rf"{file.parent}: {says} is unreadable .*prepare it again"):
-      examples("train", tmp_path / "data")
+      examples("camvid", "train", tmp_path / "data")
 
   def test_tensorflow_is_not_imported_and_nothing_warned(self, source, tmp_path):
     script = f"""

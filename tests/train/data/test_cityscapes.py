@@ -1,4 +1,4 @@
-"""Cityscapes: its table of ids, folders and zips, and what is said of wrong ones."""
+"""Cityscapes: the class table, folders and zips, and errors for invalid ones."""
 
 import re
 import zipfile
@@ -8,14 +8,14 @@ import pytest
 
 from tests.helpers.datasets import (
   SIZE,
+  assert_rejected,
   examples,
   pixels,
   raw_label,
-  refuses,
   save,
   set_counts,
   write_cityscapes,
-  zip_of,
+  write_zip,
 )
 from train.data.classes import IGNORE
 from train.data.datasets.cityscapes import Cityscapes
@@ -35,7 +35,7 @@ def source(tmp_path, monkeypatch):
 def write_zips(source, folder):
   folder.mkdir()
   for name in ("leftImg8bit", "gtFine"):
-    zip_of(folder / f"{name}_trainvaltest.zip", source / name, name)
+    write_zip(folder / f"{name}_trainvaltest.zip", source / name, name)
   return folder
 
 
@@ -102,7 +102,7 @@ class TestErrors:
   def test_labels_zip_named_as_images_is_rejected(self, source, tmp_path):
     zips = write_zips(source, tmp_path / "zips")
     (zips / "leftImg8bit_trainvaltest.zip").write_bytes((zips / "gtFine_trainvaltest.zip").read_bytes())
-    refuses(
+    assert_rejected(
       "cityscapes", zips, tmp_path / "data", r"leftImg8bit_trainvaltest\.zip: expected .*another archive"
     )
 
@@ -110,7 +110,9 @@ class TestErrors:
     (source / "gtFine").rename(source / "x")
     (source / "leftImg8bit").rename(source / "gtFine")
     (source / "x").rename(source / "leftImg8bit")
-    refuses("cityscapes", source, tmp_path / "data", r"leftImg8bit: expected .*found none; it is another")
+    assert_rejected(
+      "cityscapes", source, tmp_path / "data", r"leftImg8bit: expected .*found none; it is another"
+    )
 
   @pytest.mark.parametrize(
     "name", ["../evil.png", "/evil.png", "C:\\evil.png", "leftImg8bit\\..\\..\\evil.png"]
@@ -119,7 +121,7 @@ class TestErrors:
     zips = write_zips(source, tmp_path / "zips")
     with zipfile.ZipFile(zips / "gtFine_trainvaltest.zip", "a") as file:
       file.writestr(name, b"")
-    refuses(
+    assert_rejected(
       "cityscapes", zips, tmp_path / "data", r"gtFine_trainvaltest\.zip: the path of the member .* escapes"
     )
 
@@ -127,7 +129,9 @@ class TestErrors:
     zips = write_zips(source, tmp_path / "zips")
     whole = (zips / "gtFine_trainvaltest.zip").read_bytes()
     (zips / "gtFine_trainvaltest.zip").write_bytes(whole[: len(whole) // 2])
-    refuses("cityscapes", zips, tmp_path / "data", r"gtFine_trainvaltest\.zip: not a readable archive")
+    assert_rejected(
+      "cityscapes", zips, tmp_path / "data", r"gtFine_trainvaltest\.zip: not a readable archive"
+    )
 
   def test_corrupt_zip_member_is_named(self, source, tmp_path):
     zips = write_zips(source, tmp_path / "zips")
@@ -135,11 +139,11 @@ class TestErrors:
     content = image_of(source, "val", 5).read_bytes()
     assert archive.read_bytes().count(content) == 1
     archive.write_bytes(archive.read_bytes().replace(content, content[:-50] + bytes(50)))
-    refuses("cityscapes", zips, tmp_path / "data", rf"{frame(5)}_leftImg8bit\.png: corrupt .*CRC")
+    assert_rejected("cityscapes", zips, tmp_path / "data", rf"{frame(5)}_leftImg8bit\.png: corrupt .*CRC")
 
   def test_labels_with_train_ids_are_rejected(self, source, tmp_path):
     file = save(label_of(source, "val", 4), raw_label(4, np.array([*range(19), 255], np.uint8)))
-    refuses(
+    assert_rejected(
       "cityscapes",
       source,
       tmp_path / "data",
@@ -149,11 +153,11 @@ class TestErrors:
   def test_image_of_another_size_is_rejected(self, source, tmp_path):
     image = save(image_of(source, "train", 2), pixels(2, (6, 8)))
     save(label_of(source, "train", 2), raw_label(2, np.arange(34, dtype=np.uint8), (6, 8)))
-    refuses("cityscapes", source, tmp_path / "data", re.escape(f"{image}: expected 16x12, got 8x6"))
+    assert_rejected("cityscapes", source, tmp_path / "data", re.escape(f"{image}: expected 16x12, got 8x6"))
 
   def test_label_without_image_is_rejected(self, source, tmp_path):
     image_of(source, "train", 2).unlink()
-    refuses(
+    assert_rejected(
       "cityscapes",
       source,
       tmp_path / "data",
@@ -161,7 +165,7 @@ class TestErrors:
     )
 
   def test_folder_of_another_layout_is_rejected(self, source, tmp_path):
-    refuses(
+    assert_rejected(
       "cityscapes",
       source / "gtFine",
       tmp_path / "data",

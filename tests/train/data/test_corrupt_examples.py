@@ -1,4 +1,4 @@
-"""Damaged examples: which one it is, and, by config, another one in its place."""
+"""Corrupt examples: the error that names one, and its replacement."""
 
 import collections
 
@@ -16,7 +16,7 @@ COUNT = 6
 
 @pytest.fixture
 def prepared(tmp_path):
-  """A folder of one's own; the image of one training example has a bit flipped where it is stored."""
+  """A prepared user folder in which one bit of a stored training image is flipped."""
   source, folder = tmp_path / "source", tmp_path / "data"
   for i in range(COUNT + 1):
     split = "val" if i == COUNT else "train"
@@ -48,7 +48,7 @@ def test_corrupt_example_is_named(prepared):
 
 
 def test_error_has_the_id_if_it_can_be_read(prepared, monkeypatch):
-  """The record is whole, the image in it is not: one that was damaged before it was stored."""
+  """The record is intact, but the image in it is corrupt, as if it had been stored that way."""
   source = get_dataset("folder").open("train", dir=str(prepared))
   whole = source._source.data_source[1]
   damaged = whole.replace(b"IDAT", b"IDXX")
@@ -61,7 +61,7 @@ def test_error_has_the_id_if_it_can_be_read(prepared, monkeypatch):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_skip_replaces_and_counts_corrupt_examples(prepared, workers):
-  """12 places over 6 examples: each one twice, but for the damaged one, which is another's third."""
+  """12 examples are 2 epochs of 6: each occurs twice, and the substitute of the corrupt one four times."""
   taken = batches(prepared, "skip", workers=workers)
   seen = collections.Counter(image.tobytes() for batch in taken for image in batch["image"])
   assert sorted(seen.values()) == [2, 2, 2, 2, 4]

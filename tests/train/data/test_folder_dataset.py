@@ -1,11 +1,11 @@
-"""A user's own folder: its classes in a CSV file, and what is said of a wrong one."""
+"""A user's folder: the class file, prepared arrays, and errors for invalid files."""
 
 import re
 
 import numpy as np
 import pytest
 
-from tests.helpers.datasets import examples, pixels, raw_label, refuses, save
+from tests.helpers.datasets import assert_rejected, examples, pixels, raw_label, save
 from train.data.class_files import read_classes
 from train.data.classes import IGNORE
 from train.data.registry import get_dataset
@@ -80,7 +80,7 @@ def test_changed_classes_are_rejected(source, tmp_path):
 def test_invalid_class_file_is_rejected(source, tmp_path, old, new, says):
   assert old in CLASSES
   (source / "classes.csv").write_text(CLASSES.replace(old, new))
-  refuses("folder", source, tmp_path / "data", says)
+  assert_rejected("folder", source, tmp_path / "data", says)
 
 
 def test_thin_column_is_optional(tmp_path):
@@ -92,23 +92,25 @@ def test_thin_column_is_optional(tmp_path):
 @pytest.mark.parametrize("name", ["labels/train/field/b.png", "labels/val/c.png"])
 def test_missing_label_is_rejected(source, tmp_path, name):
   (source / name).unlink()
-  refuses("folder", source, tmp_path / "data", re.escape(f"{source / name}: no such file"))
+  assert_rejected("folder", source, tmp_path / "data", re.escape(f"{source / name}: no such file"))
 
 
 def test_label_without_image_is_rejected(source, tmp_path):
   (source / "images/train/a.png").unlink()
-  refuses("folder", source, tmp_path / "data", r"labels/train/a\.png: there is no image of that name")
+  assert_rejected("folder", source, tmp_path / "data", r"labels/train/a\.png: there is no image of that name")
 
 
 def test_duplicate_image_name_is_rejected(source, tmp_path):
   save(source / "images/train/a.jpg", pixels(0))
-  refuses("folder", source, tmp_path / "data", r"train/a\.png: duplicate id a, in train and in train")
+  assert_rejected("folder", source, tmp_path / "data", r"train/a\.png: duplicate id a, in train and in train")
 
 
 def test_folder_of_another_layout_is_rejected(tmp_path):
-  refuses("folder", tmp_path, tmp_path / "data", "expected images/train", FileNotFoundError)
+  assert_rejected("folder", tmp_path, tmp_path / "data", "expected images/train", FileNotFoundError)
 
 
 def test_missing_class_file_is_rejected(source, tmp_path):
   (source / "classes.csv").unlink()
-  refuses("folder", source, tmp_path / "data", r"classes\.csv: no such file; it must list", FileNotFoundError)
+  assert_rejected(
+    "folder", source, tmp_path / "data", r"classes\.csv: no such file; it must list", FileNotFoundError
+  )

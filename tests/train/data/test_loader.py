@@ -1,4 +1,4 @@
-"""The stream of batches: a function of (seed, step), whoever loads it; and how its workers end."""
+"""The loader: batches depend only on (seed, step), and worker processes end with their parent."""
 
 import contextlib
 import io
@@ -21,7 +21,7 @@ N = 7
 
 
 class Numbers:
-  """Example i has i in all its pixels."""
+  """All pixels of example i are i."""
 
   def __init__(self, count=N):
     self.count = count
@@ -45,7 +45,7 @@ class Broken(Numbers):
 
 
 def add_noise(example, rng):
-  """Draws of several kinds and numbers, in the second and third channel; a view, as a flip is."""
+  """Adds noise with a varying number of draws to channels 1 and 2, and returns views, as a flip does."""
   image = example["image"].copy()
   image[..., 1] = rng.integers(0, 256, image.shape[:2], np.uint8)
   for _ in range(int(rng.integers(4))):
@@ -209,7 +209,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def consumer(tmp_path):
-  """Starts a process that takes five batches, and a sixth when it reads a line."""
+  """Starts a process that loads five batches, and a sixth one after it reads a line."""
   started = []
 
   def start(workers=2, stay=True):
@@ -229,7 +229,7 @@ def consumer(tmp_path):
 
 
 def children(pid):
-  """{pid: start time} of the processes whose parent it is."""
+  """{pid: start time} of the child processes."""
   found = {}
   for entry in pathlib.Path("/proc").iterdir():
     if entry.name.isdigit() and (fields := stat(int(entry.name))) and int(fields[1]) == pid:
@@ -238,7 +238,7 @@ def children(pid):
 
 
 def stat(pid):
-  """What follows the name in /proc/PID/stat; None of a process that has ended."""
+  """The fields after the name in /proc/PID/stat; None if the process has ended."""
   try:
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
   except OSError:

@@ -1,4 +1,4 @@
-"""Predictions scored as ADE20K's publisher defines it, on genuine label maps.
+"""The metrics equal those of ADE20K's publisher, on genuine label maps.
 
 The definition of intersectionAndUnion.m, demoEvaluation.m and utils_eval.py of CSAILVision/sceneparsing
 again, as sets of pixels.
@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.assets import ASSETS, needs
 from tests.helpers.datasets import save_maps
-from tests.helpers.official import disturbed, label, numbers
+from tests.helpers.official import class_ious, perturb, read_label
 from train.evaluation.entry_points import evaluate_label_maps
 from train.prepare import prepare
 
@@ -18,7 +18,7 @@ SAMPLE = ASSETS / "ade20k_sample"
 
 @pytest.fixture(scope="module")
 def truths():
-  return {file.stem: label(file) for file in sorted((SAMPLE / "annotations").glob("*.png"))}
+  return {file.stem: read_label(file) for file in sorted((SAMPLE / "annotations").glob("*.png"))}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def data(tmp_path_factory):
 
 
 def counted(truths, found, beyond="dropped"):
-  """Intersection and union of the classes 1..150, of labelled pixels alone, [2, 150].
+  """Intersection and union of the classes 1..150 over labeled pixels, [2, 150].
 
   Args:
     beyond: what becomes of a prediction above 150. Python's histogram has it "dropped", MATLAB's, whose
@@ -51,27 +51,27 @@ def counted(truths, found, beyond="dropped"):
 @needs("ade20k_sample")
 @pytest.mark.parametrize("most", [40, 255])
 def test_scores_equal_sceneparsings(most, truths, data, tmp_path):
-  """0, which is no class, and up to 255; absent classes count 0, in the official mean alone."""
-  found = disturbed(truths, np.arange(most + 1))
+  """Predictions include 0 and values up to 255; absent classes count as 0 only in the official mean."""
+  found = perturb(truths, np.arange(most + 1))
   results = evaluate_label_maps(save_maps(tmp_path / "p", found), "ade20k", data, ids="raw")
   areas = counted(truths, found)
   official = areas[0] / (np.spacing(1) + areas[1])
-  np.testing.assert_allclose(np.nan_to_num(numbers(results)), official, rtol=1e-12)
+  np.testing.assert_allclose(np.nan_to_num(class_ious(results)), official, rtol=1e-12)
   assert results["miou_official"] == pytest.approx(official.mean(), rel=1e-12)
   right = sum(np.sum((x == found[name]) & (x > 0)) for name, x in truths.items())
   labelled = sum(np.sum(x > 0) for x in truths.values())
   assert results["pixel_accuracy"] == pytest.approx(right / labelled, rel=1e-12)
 
   occurs = areas[1] > 0
-  assert (~np.isnan(numbers(results))).tolist() == occurs.tolist()
+  assert (~np.isnan(class_ious(results))).tolist() == occurs.tolist()
   assert results["miou"] == pytest.approx(official[occurs].mean(), rel=1e-12)
   assert occurs.all() == (most == 255)
 
 
 @needs("ade20k_sample")
 def test_published_programs_differ_above_150(truths):
-  """MATLAB's widens the union of class 150, "flag", by it; ours, as Python's, calls it a miss."""
-  found = disturbed(truths, np.arange(256))
+  """MATLAB's adds them to the union of class 150, "flag"; here, as in Python's, they count as wrong."""
+  found = perturb(truths, np.arange(256))
   python, matlab = (counted(truths, found, beyond) for beyond in ("dropped", "last"))
   np.testing.assert_array_equal(python[:, :149], matlab[:, :149])
   assert matlab[1, 149] > python[1, 149]
@@ -79,8 +79,8 @@ def test_published_programs_differ_above_150(truths):
 
 @needs("ade20k_sample")
 def test_scores_of_the_demos_predictions(data, tmp_path):
-  """Right on every labelled pixel, so that an absent class's 0 is all that is lost."""
+  """The predictions are correct on all labeled pixels; only absent classes lower the official mean."""
   (tmp_path / "demo").symlink_to(SAMPLE / "predictions")
   results = evaluate_label_maps(tmp_path / "demo", "ade20k", data, ids="raw")
   assert (results["miou"], results["pixel_accuracy"], results["no_class"]) == (1, 1, 0)
-  assert results["miou_official"] == np.sum(numbers(results) == 1) / 150
+  assert results["miou_official"] == np.sum(class_ious(results) == 1) / 150

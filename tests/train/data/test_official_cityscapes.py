@@ -1,4 +1,4 @@
-"""Predictions scored as the publisher of Cityscapes scores them, by its own program (cityscapesscripts)."""
+"""The metrics equal those of Cityscapes' own program, cityscapesscripts."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ ALL_IGNORED = 3  # the image
 
 
 def truths():
-  """Label maps of all other raw ids, in blocks and pixel by pixel; one image is of ignored ones alone."""
+  """Label maps of blocks and noise with all other raw ids; one has only ignored ids."""
   rng = np.random.default_rng(0)
   values = np.setdiff1d(np.arange(34), [NEVER, ONLY_IN_VOID, ONLY_PREDICTED])
   made = []
@@ -32,8 +32,8 @@ def truths():
   return [label.astype(np.uint8) for label in made]
 
 
-def disturbed(label, seed):
-  """A prediction: moved, a third of it any id but bus's, ignored ones too; train in void alone."""
+def perturb(label, seed):
+  """A shifted label map with a third of random ids except bus; train is predicted only in void."""
   rng = np.random.default_rng(seed)
   found = np.where(rng.random(label.shape) < 0.7, np.roll(label, 2, axis=1), rng.integers(0, 34, label.shape))
   found[(found == NEVER) | (found == ONLY_IN_VOID)] = ONLY_PREDICTED
@@ -47,7 +47,7 @@ def name_of(index):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-  """Files of the official layout, and the data set prepared from them."""
+  """Files in the official layout, and the data set prepared from them."""
   root = tmp_path_factory.mktemp("cityscapes")
   for index, label in enumerate(truths()):
     save(root / f"leftImg8bit/val/ulm/{name_of(index)}_leftImg8bit.png", pixels(index, label.shape))
@@ -63,7 +63,7 @@ def write(folder, predictions, ending="_pred_labelIds"):
 
 
 def theirs(folder, data, labels="gtFine/val/ulm"):
-  """The publisher's results, without instances: for these it calls np.in1d, which NumPy has no more."""
+  """The publisher's results without instance metrics, which call np.in1d, removed from NumPy."""
   module = peers.cityscapes_evaluation()
   args = copy.copy(module.args)
   args.evalInstLevelScore, args.JSONOutput, args.quiet = False, False, True
@@ -73,7 +73,7 @@ def theirs(folder, data, labels="gtFine/val/ulm"):
 
 
 def ours(folder, data):
-  """Results and confusion matrix."""
+  """The results of this project, and the confusion matrix."""
   results = evaluate_label_maps(folder, "cityscapes", str(data / "data"), ids="raw")
   stored = json.loads(folder.with_name(f"{folder.name}-evaluation-val.json").read_text())
   return results, np.array(stored["confusion"])
@@ -87,7 +87,7 @@ def assert_equal(results, official):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_scores_equal_cityscapesscripts(seed, data, tmp_path):
-  folder = write(tmp_path / "p", [disturbed(label, seed + 10 * i) for i, label in enumerate(truths())])
+  folder = write(tmp_path / "p", [perturb(label, seed + 10 * i) for i, label in enumerate(truths())])
   (results, counts), official = ours(folder, data), theirs(folder, data)
   assert_equal(results, official)
   # Rows of ignored ids are none of ours, columns of them are "no class".
@@ -109,8 +109,8 @@ def test_perfect_prediction_has_miou_1(data, tmp_path):
 
 @pytest.mark.parametrize("value", [34, 200, 255])
 def test_unknown_value_counts_as_wrong_where_theirs_fails(value, data, tmp_path):
-  """Theirs has no row of it. Ours counts it as theirs counts "unlabeled"."""
-  predictions = [disturbed(label, i) for i, label in enumerate(truths())]
+  """Their program raises IndexError; here the value counts as "unlabeled" does there."""
+  predictions = [perturb(label, i) for i, label in enumerate(truths())]
   strange = [np.where(np.arange(x.size).reshape(x.shape) % 5, x, value).astype(np.uint8) for x in predictions]
   unlabelled = [np.where(x == value, 0, x).astype(np.uint8) for x in strange]
   results, _ = ours(write(tmp_path / "strange", strange), data)
@@ -120,7 +120,7 @@ def test_unknown_value_counts_as_wrong_where_theirs_fails(value, data, tmp_path)
 
 
 def test_license_plate_label_is_rejected_by_both(data, tmp_path):
-  """-1 is 255 in eight bits: neither program takes such a truth."""
+  """-1 is 255 in eight bits; neither program accepts it in a label map."""
   for path in data.rglob("*_labelIds.png"):
     save(tmp_path / path.relative_to(data), np.full((4, 6), 255, np.uint8))
   for path in data.rglob("*_leftImg8bit.png"):
@@ -132,7 +132,7 @@ def test_license_plate_label_is_rejected_by_both(data, tmp_path):
 
 
 def test_missing_and_duplicate_predictions_are_rejected(data, tmp_path, capsys):
-  """Theirs stops at the first; ours names all."""
+  """Their program stops at the first; here all are named."""
   folder = write(tmp_path / "p", truths())
   write(folder / "again", truths()[:1], "")
   (folder / f"{name_of(2)}_pred_labelIds.png").unlink()

@@ -1,4 +1,4 @@
-"""Predictions scored as PASCAL VOC's publisher defines it, on genuine label maps.
+"""The metrics equal those of PASCAL VOC's development kit, on genuine label maps.
 
 The definition of VOCdevkit 2012's VOCevalseg.m again.
 """
@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers.assets import ASSETS, needs
 from tests.helpers.datasets import save_maps, voc_palette, write_lines
-from tests.helpers.official import disturbed, label, numbers
+from tests.helpers.official import class_ious, perturb, read_label
 from train.evaluation.entry_points import evaluate_label_maps
 from train.prepare import prepare
 
@@ -19,7 +19,7 @@ SUBSET = ASSETS / "voc12_subset" / "VOC2012"
 def truths():
   """Every sixteenth image of the subset."""
   ids = (SUBSET / "ImageSets" / "Segmentation" / "val.txt").read_text().split()[::16]
-  return {name: label(SUBSET / "SegmentationClassAug" / f"{name}.png") for name in ids}
+  return {name: read_label(SUBSET / "SegmentationClassAug" / f"{name}.png") for name in ids}
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +51,11 @@ def official(truths, found):
 @needs("voc12_subset")
 @pytest.mark.parametrize("most", [7, 20])
 def test_scores_equal_the_development_kits(most, truths, data, tmp_path):
-  """As palette images. Theirs has no mean where a class is absent, which in the whole set none is."""
-  found = disturbed(truths, np.arange(most + 1), void=255)
+  """Predictions are palette images. Their mean is NaN if a class is absent, as for `most` = 7."""
+  found = perturb(truths, np.arange(most + 1), void=255)
   results = evaluate_label_maps(save_maps(tmp_path / "p", found, voc_palette()), "voc", data, ids="raw")
   counts, iou = official(truths, found)
-  np.testing.assert_allclose(numbers(results), iou, rtol=1e-12)
+  np.testing.assert_allclose(class_ious(results), iou, rtol=1e-12)
   assert results["miou"] == pytest.approx(np.nanmean(iou), rel=1e-12)
   assert results["pixel_accuracy"] == pytest.approx(np.trace(counts) / counts.sum(), rel=1e-12)
   assert np.isnan(iou.mean()) == (most == 7)
@@ -66,8 +66,8 @@ def test_scores_equal_the_development_kits(most, truths, data, tmp_path):
 @needs("voc12_subset")
 @pytest.mark.parametrize("value", [21, 255])
 def test_value_above_20_counts_as_wrong_where_theirs_fails(value, truths, data, tmp_path):
-  """The same as any class that is wrong everywhere, whose own IoU is then left out."""
-  found = disturbed(truths, np.arange(21), void=255)
+  """The value counts as a class that is wrong everywhere and whose own IoU is ignored."""
+  found = perturb(truths, np.arange(21), void=255)
   strange = {name: np.where(labels == 1, value, labels).astype(np.uint8) for name, labels in found.items()}
   with pytest.raises(ValueError, match="out of range"):
     official(truths, strange)
@@ -75,5 +75,5 @@ def test_value_above_20_counts_as_wrong_where_theirs_fails(value, truths, data, 
   counts, iou = official(truths, found)
   assert not counts[1].any(), "no aeroplane in these images"
   iou[1] = np.nan
-  np.testing.assert_allclose(numbers(results), iou, rtol=1e-12)
+  np.testing.assert_allclose(class_ious(results), iou, rtol=1e-12)
   assert results["no_class"] == pytest.approx(counts[:, 1].sum() / counts.sum())

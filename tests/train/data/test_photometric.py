@@ -1,4 +1,4 @@
-"""Photometric distortion: colors change as Pillow would change them, labels and places do not."""
+"""Photometric distortion changes colors as Pillow does, and neither labels nor positions."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def test_colors_change_and_labels_do_not():
 
 
 def test_flat_regions_stay_flat():
-  """A flat image stays flat, and where the colors are equal they stay equal."""
+  """Pixels of equal color still have equal colors."""
   given = blocks()
   for seed in range(20):
     after = PhotometricDistortion(2.0)(given, rng(seed))["image"]
@@ -36,7 +36,7 @@ def test_strength_0_changes_colors_only_by_rounding():
 
 
 def test_gray_stays_gray():
-  """Saturation and hue leave it; contrast and brightness keep its channels equal."""
+  """Saturation and hue do not change gray; contrast and brightness keep the channels equal."""
   given = example()
   grey = given["image"].mean(-1, keepdims=True).astype(np.uint8).repeat(3, -1)
   for seed in range(40):
@@ -45,7 +45,7 @@ def test_gray_stays_gray():
 
 
 def test_result_equals_pillows():
-  """Brightness, contrast and saturation as Pillow's, one after the other; no hue, nothing clipped."""
+  """Compares brightness, contrast and saturation in sequence, without hue and clipping."""
   given = example((64, 64))
   given["image"] = (given["image"] // 4 + 96).astype(np.uint8)
   seen = 0

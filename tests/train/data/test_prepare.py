@@ -1,4 +1,4 @@
-"""python -m train.prepare: every problem at once, nothing half-made, nothing done twice."""
+"""Preparation reports all problems at once, leaves nothing incomplete and is not repeated."""
 
 import fcntl
 import os
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import train.data.preparation.builder
-from tests.helpers.datasets import ROOT, examples, files_below, pixels, raw_label, refuses, save
+from tests.helpers.datasets import ROOT, assert_rejected, examples, files_below, pixels, raw_label, save
 from train.data.preparation import checks
 from train.prepare import prepare, verify
 
@@ -35,7 +35,7 @@ def command(source, folder, *more):
 
 
 def spoil(source):
-  """Something wrong with every image but 5, and what is said of it."""
+  """Makes every sample but number 5 invalid; returns the expected problems."""
   (source / "images/train/0.png").write_bytes(b"")
   (source / "labels/train/0.png").write_text("<html>")
   whole = (source / "labels/train/1.png").read_bytes()
@@ -69,10 +69,10 @@ class TestEveryProblem:
     assert not (tmp_path / "data").exists()
 
   def test_problems_found_during_writing_are_all_named(self, source, tmp_path):
-    """No file is missing here, so that writing begins, and meets the first wrong one in the middle."""
+    """No file is missing, so writing starts and reaches the first invalid file in the middle."""
     for name in ("train/3", "val/7"):
       save(source / "labels" / f"{name}.png", raw_label(7, np.array([0, 77], np.uint8)))
-    refuses(
+    assert_rejected(
       "folder", source, tmp_path / "data", r"(?s)2 problems .*train/3\.png: label 77.*val/7\.png: label 77"
     )
 
@@ -83,19 +83,19 @@ class TestEveryProblem:
       verify("folder", str(source))
 
   def test_16_bit_rgb_is_rejected(self, source, tmp_path):
-    """Pillow opens such a file as 8-bit RGB."""
+    """Pillow opens a 16-bit RGB file as 8-bit RGB."""
     file = source / "images/train/3.png"
     content = bytearray(file.read_bytes())
     content[24] = 16
     file.write_bytes(content)
-    refuses(
+    assert_rejected(
       "folder", source, tmp_path / "data", re.escape(f"{file}: expected 8 bits per channel, got a 16-bit PNG")
     )
 
   def test_16_bit_tiff_named_png_is_rejected(self, source, tmp_path):
     file = source / "images/train/3.png"
     Image.fromarray(np.full((12, 16), 300, np.uint16)).save(file, format="TIFF")
-    refuses(
+    assert_rejected(
       "folder",
       source,
       tmp_path / "data",
@@ -154,7 +154,7 @@ class TestInterruption:
     assert sorted(again) == sorted(ids - done | {changed.id})
 
   def test_leftovers_of_a_killed_process_are_removed(self, source, tmp_path):
-    """What a killed run leaves is removed by the next one."""
+    """The next preparation removes the files of a killed one."""
     script = f"""
 import os, train.data.preparation.builder as builder
 from train.prepare import prepare

@@ -1,4 +1,4 @@
-"""Resizing a window of an example: where pixels come to lie, and what their filter is."""
+"""Resizing of a window of an example: pixel positions and the filter."""
 
 import cv2
 import numpy as np
@@ -34,7 +34,7 @@ def flipped(given):
 
 @pytest.mark.parametrize("factor", FACTORS)
 def test_pixel_centers_are_at_half_integers(factor):
-  """On a ramp every pixel says where it was read: its own place, to a fifth of a pixel of the source."""
+  """On a ramp, each value is the position it was read from, accurate to a fifth of an input pixel."""
   height, width = 70, 60
   ramp = np.broadcast_to(np.arange(width)[:, None] * 4, (height, width, 3)).astype(np.uint8)
   for axes in [(0, 1, 2), (1, 0, 2)]:
@@ -95,7 +95,7 @@ def test_integer_shrinking_equals_pillows(parts):
 
 @pytest.mark.parametrize("factor", [0.4, 0.6])
 def test_fine_stripes_do_not_alias(factor):
-  """Without the blur, stripes of one pixel come back as broad ones."""
+  """Without the blur, stripes of one pixel would alias to wide ones."""
   given = example(np.tile(np.uint8([0, 255]), (60, 60))[..., None].repeat(3, -1))
   height, width = scaled(given, factor)
   plain = cv2.resize(given["image"], (width, height), interpolation=cv2.INTER_LINEAR)

@@ -1,4 +1,4 @@
-"""Where transforms put pixels and labels: scale, crop, both at once, flip."""
+"""Geometric transforms: the positions of pixels and labels after scale, crop and flip."""
 
 import re
 
@@ -89,7 +89,7 @@ class TestCrop:
 
   @staticmethod
   def unpad(after, size):
-    """The content and its place, where all around it is the mean and ignored."""
+    """Returns the content and its position, and asserts that the padding is the mean color and ignored."""
     inside = (after["image"] != MEAN).any(-1)
     top, left = (int(np.flatnonzero(inside.any(axis))[0]) for axis in (1, 0))
     window = slice(top, top + size[0]), slice(left, left + size[1])
@@ -120,7 +120,7 @@ class TestCrop:
   ("shape", "crop"), [((40, 60), (20, 24)), ((17, 90), (33, 31)), ((64, 48), (7, 100)), ((90, 120), (60, 60))]
 )
 def test_scaled_crop_equals_scale_then_crop(shape, crop):
-  """With the same numbers drawn, for crops that are larger and smaller than the image."""
+  """For the same random numbers, with crops larger and smaller than the image."""
   scale, crop = RandomScale(0.5, 2.0), RandomCrop(*crop, MEAN)
   given = example(shape)
   for seed in range(60):

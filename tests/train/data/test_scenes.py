@@ -1,4 +1,4 @@
-"""The generated street scenes: what they promise about access, shapes and labels, and how hard they are."""
+"""Generated street scenes: random access, shapes, labels, class shares and difficulty."""
 
 import hashlib
 import pathlib
@@ -32,7 +32,7 @@ def labels(examples):
 
 
 def color_codes(examples):
-  """RGB to one of 4096 colors each, `[N, H, W]`."""
+  """Quantizes RGB to 4096 colors, `[N, H, W]`."""
   images = np.stack([example["image"] for example in examples]).astype(np.int64) // 16
   return images @ np.array([256, 16, 1])
 
@@ -104,7 +104,7 @@ def test_thin_classes_are_in_most_images(labels, thin):
 
 @pytest.mark.parametrize("name", ["pole", "wire"])
 def test_poles_and_wires_are_thin(labels, name):
-  """Few of their pixels have five of the class in a row and five in a column about them."""
+  """Few pixels are at the center of five of the class both in a row and in a column."""
   mask = labels == SCENES.names.index(name)
   inner = [np.roll(mask, shift, axis) for axis in (1, 2) for shift in (-2, -1, 1, 2)]
   assert (mask & np.logical_and.reduce(inner)).sum() < 0.02 * mask.sum()
@@ -131,7 +131,7 @@ def test_no_large_classes_touch(labels):
 
 @pytest.mark.parametrize("power", [0, 0.5, 1])
 def test_color_alone_does_not_determine_the_class(examples, labels, power):
-  """The best class of each color, with classes weighed by their share to `1 - power`, on other scenes."""
+  """Predicts the best class of each color, weighting classes by their share to the power 1 - `power`."""
   held_out = [Scenes(30, seed=8)[i] for i in range(30)]
   truth = np.stack([example["label"] for example in held_out])
   counts = np.zeros((4096, 256))

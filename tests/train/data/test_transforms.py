@@ -1,4 +1,4 @@
-"""Augmentation: image and label stay together, whatever the transform, and one generator draws for all."""
+"""Properties of all transforms, and the pipeline that a config describes."""
 
 import types
 

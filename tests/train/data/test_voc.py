@@ -1,4 +1,4 @@
-"""PASCAL VOC 2012 and SBD: classes, splits, every layout, and the genuine subset."""
+"""PASCAL VOC 2012 and SBD: classes, splits, all layouts and the genuine subset."""
 
 import re
 
@@ -10,18 +10,18 @@ from tests.helpers.assets import ASSETS, needs
 from tests.helpers.datasets import (
   SIZE,
   VOC_VALUES,
+  assert_rejected,
   examples,
   pixels,
   raw_label,
-  refuses,
   save,
   sbd_label,
   set_counts,
-  tar_of,
-  tar_with,
   voc_palette,
   write_lines,
   write_sbd,
+  write_tar,
+  write_tar_with_member,
   write_voc,
 )
 from train.data.classes import IGNORE
@@ -77,14 +77,14 @@ class TestLayouts:
   @pytest.mark.parametrize("prefix", ["VOCdevkit", "TrainVal/VOCdevkit"])
   def test_tars_are_prepared(self, source, tmp_path, prefix):
     (tmp_path / "tars").mkdir()
-    tar_of(tmp_path / "tars" / "VOCtrainval_11-May-2012.tar", source / "VOCdevkit", prefix)
-    tar_of(tmp_path / "tars" / "benchmark.tgz", source / "benchmark_RELEASE", "benchmark_RELEASE", "w:gz")
+    write_tar(tmp_path / "tars" / "VOCtrainval_11-May-2012.tar", source / "VOCdevkit", prefix)
+    write_tar(tmp_path / "tars" / "benchmark.tgz", source / "benchmark_RELEASE", "benchmark_RELEASE", "w:gz")
     prepare("voc", str(tmp_path / "tars"), str(tmp_path / "data"))
     assert_prepared(tmp_path / "data")
 
   @pytest.mark.parametrize("listed", [True, False])
   def test_segmentation_class_aug_is_prepared(self, source, tmp_path, listed):
-    """All of 12,031 lie there; another PNG for 1 shows that the official one wins."""
+    """The PNG of image 1 differs from the official label, which has precedence."""
     root = source / "VOCdevkit" / "VOC2012"
     for number in (1, 4, 5, 6, 7):
       save(root / "SegmentationClassAug" / f"{number}.png", sbd_label(number))
@@ -115,69 +115,71 @@ class TestErrors:
   def test_val_image_in_trainaug_is_rejected(self, source, tmp_path):
     lists = source / "VOCdevkit" / "VOC2012" / "ImageSets" / "Segmentation"
     write_lines(lists / "trainaug.txt", [1, 2, 3, 5, 6, 7])
-    refuses("voc", source, tmp_path / "data", r"trainaug\.txt: 5 is an image of val")
+    assert_rejected("voc", source, tmp_path / "data", r"trainaug\.txt: 5 is an image of val")
 
   def test_incomplete_split_is_rejected(self, source, tmp_path, monkeypatch):
     set_counts(monkeypatch, "voc", {**COUNTS, "aug": 3})
-    refuses("voc", source, tmp_path / "data", r"^aug: 2 of 3 images; --partial")
+    assert_rejected("voc", source, tmp_path / "data", r"^aug: 2 of 3 images; --partial")
     prepare("voc", str(source), str(tmp_path / "data"), partial=True)
 
   def test_missing_official_label_is_rejected(self, source, tmp_path):
     save(source / "VOCdevkit/VOC2012/SegmentationClassAug/2.png", sbd_label(2))
     (source / "VOCdevkit/VOC2012/SegmentationClass/2.png").unlink()
-    refuses("voc", source, tmp_path / "data", r"SegmentationClass/2\.png: no such file")
+    assert_rejected("voc", source, tmp_path / "data", r"SegmentationClass/2\.png: no such file")
 
   def test_sbd_labels_are_not_used_for_val(self, source, tmp_path):
-    """They have no void border."""
+    """SBD's labels have no void border, so they are not used for val."""
     (source / "VOCdevkit/VOC2012/SegmentationClass").rename(tmp_path / "elsewhere")
     says = (
       r"(?s)^5 problems in .*SegmentationClass/2\.png: no such file.*SegmentationClass/5\.png: no such file"
     )
-    refuses("voc", source, tmp_path / "data", says)
+    assert_rejected("voc", source, tmp_path / "data", says)
 
   @pytest.mark.parametrize("content", [b"", b"MATLAB 5.0 MAT-file", None])
   def test_corrupt_mat_is_rejected(self, source, tmp_path, content):
     file = source / "benchmark_RELEASE/dataset/cls/7.mat"
     file.write_bytes(file.read_bytes()[:-20] if content is None else content)
-    refuses("voc", source, tmp_path / "data", re.escape(f"{file}: not an SBD label"))
+    assert_rejected("voc", source, tmp_path / "data", re.escape(f"{file}: not an SBD label"))
 
   def test_palette_of_another_data_set_is_rejected(self, source, tmp_path):
     file = source / "VOCdevkit/VOC2012/SegmentationClass/5.png"
     save(file, raw_label(5, VOC_VALUES), voc_palette()[::-1])
-    refuses("voc", source, tmp_path / "data", re.escape(f"{file}: value") + ".*VOC's.* another data set")
+    assert_rejected(
+      "voc", source, tmp_path / "data", re.escape(f"{file}: value") + ".*VOC's.* another data set"
+    )
 
   def test_label_of_ade20k_is_rejected(self, source, tmp_path):
     file = save(
       source / "VOCdevkit/VOC2012/SegmentationClass/5.png", raw_label(5, np.arange(151)).astype("u1")
     )
-    refuses(
+    assert_rejected(
       "voc", source, tmp_path / "data", re.escape(f"{file}: label 21 is not in the table (it has 0..20, 255")
     )
 
   @pytest.mark.parametrize("name", ["../evil.txt", "/etc/evil", "VOCdevkit/VOC2012/../../evil"])
   def test_tar_with_escaping_path_is_rejected(self, tmp_path, name):
-    tar_with(tmp_path / "VOCtrainval_11-May-2012.tar", name)
-    refuses(
+    write_tar_with_member(tmp_path / "VOCtrainval_11-May-2012.tar", name)
+    assert_rejected(
       "voc", tmp_path, tmp_path / "data", r"VOCtrainval_11-May-2012\.tar: the path of the member .* escapes"
     )
 
   @pytest.mark.parametrize(("tar", "share"), [("VOCtrainval_11-May-2012.tar", 0.6), ("benchmark.tgz", 0.5)])
   def test_truncated_tar_is_rejected(self, source, tmp_path, tar, share):
     (tmp_path / "tars").mkdir()
-    tar_of(tmp_path / "tars" / "VOCtrainval_11-May-2012.tar", source / "VOCdevkit", "VOCdevkit")
-    tar_of(tmp_path / "tars" / "benchmark.tgz", source / "benchmark_RELEASE", "benchmark_RELEASE", "w:gz")
+    write_tar(tmp_path / "tars" / "VOCtrainval_11-May-2012.tar", source / "VOCdevkit", "VOCdevkit")
+    write_tar(tmp_path / "tars" / "benchmark.tgz", source / "benchmark_RELEASE", "benchmark_RELEASE", "w:gz")
     whole = (tmp_path / "tars" / tar).read_bytes()
     (tmp_path / "tars" / tar).write_bytes(whole[: int(share * len(whole))])
-    refuses("voc", tmp_path / "tars", tmp_path / "data", rf"{tar}: not a readable archive")
+    assert_rejected("voc", tmp_path / "tars", tmp_path / "data", rf"{tar}: not a readable archive")
 
   def test_folder_of_another_layout_is_rejected(self, tmp_path):
     (tmp_path / "JPEGImages").mkdir()
-    refuses("voc", tmp_path, tmp_path / "data", "expected VOCdevkit/VOC2012 with", FileNotFoundError)
+    assert_rejected("voc", tmp_path, tmp_path / "data", "expected VOCdevkit/VOC2012 with", FileNotFoundError)
 
 
 @needs("voc12_lists")
 def test_splits_of_the_published_lists(tmp_path):
-  """The lists, with SBD's made of the published trainaug and val: 10,582, none of them of val."""
+  """trainaug has 10,582 images and none of val; SBD's lists are made from the published ones."""
   lists = {s: (ASSETS / "voc12_lists" / f"{s}.txt").read_text().split() for s in ("train", "val", "trainaug")}
   for split in ("train", "val"):
     write_lines(tmp_path / "VOC2012/ImageSets/Segmentation" / f"{split}.txt", lists[split])
@@ -221,9 +223,9 @@ def test_colors_equal_a_genuine_palette():
 
 
 def test_image_in_a_tar_is_stored_unchanged(source, tmp_path):
-  """The file is kept as it is, wherever it was read from."""
+  """A JPEG in a tar is stored byte for byte, as one in a folder is."""
   (tmp_path / "tars").mkdir()
-  tar_of(tmp_path / "tars" / "VOCtrainval_11-May-2012.tar", source / "VOCdevkit", "VOCdevkit")
+  write_tar(tmp_path / "tars" / "VOCtrainval_11-May-2012.tar", source / "VOCdevkit", "VOCdevkit")
   prepare("voc", str(tmp_path / "tars"), str(tmp_path / "data"))
   kept = np.asarray(Image.open(source / "VOCdevkit/VOC2012/JPEGImages/4.jpg"))
   np.testing.assert_array_equal(examples("voc", "val", tmp_path / "data")["4"]["image"], kept)

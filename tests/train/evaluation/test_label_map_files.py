@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.helpers.datasets import save, tar_of, zip_of
+from tests.helpers.datasets import save, write_tar, write_zip
 from train.data.submission_formats import SUBMISSION_FORMATS
 from train.evaluation.label_maps import LabelMapFiles
 
@@ -62,9 +62,9 @@ def test_archives_are_read_as_folders(tmp_path):
   """With any compression and folders in the archive; hidden files of macOS are ignored."""
   folder = put(tmp_path / "p", "b.png", "a.png", "__MACOSX/._a.png", ".hidden/a.png")
   for archive in (
-    zip_of(tmp_path / "p.zip", folder, "deep/er"),
-    tar_of(tmp_path / "p.tar", folder, "deep"),
-    tar_of(tmp_path / "p.tar.gz", folder, "deep", "w:gz"),
+    write_zip(tmp_path / "p.zip", folder, "deep/er"),
+    write_tar(tmp_path / "p.tar", folder, "deep"),
+    write_tar(tmp_path / "p.tar.gz", folder, "deep", "w:gz"),
   ):
     assert LabelMapFiles(archive)["a"].read_bytes() == content(folder, "a.png")
 

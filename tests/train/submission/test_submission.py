@@ -1,4 +1,4 @@
-"""Archives that a run writes for the benchmarks' servers."""
+"""Submissions written by a run."""
 
 import dataclasses
 import fnmatch
@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from tests.helpers.datasets import pixels, save, write_voc
-from tests.helpers.submissions import COMP5, COMP6, FRAMES, LABEL_IDS, decoded, members, png
+from tests.helpers.submissions import COMP5, COMP6, FRAMES, LABEL_IDS, decode_png, encode_png, read_members
 from tests.helpers.training import tiny_config
 from train.data import submission_formats as formats
 from train.data.submission_formats import SUBMISSION_FORMATS
@@ -33,7 +33,7 @@ def config_of(name, folder, **overrides):
 
 @pytest.fixture(scope="module")
 def voc_run(tmp_path_factory):
-  """A run on a VOC of four training images, with three test images of two sizes."""
+  """A run on a tiny VOC: four training images, and three test images of two sizes."""
   root = tmp_path_factory.mktemp("voc")
   source = write_voc(root / "VOC2012", {"train": [1, 2, 3, 4], "val": [5], "test": [7, 8, 9]})
   save(source / "JPEGImages" / "8.jpg", pixels(8, (20, 30)))
@@ -44,7 +44,7 @@ def voc_run(tmp_path_factory):
 
 @pytest.fixture
 def untrained(monkeypatch):
-  """A function that puts an untrained run of a data set where `write_submission` opens its run."""
+  """A function that makes `write_submission` use an untrained run of the given data set."""
 
   def put(name):
     config = config_of(name, "nowhere")
@@ -57,7 +57,7 @@ def untrained(monkeypatch):
 
 
 def small(monkeypatch, size):
-  """Cityscapes with images of another size than the official ones."""
+  """Replaces the image size of the Cityscapes format."""
   form = dataclasses.replace(SUBMISSION_FORMATS["cityscapes"], size=size)
   monkeypatch.setitem(formats.SUBMISSION_FORMATS, "cityscapes", form)
   return form
@@ -69,7 +69,7 @@ def predicted(run, image):
 
 def test_voc_archive(voc_run, tmp_path, capsys):
   arguments = parse(["--workdir", str(voc_run), "--submission", "voc", "--out", str(tmp_path)])
-  found = members(write_submission(**{**arguments, "out": tmp_path}))
+  found = read_members(write_submission(**{**arguments, "out": tmp_path}))
   assert list(found) == [f"{COMP5}/{i}.png" for i in "789"]  # nothing but VOC's train, and no weights
   assert (tmp_path / "results.tar.gz").is_file()
   assert "results.tar.gz: valid for voc's server, 3 predictions" in capsys.readouterr().out
@@ -77,7 +77,7 @@ def test_voc_archive(voc_run, tmp_path, capsys):
   for i, size in (("7", (12, 16)), ("8", (20, 30)), ("9", (12, 16))):
     content = found[f"{COMP5}/{i}.png"]
     assert content[24:26] == bytes([8, 3])  # eight bits, indexed
-    image = decoded(content)
+    image = decode_png(content)
     photograph = np.asarray(Image.open(voc_run.parent / "VOC2012" / "JPEGImages" / f"{i}.jpg"))
     np.testing.assert_array_equal(np.asarray(image), predicted(run, photograph))
     assert np.asarray(image).shape == size
@@ -108,12 +108,12 @@ def test_cityscapes_archive(untrained, tmp_path, monkeypatch):
   for frame, image in images.items():
     save(tmp_path / "leftImg8bit" / frame.split("_")[0] / f"{frame}_leftImg8bit.png", image)
   pattern = str(tmp_path / "leftImg8bit" / "**" / "*.png")
-  found = members(write_submission("run", "cityscapes", tmp_path / "out", images=pattern))
+  found = read_members(write_submission("run", "cityscapes", tmp_path / "out", images=pattern))
   assert list(found) == [f"{frame}_pred_labelIds.png" for frame in FRAMES]
   for (frame, image), (name, content) in zip(images.items(), found.items(), strict=True):
     assert fnmatch.fnmatch(name, f"{frame}*.png")  # evalPixelLevelSemanticLabeling.py's getPrediction
     assert content[24:26] == bytes([8, 0])
-    np.testing.assert_array_equal(np.asarray(decoded(content)), LABEL_IDS[predicted(run, image)])
+    np.testing.assert_array_equal(np.asarray(decode_png(content)), LABEL_IDS[predicted(run, image)])
 
 
 def test_ade20k_archive(untrained, tmp_path):
@@ -121,11 +121,11 @@ def test_ade20k_archive(untrained, tmp_path):
   images = {f"ADE_test_{i:08d}": pixels(i, (12 + i % 2, 20)) for i in range(3)}
   for name, image in images.items():
     save(tmp_path / f"{name}.png", image)
-  found = members(write_submission("run", "ade20k", tmp_path / "out", images=str(tmp_path / "*.png")))
+  found = read_members(write_submission("run", "ade20k", tmp_path / "out", images=str(tmp_path / "*.png")))
   assert list(found) == [f"{name}.png" for name in images]
   for image, content in zip(images.values(), found.values(), strict=True):
     assert content[24:26] == bytes([8, 0])
-    np.testing.assert_array_equal(np.asarray(decoded(content)), predicted(run, image) + 1)
+    np.testing.assert_array_equal(np.asarray(decode_png(content)), predicted(run, image) + 1)
 
 
 def test_interrupted_submission_resumes(voc_run, tmp_path, monkeypatch):
@@ -146,7 +146,7 @@ def test_interrupted_submission_resumes(voc_run, tmp_path, monkeypatch):
   archive = write_submission(voc_run, "voc", tmp_path)
   assert asked[1] == asked[2]
   assert sorted([asked[0], *asked[2:]]) == ["7", "8", "9"]
-  assert [decoded(content).getextrema()[0] for content in members(archive).values()] == [7, 8, 9]
+  assert [decode_png(content).getextrema()[0] for content in read_members(archive).values()] == [7, 8, 9]
   first = archive.read_bytes()
   assert write_submission(voc_run, "voc", tmp_path).read_bytes() == first
   mark = tmp_path / "submission.json"
@@ -163,7 +163,7 @@ def test_interrupted_submission_resumes(voc_run, tmp_path, monkeypatch):
 def test_invalid_archive_is_not_written(voc_run, tmp_path):
   archive = write_submission(voc_run, "voc", tmp_path)
   archive.unlink()
-  (tmp_path / COMP5 / "8.png").write_bytes(png(np.full((20, 30), 21)))
+  (tmp_path / COMP5 / "8.png").write_bytes(encode_png(np.full((20, 30), 21)))
   with pytest.raises(ValueError, match=r"results\.tar\.gz: not written; problems: 1\n.*\n.*8\.png: 21 \(600"):
     write_submission(voc_run, "voc", tmp_path)
   assert not [path for path in tmp_path.iterdir() if "tar" in path.name]
@@ -211,4 +211,4 @@ def test_invalid_options_are_rejected(command, error, capsys):
 
 def test_encoded_cityscapes_image_decodes_to_itself():
   values = np.resize(LABEL_IDS, (1024, 2048))
-  np.testing.assert_array_equal(np.asarray(decoded(encode(values, None))), values)
+  np.testing.assert_array_equal(np.asarray(decode_png(encode(values, None))), values)

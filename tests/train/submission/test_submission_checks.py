@@ -1,4 +1,4 @@
-"""The validator of submissions, on archives that others made."""
+"""Validation of submissions that other programs made."""
 
 import gzip
 import io
@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.helpers.assets import ASSETS, needs
 from tests.helpers.datasets import pixels, save, write_lines
-from tests.helpers.submissions import COMP5, COMP6, FRAMES, LABEL_IDS, PALETTE, decoded, png
+from tests.helpers.submissions import COMP5, COMP6, FRAMES, LABEL_IDS, PALETTE, decode_png, encode_png
 from train.data.submission_formats import SUBMISSION_FORMATS
 from train.submission import archives
 from train.submission.__main__ import main, validate_archive
@@ -37,13 +37,13 @@ def zipped(path, files):
   return path
 
 
-GOOD = png(np.arange(12).reshape(3, 4))
+GOOD = encode_png(np.arange(12).reshape(3, 4))
 SIZES = dict.fromkeys(("2008_000001", "2008_000002"), (3, 4))
 WIDE = np.full((3, 4), 1000, np.int32)
 
 
 def first_is(content):
-  """VOC's two predictions, the first one wrong."""
+  """Two VOC predictions, of which the first has this content."""
   return {f"{COMP6}/2008_000001.png": content, f"{COMP6}/2008_000002.png": GOOD}
 
 
@@ -54,21 +54,24 @@ def sixteen_bits():
 
 
 def huge_png():
-  """Some bytes that claim a billion pixels."""
+  """A small PNG that declares a billion pixels."""
   return GOOD[:16] + struct.pack(">II", 2**15, 2**15) + GOOD[24:]
 
 
 @pytest.mark.parametrize(
   ("files", "expected"),
   [
-    (first_is(png(np.full((3, 4), 255))), "expected 0..20 (1):\n  {}: 255 (12 pixels)"),
-    (first_is(png(np.zeros((3, 5)))), "wrong heights and widths (1):\n  {}: expected 3 x 4, got 3 x 5"),
-    (first_is(png(np.zeros((3, 4)), None)), "expected 8-bit palette (1):\n  {}: 8-bit gray"),
-    (first_is(png(np.zeros((3, 4)), mode="RGB")), "{}: 8-bit RGB"),
-    (first_is(png(np.zeros((3, 4)), PALETTE[:16])), "{}: 4-bit palette"),
+    (first_is(encode_png(np.full((3, 4), 255))), "expected 0..20 (1):\n  {}: 255 (12 pixels)"),
+    (
+      first_is(encode_png(np.zeros((3, 5)))),
+      "wrong heights and widths (1):\n  {}: expected 3 x 4, got 3 x 5",
+    ),
+    (first_is(encode_png(np.zeros((3, 4)), None)), "expected 8-bit palette (1):\n  {}: 8-bit gray"),
+    (first_is(encode_png(np.zeros((3, 4)), mode="RGB")), "{}: 8-bit RGB"),
+    (first_is(encode_png(np.zeros((3, 4)), PALETTE[:16])), "{}: 4-bit palette"),
     (first_is(sixteen_bits()), "{}: 16-bit gray"),
     (
-      first_is(png(np.zeros((3, 4)), PALETTE[:, ::-1])),
+      first_is(encode_png(np.zeros((3, 4)), PALETTE[:, ::-1])),
       "palettes that differ from that of the training labels (1):\n  {}",
     ),
     (first_is(b""), "unreadable files (1):\n  {}: empty"),
@@ -101,7 +104,7 @@ def test_invalid_archive_is_reported_by_file(files, expected, tmp_path):
 
 
 def test_archives_of_other_programs_are_valid(tmp_path):
-  short = png(np.arange(12).reshape(3, 4), PALETTE[:21])
+  short = encode_png(np.arange(12).reshape(3, 4), PALETTE[:21])
   root = tmp_path / COMP6
   for name in SIZES:
     save(root / f"{name}.png", np.zeros((3, 4), np.uint8)).write_bytes(short)
@@ -109,14 +112,14 @@ def test_archives_of_other_programs_are_valid(tmp_path):
     archive.add(tmp_path / "results", "./results")  # with its folders, as tar czf does
   assert not check_archive(tmp_path / "mine.tgz", SUBMISSION_FORMATS["voc"], SIZES).problems.by_kind
   grey = np.resize(LABEL_IDS, (1024, 2048))
-  files = {f"city/{FRAMES[0]}_leftImg8bit.png": png(grey, None), f"{FRAMES[1]}.png": png(grey)}
+  files = {f"city/{FRAMES[0]}_leftImg8bit.png": encode_png(grey, None), f"{FRAMES[1]}.png": encode_png(grey)}
   contents = check_archive(zipped(tmp_path / "mine.zip", files), SUBMISSION_FORMATS["cityscapes"], None)
   assert not contents.problems.by_kind
   assert [*contents.predictions] == FRAMES[:2]
 
 
 def test_values_and_names_of_cityscapes_and_ade20k(tmp_path):
-  train_ids = png(np.zeros((1024, 2048)), None)
+  train_ids = encode_png(np.zeros((1024, 2048)), None)
   files = {f"{FRAMES[0]}.png": train_ids, f"a/{FRAMES[0]}_x.png": train_ids, "readme.png": train_ids}
   found = check_archive(
     zipped(tmp_path / "c.zip", files), SUBMISSION_FORMATS["cityscapes"], dict.fromkeys(FRAMES)
@@ -129,8 +132,8 @@ def test_values_and_names_of_cityscapes_and_ade20k(tmp_path):
     "missing": [f"{frame}_pred_labelIds.png" for frame in FRAMES[1:]],
   }
   files = {
-    "ADE_test_00000001.png": png([[0, 1, 150, 151]], None),
-    "x/ADE_test_00000002.png": png([[5]], None),
+    "ADE_test_00000001.png": encode_png([[0, 1, 150, 151]], None),
+    "x/ADE_test_00000002.png": encode_png([[5]], None),
   }
   assert check_archive(
     zipped(tmp_path / "a.zip", files), SUBMISSION_FORMATS["ade20k"], None
@@ -179,7 +182,7 @@ def test_links_and_unreadable_archives_are_rejected(tmp_path):
   for name in ("half.tgz", "sum.tgz", "plain.tar", "other.zip", "text.gz"):
     [kind] = check_archive(tmp_path / name, SUBMISSION_FORMATS["voc"], SIZES).problems.by_kind
     assert kind == "unreadable archives", name
-  packed = bytearray(zipped(tmp_path / "z.zip", {"a.png": png(np.ones((3, 4)), None)}).read_bytes())
+  packed = bytearray(zipped(tmp_path / "z.zip", {"a.png": encode_png(np.ones((3, 4)), None)}).read_bytes())
   packed[60] ^= 255
   (tmp_path / "z.zip").write_bytes(packed)
   assert [*check_archive(tmp_path / "z.zip", SUBMISSION_FORMATS["ade20k"], None).problems.by_kind] == [
@@ -245,7 +248,7 @@ def test_genuine_sample_predictions_are_valid(tmp_path):
     f"{name}: 0" for name in files
   ]
   assert not found
-  files = {name: png(np.maximum(decoded(content), 1), None) for name, content in files.items()}
+  files = {name: encode_png(np.maximum(decode_png(content), 1), None) for name, content in files.items()}
   assert not check_archive(
     zipped(tmp_path / "b.zip", files), SUBMISSION_FORMATS["ade20k"], images
   ).problems.by_kind
