@@ -50,6 +50,7 @@ def write_lines(path, lines):
 
 
 VOC_VALUES = np.array([*range(21), 255], np.uint8)
+VOC_COUNTS = {"train": 3, "val": 2, "aug": 2, "test": 1}
 
 
 def write_voc(root, splits):

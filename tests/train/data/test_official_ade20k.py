@@ -59,8 +59,8 @@ def test_scores_equal_sceneparsings(most, truths, data, tmp_path):
   np.testing.assert_allclose(np.nan_to_num(class_ious(results)), official, rtol=1e-12)
   assert results["miou_official"] == pytest.approx(official.mean(), rel=1e-12)
   right = sum(np.sum((x == found[name]) & (x > 0)) for name, x in truths.items())
-  labelled = sum(np.sum(x > 0) for x in truths.values())
-  assert results["pixel_accuracy"] == pytest.approx(right / labelled, rel=1e-12)
+  labeled = sum(np.sum(x > 0) for x in truths.values())
+  assert results["pixel_accuracy"] == pytest.approx(right / labeled, rel=1e-12)
 
   occurs = areas[1] > 0
   assert (~np.isnan(class_ious(results))).tolist() == occurs.tolist()

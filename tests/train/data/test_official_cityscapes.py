@@ -112,9 +112,9 @@ def test_unknown_value_counts_as_wrong_where_theirs_fails(value, data, tmp_path)
   """Their program raises IndexError; here the value counts as "unlabeled" does there."""
   predictions = [perturb(label, i) for i, label in enumerate(truths())]
   strange = [np.where(np.arange(x.size).reshape(x.shape) % 5, x, value).astype(np.uint8) for x in predictions]
-  unlabelled = [np.where(x == value, 0, x).astype(np.uint8) for x in strange]
+  unlabeled = [np.where(x == value, 0, x).astype(np.uint8) for x in strange]
   results, _ = ours(write(tmp_path / "strange", strange), data)
-  assert_equal(results, theirs(write(tmp_path / "unlabelled", unlabelled), data))
+  assert_equal(results, theirs(write(tmp_path / "unlabeled", unlabeled), data))
   with pytest.raises(IndexError):
     theirs(tmp_path / "strange", data)
 

@@ -38,9 +38,9 @@ def test_strength_0_changes_colors_only_by_rounding():
 def test_gray_stays_gray():
   """Saturation and hue do not change gray; contrast and brightness keep the channels equal."""
   given = example()
-  grey = given["image"].mean(-1, keepdims=True).astype(np.uint8).repeat(3, -1)
+  gray = given["image"].mean(-1, keepdims=True).astype(np.uint8).repeat(3, -1)
   for seed in range(40):
-    after = PhotometricDistortion()({**given, "image": grey}, rng(seed))["image"].astype(int)
+    after = PhotometricDistortion()({**given, "image": gray}, rng(seed))["image"].astype(int)
     assert np.ptp(after, axis=-1).max() <= 1
 
 

@@ -43,12 +43,12 @@ def test_pixel_centers_are_at_half_integers(factor):
     window = slice(size[0] // 4, size[0] // 4 * 3), slice(size[1] // 3, size[1] - size[1] // 5)
     image = resize(given, size, window)["image"].astype(float).transpose(axes)
     part, length = (window[1], size[1]) if axes[0] == 0 else (window[0], size[0])
-    centres = (np.arange(part.start, part.stop) + 0.5) * width / length - 0.5
-    inside = (centres > 3) & (centres < width - 4)  # beyond, the blur feels the border
+    centers = (np.arange(part.start, part.stop) + 0.5) * width / length - 0.5
+    inside = (centers > 3) & (centers < width - 4)  # beyond, the blur feels the border
     assert inside.sum() > 4
     assert (
-      np.abs(image / 4 - centres[:, None])[:, inside].max() <= 0.2
-    )  # a grey level is a quarter of a pixel
+      np.abs(image / 4 - centers[:, None])[:, inside].max() <= 0.2
+    )  # a gray level is a quarter of a pixel
 
 
 @pytest.mark.parametrize("factor", FACTORS)

@@ -33,12 +33,12 @@ class TestScale:
   def test_image_and_label_agree_within_half_a_pixel(self, factor):
     after = RandomScale(factor, factor)(blocks(), rng())
     white = after["image"][..., 0].astype(int)
-    labelled = after["label"] == 9
+    labeled = after["label"] == 9
     # Where the image is clearly one block's color, the label says the same; along each row and column
-    # the place where the image crosses grey is within half a pixel of the place where the label changes.
-    assert (labelled[white > 191]).all()
-    assert not labelled[white < 64].any()
-    for image, label in [(white, labelled), (white.T, labelled.T)]:
+    # the place where the image crosses gray is within half a pixel of the place where the label changes.
+    assert (labeled[white > 191]).all()
+    assert not labeled[white < 64].any()
+    for image, label in [(white, labeled), (white.T, labeled.T)]:
       middle = 4
       for k in np.flatnonzero(label[middle, 1:] != label[middle, :-1]):
         left, right = image[middle, k : k + 2]

@@ -111,8 +111,8 @@ def test_archives_of_other_programs_are_valid(tmp_path):
   with tarfile.open(tmp_path / "mine.tgz", "w:gz") as archive:
     archive.add(tmp_path / "results", "./results")  # with its folders, as tar czf does
   assert not check_archive(tmp_path / "mine.tgz", SUBMISSION_FORMATS["voc"], SIZES).problems.by_kind
-  grey = np.resize(LABEL_IDS, (1024, 2048))
-  files = {f"city/{FRAMES[0]}_leftImg8bit.png": encode_png(grey, None), f"{FRAMES[1]}.png": encode_png(grey)}
+  gray = np.resize(LABEL_IDS, (1024, 2048))
+  files = {f"city/{FRAMES[0]}_leftImg8bit.png": encode_png(gray, None), f"{FRAMES[1]}.png": encode_png(gray)}
   contents = check_archive(zipped(tmp_path / "mine.zip", files), SUBMISSION_FORMATS["cityscapes"], None)
   assert not contents.problems.by_kind
   assert [*contents.predictions] == FRAMES[:2]

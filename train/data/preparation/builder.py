@@ -65,6 +65,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
   @staticmethod
   def metadata(index: SourceIndex) -> dict:
     """What is stored with the examples: how to read them, and the fingerprint of their source."""
+    # Prepared data is read by these keys, so they cannot be renamed.
     return {
       "source": fingerprint(index.splits),
       "composed": dict(index.combined),
