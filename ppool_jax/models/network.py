@@ -8,6 +8,7 @@ import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.linen import dtypes
 
 from ppool_jax.pooling.depthwise import depthwise_conv
 
@@ -120,7 +121,7 @@ def classify_pixels(
 
 
 class Depthwise(nn.Module):
-  """A 3x3 depthwise convolution of stride 1, padded with zeros to its input's size: `depthwise_conv`."""
+  """A 3x3 depthwise convolution of stride 1 that preserves the size; see `depthwise_conv`."""
 
   dilation: int = 1
   dtype: Any = None
@@ -129,6 +130,6 @@ class Depthwise(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     init = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal", in_axis=(0, 1), out_axis=2)
     kernel = self.param("kernel", init, (3, 3, x.shape[-1]))
-    x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
+    x, kernel = dtypes.promote_dtype(x, kernel, dtype=self.dtype)
     rate = (self.dilation,) * 2
     return depthwise_conv(x, kernel, padding=[(n, n) for n in rate], dilation=rate, dtype=x.dtype)
