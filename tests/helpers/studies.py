@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 
+import pytest
+
 from tests.helpers.training import OVERRIDES
+from train.studies.result import Result
+from train.study import main
 
 STUDY = """
 from configs import quickstart
@@ -31,3 +36,23 @@ def study_file(folder: pathlib.Path, text: str = STUDY) -> pathlib.Path:
   path = folder / "tiny_study.py"
   path.write_text(text.format(overrides=OVERRIDES))
   return path
+
+
+def make_result(study, name="ppool", seed=0, **changes):
+  """A finished result of a variant of the study, with changed fields or `weights`."""
+  config = json.loads(
+    json.dumps(study.resolve_config(next(v for v in study.variants if v.name == name), seed).to_dict())
+  )
+  config["model"]["weights"] = changes.pop("weights", "")
+  found = Result(name, seed, "finished", 6, {"miou": 0.5, "boundary_ratio": 0.02}, 1.0, config, {})
+  return found._replace(**changes)
+
+
+def refuse(*words):
+  """The one-line error with which train.study ends for these arguments."""
+  with pytest.raises(SystemExit) as ended:
+    main(list(words))
+  text = str(ended.value)
+  assert text.startswith("error: ")
+  assert "\n" not in text
+  return text
