@@ -94,18 +94,20 @@ def train_and_evaluate(study: Study, run: Run) -> Result | None:
     ValueError, OSError: as `train.loop.loop.train`.
   """
   config = study.resolve_config(run.variant, run.seed)
-  plain = workdirs.to_json(config)
+  config_dict = workdirs.to_json(config)
   try:
     if not workdirs.describe_finished(run.workdir, config) and train(config, run.workdir) is None:
       return None
   except TrainingDiverged as error:
     _LOG.warning("RUN %s: DIVERGED at step %d", run, error.step)
-    provenance = {**collect_provenance(run.workdir, plain), "reason": str(error).split(";")[0]}
-    return Result(run.variant.name, run.seed, "diverged", error.step, {}, 0.0, plain, provenance)
+    provenance = {**collect_provenance(run.workdir, config_dict), "reason": str(error).split(";")[0]}
+    return Result(run.variant.name, run.seed, "diverged", error.step, {}, 0.0, config_dict, provenance)
   summary = read_json(run.workdir / "summary.json")
   scores = evaluate_workdir(run.workdir, boundary=study.boundary)
   evaluation = {key: scores.pop(key) for key in ("data", "split", "step", "inference")}
   _LOG.info("RUN %s: mIoU %.2f %%", run, 100 * scores["miou"])
-  provenance = {**collect_provenance(run.workdir, plain), "evaluation": evaluation}
+  provenance = {**collect_provenance(run.workdir, config_dict), "evaluation": evaluation}
   seconds = summary["seconds"]
-  return Result(run.variant.name, run.seed, "finished", summary["step"], scores, seconds, plain, provenance)
+  return Result(
+    run.variant.name, run.seed, "finished", summary["step"], scores, seconds, config_dict, provenance
+  )
