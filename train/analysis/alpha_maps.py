@@ -27,7 +27,7 @@ def draw_figure6(picture: AlphaPicture) -> Figure:
   """
   row = max(0.95, 1.15 * picture.image.shape[0] / picture.image.shape[1] + 0.3)  # inches
   figure = Figure(figsize=(11, row * max(len(picture.units), 2) + 0.8), layout="constrained")
-  left, middle, right = figure.subfigures(1, 3, width_ratios=(2.2, 5.4, 3.2))
+  left, middle, right = figure.subfigures(1, 3, squeeze=False, width_ratios=(2.2, 5.4, 3.2))[0]
   image_axes = left.subplots()
   _draw_image(image_axes, picture.image)
   left.suptitle("(a) image", fontsize=_TEXT + 2)

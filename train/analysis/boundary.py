@@ -51,4 +51,5 @@ def _window_centers(unit: Unit, count: int) -> np.ndarray:
 def _window_extents(unit: Unit, count: int, side: int) -> tuple[np.ndarray, np.ndarray]:
   """The first pixel of every window and the pixel after its last, clipped to the image."""
   first = _window_centers(unit, count) - (unit.window - 1) / 2
-  return tuple(np.clip(np.ceil(at).astype(int), 0, side) for at in (first, first + unit.window))
+  start, stop = (np.clip(np.ceil(at).astype(int), 0, side) for at in (first, first + unit.window))
+  return start, stop

@@ -47,7 +47,7 @@ def analyze_run(
   run = open_run(workdir, step)
   observer = Observer(run.experiment)
   require_ppool(observer.units, str(workdir))
-  split = split or run.config.data.eval_split
+  split = split or str(run.config.data.eval_split)
   source = open_split(run.config, split)
   indices = _spaced_indices(len(source), images or len(source))
   statistics, picture, labeled = _observe(run, observer, source, indices)
@@ -82,8 +82,9 @@ def _observe(run: Run, observer: Observer, source, indices: Sequence[int]) -> tu
     edges = None if label is None else find_edge_pixels(label)
     labeled += label is not None
     for name, observation in observed.items():
-      parts = () if label is None else split_windows_at_edges(
-        edges, label, observer.units[name], observation.alpha.shape[:2]
+      height, width = observation.alpha.shape[:2]
+      parts = () if label is None or edges is None else split_windows_at_edges(
+        edges, label, observer.units[name], (height, width)
       )  # fmt: skip
       statistics[name].add(observation, *parts)
   return statistics, picture, labeled

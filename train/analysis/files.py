@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pathlib
+from typing import Any
 
 import numpy as np
 from rich import box
@@ -38,7 +39,7 @@ def write_analysis(analysis: Analysis, out: pathlib.Path) -> None:
     write_figure(figure, out / name)
 
 
-def to_json(value):
+def to_json(value) -> Any:
   """Converts arrays to lists, and NaN and infinity, which JSON does not have, to None."""
   if isinstance(value, dict):
     return {key: to_json(item) for key, item in value.items()}

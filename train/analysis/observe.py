@@ -45,9 +45,9 @@ class Observer:
 
   def __call__(self, variables, image: np.ndarray) -> dict[str, Observation]:
     observed = jax.device_get(self._compiled(variables, image[None]))
-    return {name: observed[name] for name in self.units}
+    return {name: Observation(*observed[name]) for name in self.units}
 
-  def _observe(self, variables, images) -> dict[str, Observation]:
+  def _observe(self, variables, images) -> dict[str, tuple[jax.Array, jax.Array]]:
     model, inputs, size = self._experiment.model, {}, images.shape[1:3]
 
     def watch(next_call, args, kwargs, context):
@@ -62,7 +62,7 @@ class Observer:
     observed = {}
     for name, unit in self.units.items():
       x = crop(inputs[name], unit.inputs, size, multiple)
-      observed[name] = Observation(maps[name][0], jnp.mean(x == 0, axis=(0, 1, 2)))
+      observed[name] = maps[name][0], jnp.mean(x == 0, axis=(0, 1, 2))
     return observed
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.colors import AsinhNorm, Normalize
 from matplotlib.ticker import MaxNLocator
 
@@ -55,10 +56,10 @@ class AlphaScale(NamedTuple):
       self._from_linear(-margin), self._from_linear(self._to_linear(self.high) + margin)
     )
 
-  def to_axis(self, alpha: np.ndarray) -> np.ndarray:
+  def to_axis(self, alpha: npt.ArrayLike) -> np.ndarray:
     """Maps alphas to positions on the scale; the largest position is that of `high`."""
     end = self._to_linear(self.high)
-    return np.minimum(np.arcsinh(np.asarray(alpha) / _WIDTH) if self.logarithmic else alpha, end)
+    return np.minimum(np.arcsinh(np.asarray(alpha) / _WIDTH) if self.logarithmic else np.asarray(alpha), end)
 
   def bin_edges(self, bins: int) -> np.ndarray:
     """The edges of bins of equal width on the scale, float64 `[bins + 1]`."""

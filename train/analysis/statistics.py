@@ -136,5 +136,5 @@ def _ratio(total, count: int):
 
 def mean_and_error(values: Sequence[float]) -> dict[str, float | None]:
   """The mean of the values and its standard error; None where there are too few values."""
-  error = np.std(values, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else None
-  return {"mean": np.mean(values) if values else None, "standard_error": error}
+  error = float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
+  return {"mean": float(np.mean(values)) if values else None, "standard_error": error}

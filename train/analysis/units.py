@@ -54,7 +54,9 @@ def find_units(experiment: Experiment) -> dict[str, Unit]:
   images = jax.ShapeDtypeStruct((1, backbone.size_divisor, backbone.size_divisor, 3), jnp.float32)
   with nn.intercept_methods(watch):
     jax.eval_shape(experiment.model.init, jax.random.key(0), images)
-  return {name: _make_unit(backbone, *layer, ranges.get(name)) for name, layer in seen.items()}
+  return {
+    name: _make_unit(backbone, module, shape, ranges.get(name)) for name, (module, shape) in seen.items()
+  }
 
 
 def require_ppool(units: dict[str, Unit], what: str) -> None:
@@ -72,13 +74,15 @@ def require_ppool(units: dict[str, Unit], what: str) -> None:
 
 
 def _make_unit(backbone, module: PolynomialPool, shape: tuple[int, ...], range_map) -> Unit:
-  grid = unit_grid(backbone, module.name)
+  name, strides = str(module.name), module.strides
+  assert strides is not None, "a network's pool has strides"
+  assert not isinstance(module.padding, str), "a network's pool has its padding in numbers"
+  grid = unit_grid(backbone, name)
   rate = math.isqrt(shape[0])  # a dilated pool gets the rate**2 phases of the image as a batch
-  stride, (size, *_), (low, _) = module.strides[0], module.window_shape, module.padding[0]
+  stride, (size, *_), (low, _) = strides[0], module.window_shape, module.padding[0]
   cell = grid.stride // stride
   inputs = Grid(cell, grid.offset - cell * rate * ((size - 1) / 2 - low))
-  ends = getattr(range_map, "ends", (0.0, math.inf))
+  low_end, high_end = getattr(range_map, "ends", (0.0, math.inf))
   logarithmic = isinstance(range_map, Exponential)
-  return Unit(
-    module.name, grid, inputs, cell * ((size - 1) * rate + 1), shape[-1], *map(float, ends), logarithmic
-  )
+  window = cell * ((size - 1) * rate + 1)
+  return Unit(name, grid, inputs, window, shape[-1], float(low_end), float(high_end), logarithmic)

@@ -55,10 +55,10 @@ def compare(
   ]
   requested = find_examples(pair.source, images or ())
   out.mkdir(parents=True, exist_ok=True)
-  if any(confusion is None for confusion in stored) or not (images or count == 0):
+  confusions = [confusion for confusion in stored if confusion is not None]
+  if len(confusions) < len(stored) or not (images or count == 0):
     confusions = _evaluate_split(pair, selection)
   else:
-    confusions = stored
     _predict(pair, requested, selection)
   _delete_comparison(out)
   _write_gains(pair, confusions, out)
@@ -87,11 +87,13 @@ def _predict(pair: RunPair, source, selection) -> list[SegmentationEvaluator]:
   networks = [(Predictor(run.experiment, config), run.variables) for run in pair.runs]
   for example, predictions in predict_dataset_jointly(networks, source, config):
     label = example["label"]
-    scores = tuple(
+    first, second = predictions
+    scores = [
       image_miou(evaluator.update(label, labels))
       for evaluator, labels in zip(evaluators, predictions, strict=True)
-    )
-    selection.add(Example(str(example["id"]), example["image"], label, tuple(predictions), scores))
+    ]
+    pairs = (first, second), (scores[0], scores[1])
+    selection.add(Example(str(example["id"]), example["image"], label, *pairs))
   return evaluators
 
 
@@ -114,7 +116,7 @@ def _delete_comparison(out: pathlib.Path) -> None:
 
 
 def _write_gains(pair: RunPair, confusions: Sequence[np.ndarray], out: pathlib.Path) -> None:
-  present, absent = class_gains(*confusions, pair.table)
+  present, absent = class_gains(confusions[0], confusions[1], pair.table)
   write_gains(present, absent, pair.table, out / "gains.csv")
   write_figure(figure5.draw(present, absent, pair.titles, pair.split), out / "figure5")
   improved = sum(row.gain > 0 for row in present)

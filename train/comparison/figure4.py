@@ -66,7 +66,7 @@ def draw(examples: Sequence[Example], titles: Sequence[str], table: ClassTable, 
   headings = ["\n".join(textwrap.wrap(text, _HEADING_LETTERS)) for text in ("image", "ground truth", *titles)]
   head = _LINE * (1 + max(heading.count("\n") for heading in headings)) + _GAP
   entries = _legend_entries(examples, table)
-  longest = max(len(entry.get_label()) for entry in entries)
+  longest = max(len(str(entry.get_label())) for entry in entries)
   lines = -(-len(entries) // max(1, int(_WIDTH / (_PATCH + _LETTER * longest))))
   rows = [row for example in examples for row in _example_rows(example, table, zoom)]
   height = head + sum(row.height + row.gap for row in rows) + _LINE * (lines + 1)

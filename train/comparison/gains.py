@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -58,7 +59,7 @@ def class_gains(
   return present, [row.name for row in rows if not row.pixels]
 
 
-def mean_gain(present: list[ClassGain]) -> float:
+def mean_gain(present: Sequence[ClassGain]) -> float:
   """The mean over the classes in the ground truth, in points."""
   return float(np.mean([row.gain for row in present]))
 

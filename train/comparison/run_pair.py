@@ -51,7 +51,7 @@ def open_pair(
     ValueError: runs on different data sets, classes, splits or images, or the same checkpoint twice.
   """
   first, second = (pathlib.Path(workdir) for workdir in workdirs)
-  runs = tuple(open_run(*arguments) for arguments in zip((first, second), steps, strict=True))
+  runs = open_run(first, steps[0]), open_run(second, steps[1])
   if first.resolve() == second.resolve() and runs[0].step == runs[1].step:
     raise ValueError(f"expected two runs or two steps, got {first} at step {runs[0].step} twice")
   _require_equal("data sets (data.name)", [run.config.data.name for run in runs])
@@ -60,12 +60,12 @@ def open_pair(
   if runs[0].experiment.table.rows != runs[1].experiment.table.rows:
     raise ValueError(f"expected runs with the same classes, got different tables in {first} and {second}")
   sources = [open_split(run.config, split) for run in runs]
-  _check_images(*sources, [run.config.data.options.to_dict() for run in runs])
+  _check_images(sources[0], sources[1], [run.config.data.options.to_dict() for run in runs])
   _use_same_inference(runs, first)
-  titles = tuple(
-    titles or distinct_titles([run.config for run in runs], (first, second), [r.step for r in runs])
+  baseline, other = titles or distinct_titles(
+    [run.config for run in runs], (first, second), [run.step for run in runs]
   )
-  return RunPair((first, second), runs, titles, split, sources[0], runs[0].experiment.table)
+  return RunPair((first, second), runs, (baseline, other), split, sources[0], runs[0].experiment.table)
 
 
 def _require_equal(what: str, values: list[str]) -> str:

@@ -37,9 +37,11 @@ def read_classes(path: pathlib.Path) -> ClassTable:
 def _parse_row(line: dict[str, str], location: str) -> LabelClass:
   try:
     train_id = IGNORE if line["train_id"].strip() == "ignore" else _parse_int(line["train_id"], IGNORE)
-    color = tuple(_parse_int(line[channel], 256) for channel in "rgb")
+    red, green, blue = (_parse_int(line[channel], 256) for channel in "rgb")
     thin = bool(_parse_int(line.get("thin") or "0", 2))
-    return LabelClass(line["name"].strip(), _parse_int(line["raw_id"], 256), train_id, color, thin)
+    return LabelClass(
+      line["name"].strip(), _parse_int(line["raw_id"], 256), train_id, (red, green, blue), thin
+    )
   except (ValueError, AttributeError) as error:
     raise ValueError(f"{location}: {error}; expected {_HEADER}") from error
 

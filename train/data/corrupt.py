@@ -31,7 +31,8 @@ class SkipCorrupt:
     return len(self._source)
 
   def __getitem__(self, index: int) -> dict:
-    for offset in range(min(_MAX_ATTEMPTS, len(self))):
+    attempts, last = min(_MAX_ATTEMPTS, len(self)), None
+    for offset in range(attempts):
       candidate = (index + offset) % len(self)
       try:
         return {**self._source[candidate], "replaced": int(offset > 0)}
@@ -40,7 +41,7 @@ class SkipCorrupt:
         if candidate not in self._logged:
           self._logged.add(candidate)
           _LOG.warning("corrupt example replaced by the next readable one: %s", error)
-    raise CorruptExampleError(f"{offset + 1} consecutive examples are corrupt; the last: {last}") from last
+    raise CorruptExampleError(f"{attempts} consecutive examples are corrupt; the last: {last}") from last
 
 
 def handle_corrupt(source, on_corrupt: str):

@@ -63,7 +63,7 @@ def training_batches(
   source = handle_corrupt(source, on_corrupt)
   stream = grain.MapDataset.source(source).seed(seed).shuffle().repeat().random_map(_to_arrays(transform))
 
-  def load_example(local_index: int) -> dict:
+  def load_example(local_index: int) -> dict | None:
     step, offset = divmod(local_index, local_size)
     return stream[step * batch_size + process_index * local_size + offset]
 
@@ -104,5 +104,6 @@ def _init_worker(worker_index: int, worker_count: int) -> None:
 
 def _exit_with_parent() -> None:
   """Exits when the parent does, so that the workers of a killed training release their memory."""
-  multiprocessing.parent_process().join()
+  if (parent := multiprocessing.parent_process()) is not None:
+    parent.join()
   os._exit(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import pathlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ppool_jax.utils.lookup import lookup
 from train.data.classes import ClassTable
@@ -93,7 +93,7 @@ def class_table(name: str, dir: str = "data") -> ClassTable:
   return tables.get(name) or ClassTable.from_json(_open_builder(name, dir).info.metadata["classes"])
 
 
-def _open_builder(name: str, dir: str):
+def _open_builder(name: str, dir: str) -> Any:
   from train.data.preparation.builder import load_builder_class  # TFDS takes seconds to import
 
   builder = load_builder_class(name)(data_dir=pathlib.Path(dir).expanduser())

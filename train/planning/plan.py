@@ -32,7 +32,12 @@ class Plan(NamedTuple):
 
   @property
   def estimate(self) -> StepTime:
-    return estimate_step_time(self.program, self.chip, self.chips)
+    return estimate_step_time(self._cost, self.chip, self.chips)
+
+  @property
+  def _cost(self) -> ProgramCost:
+    assert self.program is not None, "a batch that does not fit has no cost"
+    return self.program
 
   def as_dict(self) -> dict:
     """The plan as JSON; batches are global, seconds are estimates."""
@@ -61,7 +66,7 @@ class Plan(NamedTuple):
     return "\n".join(lines)
 
   def _format_cost(self) -> list[str]:
-    program, time = self.program, self.estimate
+    program, time = self._cost, self.estimate
     counts = [f"{c.count} {kind} {_format_mb(c.bytes)}" for kind, c in program.collectives.items()]
     parts = (
       f"{_format_mb(program.arguments)} state and batch, {_format_mb(program.temporaries)} temporaries, "

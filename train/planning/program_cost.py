@@ -55,7 +55,10 @@ def measure_program(compiled: jax.stages.Compiled, trip_count: int = 1) -> Progr
     trip_count: of its loop, that of gradient accumulation. The compiler counts a loop's body once and
       reports one sum, so the work of the whole step is multiplied, including the small share of the update.
   """
-  memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
+  memory, cost, text = compiled.memory_analysis(), compiled.cost_analysis(), compiled.as_text()
+  assert memory is not None, "the compiler reports no memory"
+  assert cost is not None, "the compiler reports no cost"
+  assert text is not None, "the compiler returns no text"
   return ProgramCost(
     memory.argument_size_in_bytes,
     memory.output_size_in_bytes,
@@ -65,7 +68,7 @@ def measure_program(compiled: jax.stages.Compiled, trip_count: int = 1) -> Progr
     memory.peak_memory_in_bytes,
     trip_count * cost["flops"],
     trip_count * cost["bytes accessed"],
-    count_collectives(compiled.as_text(), trip_count),
+    count_collectives(text, trip_count),
   )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import flax
 import jax
 import jax.numpy as jnp
@@ -29,11 +31,11 @@ def lower_model(
   def predict(variables, images):
     return output_fn(flax.traverse_util.unflatten_dict(variables, sep="/"), images)
 
-  flat = flax.traverse_util.flatten_dict(run.variables, sep="/")
+  flat: dict[str, Any] = dict(flax.traverse_util.flatten_dict(run.variables, sep="/"))
   variables = {path: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for path, leaf in flat.items()}
   height, width = fixed or ("h", "w")
   shape = jax_export.symbolic_shape(f"b, {height}, {width}, 3")
-  limit = jax.config.jax_traceback_in_locations_limit
+  limit = jax.config.values["jax_traceback_in_locations_limit"]
   jax.config.update("jax_traceback_in_locations_limit", 0)  # no paths of this machine in the artifact
   try:
     images = jax.ShapeDtypeStruct(shape, jnp.uint8)

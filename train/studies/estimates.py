@@ -44,8 +44,13 @@ class Difference(NamedTuple):
   p: float | None
   p_holm: float | None = None
 
+  @property
+  def gain(self) -> float:
+    """The mean difference in points; 0 without pairs."""
+    return self.estimate.mean or 0.0
 
-def estimate_mean(values: Sequence[float]) -> Estimate:
+
+def estimate_mean(values: Sequence[float] | np.ndarray) -> Estimate:
   """The mean with its 95 % interval of Student's t distribution; a single value has no interval."""
   if not len(values):
     return Estimate(0)
@@ -80,7 +85,8 @@ def holm_correction(p_values: Sequence[float | None]) -> list[float | None]:
   Source: Holm, A simple sequentially rejective multiple test procedure, 1979.
   """
   order = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
-  corrected, largest = [None] * len(p_values), 0.0
+  corrected: list[float | None] = [None] * len(p_values)
+  largest = 0.0
   for rank, (p, index) in enumerate(order):
     largest = max(largest, min(1.0, (len(order) - rank) * p))
     corrected[index] = largest

@@ -70,18 +70,18 @@ def draw_gains(
     return None
   present.sort(key=lambda row: (-row.gain, row.train_id))
   by_name = {row.name: row for row in present}
-  seeds = max(row.difference.estimate.count for row in ious if row.label in by_name)
+  seeds = max(row.compared.estimate.count for row in ious if row.label in by_name)
   remark = f"mean of {seeds} seeds, 95 % confidence interval" if seeds > 1 else "one seed"
-  split = run.config.get("data", {}).get("eval_split", "the images")
+  split = run.config.get("data", {}).get("eval_split", "the images") if run else "the images"
   absent = [row.label for row in ious if row.label not in by_name]
   titles = {info.name: info.title for info in variants}
-  return figure5.draw(present, absent, (titles[variant.baseline], variant.title), split, remark)
+  return figure5.draw(present, absent, (titles[variant.baseline or ""], variant.title), split, remark)
 
 
 def _make_gain(row: Row, train_id: int, thin: bool, pixels: int) -> ClassGain:
-  before, gain = row.difference.baseline, row.difference.estimate
-  interval = None if gain.low is None else (gain.low, gain.high)
-  return ClassGain(train_id, row.label, thin, pixels, before, before + gain.mean, interval)
+  before, gain = row.compared.baseline or 0.0, row.compared.estimate
+  interval = None if gain.low is None or gain.high is None else (gain.low, gain.high)
+  return ClassGain(train_id, row.label, thin, pixels, before, before + row.compared.gain, interval)
 
 
 def _draw_panel(axes: Axes, metric: str, variants, results: Sequence[Result], rows: Sequence[Row]) -> None:
@@ -111,11 +111,11 @@ def _draw_panel(axes: Axes, metric: str, variants, results: Sequence[Result], ro
 
 
 def _draw_mean(axes: Axes, height: float, estimate: Estimate) -> None:
-  spread = None
-  if estimate.low is not None:
-    spread = [[estimate.mean - estimate.low], [estimate.high - estimate.mean]]
+  spread, mean = None, estimate.mean or 0.0
+  if estimate.low is not None and estimate.high is not None:
+    spread = [[mean - estimate.low], [estimate.high - mean]]
   style = {"color": "black", "markersize": 4, "elinewidth": 1, "capsize": 2}
-  axes.errorbar([estimate.mean], [height], xerr=spread, fmt="d", **style)
+  axes.errorbar([mean], [height], xerr=spread, fmt="d", **style)
 
 
 def _row_label(name: str, results: Sequence[Result]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -90,7 +91,8 @@ def _count_parameters(config) -> tuple[int, int]:
   model = make_experiment(config, weights.Pretrained({}, TORCHVISION, {})).model  # the weights may be missing
   shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))["params"]
   make_optimizer(config.optimizer, make_schedule(config.schedule, config.steps), shapes)
-  sizes = {path: leaf.size for path, leaf in flatten_dict(shapes).items()}
+  leaves: dict[tuple[str, ...], Any] = dict(flatten_dict(shapes))
+  sizes = {path: leaf.size for path, leaf in leaves.items()}
   return sum(sizes.values()), sum(size for path, size in sizes.items() if "alpha" in path[1:-1])
 
 

@@ -48,7 +48,8 @@ def _hash_custom_modules(config: dict) -> dict[str, str]:
       module = importlib.import_module(name)
     except ImportError:  # "pool1:ppool" is a stage with its pool, not a module
       continue
-    digests[name] = file_digest(module.__file__, "sha256")
+    if module.__file__:
+      digests[name] = file_digest(module.__file__, "sha256")
   return digests
 
 

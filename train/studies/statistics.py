@@ -32,6 +32,12 @@ class Row(NamedTuple):
   baseline: str | None
   difference: Difference | None
 
+  @property
+  def compared(self) -> Difference:
+    """The difference of a variant that has a baseline."""
+    assert self.difference is not None, f"{self.variant} has no baseline"
+    return self.difference
+
 
 def to_percentages(scores: Mapping) -> dict[tuple[str, str], float | None]:
   """The reported metrics of an evaluation in per cent by (metric, class); None for missing values and NaN."""
@@ -60,7 +66,9 @@ def summarize(variants: Sequence[VariantInfo], results: Sequence[Result]) -> lis
       keys[key] = None
       if value is not None:
         values[result.variant].setdefault(key, {})[result.seed] = value
-  return _correct_p_values([_make_row(variant, *key, values) for key in keys for variant in variants])
+  return _correct_p_values(
+    [_make_row(variant, metric, label, values) for metric, label in keys for variant in variants]
+  )
 
 
 def _make_row(variant: VariantInfo, metric: str, label: str, values: Mapping) -> Row:

@@ -135,7 +135,7 @@ def _bold_difference(difference: Difference) -> str:
 def _class_cell(row: Row) -> str:
   mean = DASH if row.estimate.mean is None else _format_number(row.estimate.mean, _PERCENT)
   pairs = row.difference.estimate.count if row.difference else 0
-  return f"{mean}<br>{_bold_difference(row.difference)}" if pairs else mean
+  return f"{mean}<br>{_bold_difference(row.difference)}" if row.difference and pairs else mean
 
 
 def _measured_metrics(rows: Sequence[Row]) -> list[str]:
@@ -144,7 +144,7 @@ def _measured_metrics(rows: Sequence[Row]) -> list[str]:
 
 
 def _format_interval(estimate: Estimate, style: str) -> str:
-  if estimate.low is None:
+  if estimate.low is None or estimate.high is None:
     return f"[{DASH}]"
   return f"[{_format_number(estimate.low, style)}, {_format_number(estimate.high, style)}]"
 

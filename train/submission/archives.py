@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO, NamedTuple
+from typing import IO, BinaryIO, NamedTuple, cast
 
 MAX_MEMBER_BYTES = 2**26
 MAX_ARCHIVE_BYTES = 2**32
@@ -87,15 +87,19 @@ def _iterate_zip(archive: pathlib.Path) -> Iterator[Entry]:
 def _iterate_tar(archive: pathlib.Path) -> Iterator[Entry]:
   with (
     gzip.open(archive) as decompressed,
-    tarfile.open(fileobj=_LimitedFile(decompressed), mode="r:") as opened,
+    tarfile.open(fileobj=cast("IO[bytes]", _LimitedFile(decompressed)), mode="r:") as opened,
   ):
     for info in opened:
       kind = "folder" if info.isdir() else "file" if info.isfile() else "link"
-      yield Entry(
-        info.name, kind, info.size, lambda info=info: _read(lambda: opened.extractfile(info).read())
-      )
+      yield Entry(info.name, kind, info.size, lambda info=info: _read(lambda: _read_member(opened, info)))
     while decompressed.read(2**20):  # reads to the end, where gzip verifies the checksum
       _check_size(decompressed.tell())
+
+
+def _read_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+  file = archive.extractfile(info)
+  assert file is not None, f"{info.name} is no file"
+  return file.read()
 
 
 class _LimitedFile:

@@ -37,11 +37,13 @@ SKIN_COLORS = ((206, 164, 138), (150, 108, 84), (98, 72, 58))
 
 def pick_color(rng: np.random.Generator, colors: Sequence[Color], spread: int = 18) -> Color:
   """One of the colors with its brightness changed by up to `spread`, each channel by a third of that more."""
-  base = colors[rng.integers(len(colors))]
+  base = colors[int(rng.integers(len(colors)))]
   shifts = rng.integers(-spread, spread + 1) + rng.integers(-(spread // 3), spread // 3 + 1, 3)
-  return tuple(int(min(max(c + s, 0), 255)) for c, s in zip(base, shifts, strict=True))
+  red, green, blue = (int(min(max(c + s, 0), 255)) for c, s in zip(base, shifts, strict=True))
+  return red, green, blue
 
 
 def scale_brightness(color: Color, percent: int) -> Color:
   """The color at `percent` of its brightness."""
-  return tuple(min(c * percent // 100, 255) for c in color)
+  red, green, blue = (min(c * percent // 100, 255) for c in color)
+  return red, green, blue

@@ -56,7 +56,7 @@ class Scenes:
       raise ValueError(f"seed: expected 0 or more, got {seed}")
     if len(size) != 2 or min(size) < MIN_SIZE:
       raise ValueError(f"size: expected (height, width) of at least {MIN_SIZE} each, got {size}")
-    self.count, self.seed, self.size = count, seed, tuple(size)
+    self.count, self.seed, self.size = count, seed, (size[0], size[1])
 
   def __len__(self) -> int:
     return self.count

@@ -36,9 +36,10 @@ def voc_color(value: int) -> tuple[int, int, int]:
 
   Bits 0, 3 and 6 of the value are the highest bits of red; 1, 4 and 7 of green; 2, 5 of blue.
   """
-  return tuple(
+  red, green, blue = (
     sum((value >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)
   )
+  return red, green, blue
 
 
 VOC = ClassTable(

@@ -22,7 +22,7 @@ def read_voc_label(file: File) -> np.ndarray:
     return _read_mat(file)
   image = open_label(file, ("L", "P"))
   raw = np.asarray(image)
-  palette = image.getpalette() if image.mode == "P" else None
+  palette = image.getpalette() or [] if image.mode == "P" else []
   for value in np.unique(raw).tolist() if palette else ():
     color = tuple(palette[3 * value : 3 * value + 3])
     if value in VOC.colors and color != VOC.colors[value]:

@@ -77,7 +77,7 @@ def list_tar(archive: pathlib.Path, select: Callable[[str], bool]) -> dict[str, 
       for info in _iterate(archive, opened, raw):
         if info.isfile() and select(info.name):
           read_range = functools.partial(_read_range, archive, info.offset_data, info.size)
-          read = read_range if uncompressed else functools.partial(bytes, opened.extractfile(info).read())
+          read = read_range if uncompressed else functools.partial(bytes, _read_member(opened, info))
           files[info.name] = Member(archive, info.name, info.size, read)
   except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
     raise _unreadable(archive, error) from error
@@ -113,6 +113,12 @@ def _iterate(archive: pathlib.Path, opened: tarfile.TarFile, raw: BinaryIO) -> I
       done = raw.tell() >> 20
   finally:
     meter.close()
+
+
+def _read_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+  file = archive.extractfile(info)
+  assert file is not None, f"{info.name} is no file"
+  return file.read()
 
 
 def _is_uncompressed(archive: pathlib.Path) -> bool:

@@ -88,12 +88,18 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
 
   def _split_generators(self, dl_manager):
     del dl_manager
-    return {split: self._generate_examples(samples, split) for split, samples in self._index.splits.items()}
+    index = self._require_index()
+    return {split: self._generate_examples(samples, split) for split, samples in index.splits.items()}
+
+  def _require_index(self) -> SourceIndex:
+    assert self._index is not None, "a builder that only reads prepared data has no index"
+    return self._index
 
   def _generate_examples(self, samples: list[Sample], split: str):
+    table = self._require_index().table
     for sample in track(samples, f"{self.name} {split}"):
       try:
-        image, label = self.encode_cache.get_or_encode(encode, sample, self._index.table, self.IMAGE_SIZE)
+        image, label = self.encode_cache.get_or_encode(encode, sample, table, self.IMAGE_SIZE)
       except (ValueError, OSError) as error:
         raise InvalidFileError(str(error)) from error
       yield sample.id, {"id": sample.id, "image": image, "label": label}

@@ -69,7 +69,8 @@ def validate(
   """
   problems = []
   image = _try(problems, lambda: read_image(sample.image))
-  raw = None if sample.label is None else _try(problems, lambda: sample.read_label(sample.label))
+  label = sample.label
+  raw = None if label is None else _try(problems, lambda: sample.read_label(label))
   if raw is not None:
     _try(problems, lambda: table.to_train_ids(raw, str(sample.label)))
   if image is not None and raw is not None and image.shape[:2] != raw.shape:

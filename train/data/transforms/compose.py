@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def train_transform(data, mean: tuple[int, int, int]) -> Compose:
       0 disables it).
     mean: RGB color of the padding.
   """
-  transforms = [RandomScaledCrop(RandomScale(*data.scale), RandomCrop(*data.crop, mean=mean))]
+  transforms: list[Callable] = [RandomScaledCrop(RandomScale(*data.scale), RandomCrop(*data.crop, mean=mean))]
   if data.flip:
     transforms.append(RandomFlip())
   if data.photometric:
