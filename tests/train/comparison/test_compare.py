@@ -17,14 +17,6 @@ from train.experiment.run import open_run
 from train.visualization.colorize import colorize
 
 
-@pytest.fixture(scope="module")
-def out(runs, tmp_path_factory):
-  """The folder of a comparison of both runs with two images."""
-  folder = tmp_path_factory.mktemp("figures")
-  compare(*runs, folder, count=2)
-  return folder
-
-
 def rows_of(path):
   return list(csv.DictReader(path.read_text().splitlines()))
 
