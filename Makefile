@@ -40,7 +40,7 @@ figures: $(READY)
 	$(BIN)/python -m ppool_jax.figures --out $(FIGURES)
 
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Thirty interruptions: kill -9, SIGTERM, truncated and bit-flipped checkpoints; minutes.
 soak: $(READY)

@@ -6,16 +6,35 @@ import pathlib
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 
-# Also for the programs that tests start. JAX would read what another worker has only half written.
-os.environ["JAX_COMPILATION_CACHE_DIR"] = str(
-  pathlib.Path(__file__).parents[1] / ".jax_cache" / os.environ.get("PYTEST_XDIST_WORKER", "main")
-)
+# Shared with other workers and with the programs that tests start.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(pathlib.Path(__file__).parents[1] / ".jax_cache")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 import hypothesis
+import pytest
+
+from tests.helpers import quick_compilation
 
 # Compilation dominates, so examples have no deadline; the seed is fixed so that CI repeats itself.
 hypothesis.settings.register_profile(
   "default", max_examples=25, deadline=None, derandomize=True, print_blob=True
 )
 hypothesis.settings.load_profile("default")
+
+# Files that take minutes start first, so that no worker is left alone with one of them.
+LONGEST = ("test_devices.py", "test_hosts.py", "test_networks.py", "test_export.py", "test_interruptions.py")
+
+
+def _quick(item) -> bool:
+  marker = item.get_closest_marker("quick_compilation")
+  return marker is not None and marker.args != (False,)
+
+
+def pytest_collection_modifyitems(items):
+  """All tests that compile as users do, then those that compile quickly; the longest files of each first."""
+  items.sort(key=lambda item: (_quick(item), item.path.name not in LONGEST))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+  quick_compilation.enable(_quick(item))

@@ -6,6 +6,7 @@ import pathlib
 import socket
 import subprocess
 
+from tests.helpers import quick_compilation
 from tests.helpers.training import OVERRIDES, program
 
 
@@ -28,7 +29,7 @@ def launch(commands: list[list[str]], devices: int, **environment: str) -> list[
   return [
     program(
       words,
-      XLA_FLAGS=f"--xla_force_host_platform_device_count={devices}",
+      XLA_FLAGS=f"{quick_compilation.flags()} --xla_force_host_platform_device_count={devices}",
       JAX_COORDINATOR_ADDRESS=address,
       JAX_NUM_PROCESSES=str(len(commands)),
       JAX_PROCESS_ID=str(index),

@@ -10,6 +10,7 @@ import sys
 import jax
 import numpy as np
 
+from tests.helpers import quick_compilation
 from train.data.loader import training_batches
 from train.data.transforms.compose import train_transform
 from train.experiment.experiment import make_experiment, open_split
@@ -41,19 +42,18 @@ def tiny_config(arg: str = "runlocal", **overrides):
   return config
 
 
+def one_device() -> dict[str, str]:
+  """Environment of a program that has one CPU device, and compiles as the test does."""
+  return {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": quick_compilation.flags()}
+
+
 def program(arguments: list[str], largest_file: int | None = None, **environment: str) -> subprocess.Popen:
   """Starts `python -m ARGUMENTS` with one CPU device.
 
   Args:
     largest_file: bytes; writing more fails, as on a full disk.
   """
-  env = {
-    **os.environ,
-    "JAX_PLATFORMS": "cpu",
-    "XLA_FLAGS": "",
-    "PYTHONPATH": str(ROOT),
-    **environment,
-  }
+  env = {**one_device(), "PYTHONPATH": str(ROOT), **environment}
   command = [sys.executable, "-m", *arguments]
   if largest_file:
     command = ["bash", "-c", f'ulimit -f {largest_file // 1024}; exec "$@"', "limited", *command]

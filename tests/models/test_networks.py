@@ -19,6 +19,8 @@ from tests.helpers.networks import (
   varied,
 )
 
+pytestmark = pytest.mark.quick_compilation
+
 PAPER = ("vgg16", "resnet50", "vgg16_largefov", "inceptionv2_fcn8s", "xception_deeplabv3")
 UNSUPPORTED = {("resnet50", "allconv")}
 

@@ -1,7 +1,6 @@
 """Runs the files and shell commands of docs/OWN_ALPHA.md in another directory."""
 
 import json
-import os
 import re
 import subprocess
 
@@ -9,14 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers.training import ROOT
+from tests.helpers.training import ROOT, one_device
+
+pytestmark = pytest.mark.quick_compilation
 
 PAGE = (ROOT / "docs" / "OWN_ALPHA.md").read_text()
 
 
 def shell(command, folder):
   """Exit status and output of a bash command in `folder`."""
-  env = {**os.environ, "CLONE": str(ROOT), "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+  env = {**one_device(), "CLONE": str(ROOT)}
   env.pop("PYTHONPATH", None)
   done = subprocess.run(
     ["bash", "-c", command], cwd=folder, env=env, capture_output=True, text=True, timeout=300

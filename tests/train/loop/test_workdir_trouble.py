@@ -1,6 +1,5 @@
 """Workdirs that can no longer be written: the message, and what is kept; with real disks and processes."""
 
-import os
 import shlex
 import shutil
 import subprocess
@@ -10,9 +9,11 @@ import numpy as np
 import pytest
 
 from tests.helpers.soak import assert_same, command, steps_logged, wait_for
-from tests.helpers.training import ROOT, program, run
+from tests.helpers.training import ROOT, one_device, program, run
 from train.checkpointing import disk
 from train.checkpointing.checkpoint import Checkpoints
+
+pytestmark = pytest.mark.quick_compilation
 
 MEGABYTE = 1 << 20
 STATE = {"w": np.zeros(3 * MEGABYTE // 4, np.float32)}
@@ -29,7 +30,7 @@ def on_small_disk(folder, script, megabytes):
   folder.mkdir()
   mount = f"mount -t tmpfs -o size={megabytes}m none {folder}"
   command = [*OWN_MOUNTS, "bash", "-c", f"{mount} && {script}"]
-  environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "", "PYTHONPATH": str(ROOT)}
+  environment = {**one_device(), "PYTHONPATH": str(ROOT)}
   done = subprocess.run(
     command,
     cwd=ROOT,
@@ -181,7 +182,7 @@ raise ValueError("in the main one")
 
 def test_threads_of_libraries_print_no_tracebacks(tmp_path):
   """Tensorstore prints a page for each file that it could not write."""
-  environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "", "PYTHONPATH": str(ROOT)}
+  environment = {**one_device(), "PYTHONPATH": str(ROOT)}
   done = subprocess.run(
     [sys.executable, "-c", THREADS, tmp_path], env=environment, capture_output=True, text=True, timeout=60
   )

@@ -84,6 +84,7 @@ def test_two_processes_of_four_devices_equal_one(one, tmp_path):
     assert furthest(params, found.variables["params"]) <= bound
 
 
+@pytest.mark.quick_compilation
 @pytest.mark.parametrize("parallel", [OneDevice, Pmap, Jit])
 def test_gradient_accumulation_equals_one_batch(parallel):
   """Without batch norm equal to rounding: dropout depends on the example, not on the part."""
