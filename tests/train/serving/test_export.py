@@ -53,7 +53,6 @@ def test_export_is_reproducible_without_local_paths(served, workdir, tmp_path):
     assert b"site-packages" not in content
 
 
-@pytest.mark.quick_compilation
 @pytest.mark.parametrize(
   ("name", "pool"),
   [
