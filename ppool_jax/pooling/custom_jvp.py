@@ -1,4 +1,4 @@
-"""How the baseline poolings run, and how one is given a derivative in closed form.
+"""Runs the baseline poolings, and defines poolings with a derivative in closed form.
 
 Both functions take a pooling as `(win, inputs, *parameters) -> y` with `inputs` the input view of x
 (windows.py).

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 
 from ppool_jax.pooling.windows import Windows, scale_to_unit
 
-# Stands for alpha = inf: the ratio nearest to 1 in float64, 1 - 2**-53, still weighs 0.
-_HUGE = 1e30
+# Stands for alpha = inf: the ratio nearest to 1 in float64, 1 - 2**-53, still has weight 0, and the product
+# with 1 / floor is finite in float32.
+_INFINITE_ALPHA = 1e20
 
 
 def lehmer_value(floor: float, win: Windows, x, shift, alpha) -> jax.Array:
@@ -37,14 +38,14 @@ def _weighted_mean(win, elements, weights, total, top, low):
   elements = [x * win.to_window(scale) for x in elements]
   mean = win.sum([w * x for w, x in zip(weights, elements, strict=True)]) / total
   below = win.sum([w * (win.to_window(top) - x) for w, x in zip(weights, elements, strict=True)])
-  # Not negative anyway, but XLA fuses a maximum, and not a quotient, into both of its uses.
+  # It is not negative anyway. But XLA stores a quotient with two uses and recomputes a maximum in both.
   below = jnp.maximum(below / total, 0.0)
   return jnp.clip(jnp.where(2 * below < top, top - below, mean), low, top) / scale
 
 
 def weigh(elements: Sequence[jax.Array], top, alpha, floor: float) -> list[jax.Array]:
   """Weights relative to that of the largest element, which is exactly 1."""
-  return [jnp.exp(finite(alpha) * log_ratio(x, top, floor)) for x in elements]
+  return [jnp.exp(cap_infinity(alpha) * log_ratio(x, top, floor)) for x in elements]
 
 
 def total_weight(win: Windows, weights: Sequence[jax.Array], alpha) -> jax.Array:
@@ -52,9 +53,9 @@ def total_weight(win: Windows, weights: Sequence[jax.Array], alpha) -> jax.Array
   return jnp.where(alpha >= 0, win.sum(weights), jnp.nan)
 
 
-def finite(alpha: jax.Array) -> jax.Array:
+def cap_infinity(alpha: jax.Array) -> jax.Array:
   """alpha, where inf is replaced by a number of the same effect."""
-  return jnp.minimum(alpha, _HUGE)
+  return jnp.minimum(alpha, _INFINITE_ALPHA)
 
 
 def log_ratio(x, top, floor: float) -> jax.Array:

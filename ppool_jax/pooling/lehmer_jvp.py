@@ -26,7 +26,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 from ppool_jax.pooling.dispatch import by_platform
 from ppool_jax.pooling.lehmer import (
-  finite,
+  cap_infinity,
   headroom,
   lehmer_value,
   log_ratio,
@@ -94,7 +94,7 @@ def _derivatives(win, floor, inputs, shift, alpha, y):
     is_largest = x >= wide_top
     at_end = is_largest | (x <= floor * wide_top)
     ratio = jnp.maximum(win.to_input(y) / jnp.where(at_end, 1.0, x), -_LARGEST_RATIO)
-    slope = weight * jnp.where(at_end, 1.0, 1 + finite(win.to_input(alpha)) * (1 - ratio))
+    slope = weight * jnp.where(at_end, 1.0, 1 + cap_infinity(win.to_input(alpha)) * (1 - ratio))
     by_input.append(slope * win.to_input(share) - jnp.where(is_largest, win.to_input(tie_loss), 0.0))
   return win.fill_input_view(by_input, 0.0), by_alpha if shift is None else by_alpha / headroom(shift)
 
@@ -113,7 +113,7 @@ def _window_sums(win, floor, bases, weights, share, top, alpha, y):
   pairs = list(zip(elements, moments, strict=True))
   between = [jnp.where(_is_between(x, wide_top, floor), moment, 0.0) for x, moment in pairs]
   logs = [moment * log_ratio(x, wide_top, floor) for x, moment in pairs]
-  tie_loss = finite(alpha) * share * win.sum(between) / (_ties(win, elements, wide_top) * (top * scale))
+  tie_loss = cap_infinity(alpha) * share * win.sum(between) / (_ties(win, elements, wide_top) * (top * scale))
   by_alpha = share * win.sum(logs) / scale
   return jnp.where(positive, tie_loss, 0.0), jnp.where(positive, by_alpha, 0.0)
 

@@ -1,4 +1,4 @@
-"""Polynomial pooling, Eq. 1-4 of Wei et al., "Building Detail-Sensitive Semantic Segmentation
+"""Polynomial pooling, Eq. 1 and 2 of Wei et al., "Building Detail-Sensitive Semantic Segmentation
 Networks with Polynomial Pooling", CVPR 2019.
 
 With m the largest element of a window R, `polynomial_pool` computes
@@ -26,6 +26,9 @@ from ppool_jax.pooling.shift import SCOPES, shift_for
 from ppool_jax.pooling.validation import as_floating, as_parameter, compute_dtype
 from ppool_jax.pooling.windows import Windows
 
+MIN_FLOOR = 2.0**-60
+"""With a smaller floor, derivatives at alpha = inf overflow in float32."""
+
 
 def polynomial_pool(
   x: ArrayLike,
@@ -37,7 +40,7 @@ def polynomial_pool(
   floor: float = 2**-24,
   shift: str | None = None,
 ) -> jax.Array:
-  """Polynomial pooling: average at alpha = 0, max at alpha = inf, anything between (Eq. 1).
+  """Polynomial pooling (Eq. 1): average pooling at alpha = 0, max pooling at alpha = inf, and all between.
 
   >>> import jax.numpy as jnp
   >>> x = jnp.array([[1.0], [2.0], [3.0], [4.0]])
@@ -51,7 +54,7 @@ def polynomial_pool(
     alpha: the exponent, a number or an array that broadcasts to the output, in [0, inf]. A traced
       value cannot be checked: an entry below 0 gives NaN.
     window_shape, strides, padding: as of `flax.linen.max_pool`; see `max_pool`.
-    floor: the smallest fraction of its window's largest element that an element counts as, in (0, 1).
+    floor: the smallest fraction of its window's largest element that an element counts as, in [2**-60, 1).
     shift: how to treat negative inputs, Eq. 2: y = f(R - s) + s with s = min(0, smallest x) over
       each "window", "channel" (of each example), "example" (without batch axes: all of x) or
       "tensor"; None for no shift. "tensor" makes an example's output depend on the rest of its
@@ -87,8 +90,8 @@ def pool_windows(
 ) -> jax.Array:
   """`polynomial_pool` of what `prepare_input` returns."""
   alpha = as_parameter("alpha", alpha, win.out_shape(x.shape), low=0.0)
-  if not isinstance(floor, float | np.floating) or not 0 < floor < 1:
-    raise ValueError(f"floor: expected a number in (0, 1), got {floor!r}")
+  if not isinstance(floor, float | np.floating) or not MIN_FLOOR <= floor < 1:
+    raise ValueError(f"floor: expected a number in [2**-60, 1), got {floor!r}")
   if shift not in SCOPES:
     raise ValueError(f"shift: expected one of {SCOPES}, got {shift!r}")
   keep_y = jax.checkpoint_policies.save_only_these_names(OUTPUT_NAME)
@@ -99,10 +102,10 @@ def pool_windows(
 def _pool(win: Windows, floor: float, scope: str | None, x: jax.Array, alpha: jax.Array) -> jax.Array:
   dtype = compute_dtype(x)
   out_shape = win.out_shape(x.shape)
-  shift = shift_for(scope, win, x.astype(dtype))
+  s = shift_for(scope, win, x.astype(dtype))
   alpha = jnp.broadcast_to(alpha.astype(dtype), out_shape)
-  if shift is not None:
-    shift = jnp.broadcast_to(shift, out_shape)
+  if s is not None:
+    s = jnp.broadcast_to(s, out_shape)
     # A NaN anywhere in the scope makes all of its windows NaN, also those without it.
-    alpha = alpha + 0 * jax.lax.stop_gradient(shift)
-  return lehmer_mean(win, floor, x, shift, alpha).astype(x.dtype)
+    alpha = alpha + 0 * jax.lax.stop_gradient(s)
+  return lehmer_mean(win, floor, x, s, alpha).astype(x.dtype)

@@ -1,4 +1,4 @@
-"""Windows side by side (strides = window), which reshapes of x reach without copies.
+"""Non-overlapping windows (strides = window), read by reshaping x, without copies.
 
 A folded array has two axes for each spatial axis of x: `[..., out, window, ..., channels]`.
 """

@@ -1,4 +1,4 @@
-"""How a pooling reads its input: the input view and the window view of x.
+"""Windows over an input x: the input view and the window view, from which poolings read x.
 
 A pooling is written once, against two views of its input x `[..., *spatial, channels]`. Each is a list of
 arrays:

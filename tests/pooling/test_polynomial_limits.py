@@ -131,6 +131,17 @@ def test_all_zero_window():
   chex.assert_trees_all_close(dx, np.broadcast_to(cotangent_like((4, 1, 1)) / 4, (4, 4, 1)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("floor", [2.0**-60, 1e-10, 2.0**-24, 0.5])
+def test_small_elements_have_finite_gradients_for_every_floor(floor):
+  """At alpha = inf, 1 / floor is multiplied by the largest alpha that is computed with."""
+  x = np.float32([1, 1e-9, 3e-18, 0]).reshape(1, 4, 1) * np.ones((4, 1, 1), np.float32)
+  alpha = np.float32([0, 1, 35, np.inf]).reshape(4, 1, 1)
+  y, dx, dalpha = results(lambda x, a: polynomial_pool(x, a, (4,), floor=floor), x, alpha)
+  chex.assert_tree_all_finite((y, dx, dalpha))
+  assert y[-1] == 1
+  np.testing.assert_array_equal(dx[-1, :, 0] != 0, [True, False, False, False])
+
+
 @pytest.mark.parametrize("top", [-1.0, -1e-3, -1e30])
 def test_window_without_positive_element_is_the_mean(top):
   """The contract: all weights are equal where m <= 0, and dalpha is 0 there, for every alpha."""
