@@ -8,7 +8,7 @@ from flax.traverse_util import flatten_dict
 
 from train.studies.markup import to_csv
 from train.studies.result import Result
-from train.studies.statistics import Row
+from train.studies.summary_rows import Row
 
 _NESTED = ("trimap_miou", "per_class_iou", "per_class_boundary_iou")
 

@@ -13,7 +13,7 @@ from train.comparison import figure5
 from train.comparison.gains import ClassGain
 from train.studies.estimates import Estimate
 from train.studies.result import Result, VariantInfo
-from train.studies.statistics import Row, to_percentages
+from train.studies.summary_rows import Row, to_percentages
 from train.studies.tables import metric_title
 
 _PANELS = ("miou", "thin_iou", "boundary_iou")

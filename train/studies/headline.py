@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from train.studies.estimates import Estimate
 from train.studies.notes import count_runs
 from train.studies.result import Result, VariantInfo
-from train.studies.statistics import Row
+from train.studies.summary_rows import Row
 from train.studies.tables import (
   SIGNIFICANT,
   baseline_names,
@@ -55,10 +55,10 @@ def _explain_no_winner(compared: list[Row], common: str) -> str:
   estimates = {row.variant: row.compared.estimate for row in compared}
   beyond = [name for name, mean in estimates.items() if mean.low is not None and mean.low > 0]
   if beyond:
-    verb = "are" if len(beyond) > 1 else "is"
+    verb = "exclude" if len(beyond) > 1 else "excludes"
     return (
-      f"No variant is above {common} after Holm's correction (p < {SIGNIFICANT}), though"
-      f" {', '.join(beyond)} {verb} beyond the uncorrected interval"
+      f"No variant is above {common} after Holm's correction (p < {SIGNIFICANT}), though the uncorrected"
+      f" 95 % interval of {', '.join(beyond)} {verb} 0"
     )
   return f"No variant is above {common} beyond its confidence interval"
 

@@ -14,7 +14,7 @@ from train.studies.headline import headline
 from train.studies.markup import to_latex, to_markdown
 from train.studies.notes import METHOD, notes
 from train.studies.result import STATUSES, Result, VariantInfo
-from train.studies.statistics import Row, summarize
+from train.studies.summary_rows import Row, summarize
 from train.visualization.colorize import write_figure
 
 _FILES = (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from train.studies.estimates import Difference, Estimate
 from train.studies.markup import DASH, MINUS, Table
 from train.studies.result import Result, VariantInfo
-from train.studies.statistics import Row
+from train.studies.summary_rows import Row
 from train.visualization.text import short_class_name
 
 SIGNIFICANT = 0.05

@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from tests.helpers.study_reports import MAX, PPOOL, THIN, diverged, finished, random_results
 from train.studies.figures import draw_gains, draw_seeds
 from train.studies.result import VariantInfo
-from train.studies.statistics import summarize
+from train.studies.summary_rows import summarize
 
 
 def check_layout(figure):

@@ -7,7 +7,7 @@ from train.studies.estimates import Difference, Estimate
 from train.studies.headline import headline
 from train.studies.markup import Table, escape_latex, to_latex, to_markdown
 from train.studies.result import VariantInfo
-from train.studies.statistics import summarize
+from train.studies.summary_rows import summarize
 from train.studies.tables import format_difference, format_mean, format_p, main_table
 
 
@@ -55,7 +55,8 @@ def test_no_winner():
   p = stats.ttest_rel([1, 2.5, 3.8], [0, 1, 2]).pvalue
   assert p < 0.05 < 3 * p
   assert found.startswith(
-    "No variant is above max after Holm's correction (p < 0.05), though b is beyond the uncorrected interval;"
+    "No variant is above max after Holm's correction (p < 0.05), though the uncorrected 95 % interval"
+    " of b excludes 0;"
     " the best is b with +0.48 ["
   )
   assert found.endswith(f"(3 seeds, p = {3 * p:.3f} after Holm).")

@@ -9,7 +9,7 @@ from scipy import stats
 
 from tests.helpers.study_reports import ALLCONV, MAX, PPOOL, diverged, finished, random_results
 from train.studies.estimates import Estimate, estimate_mean, holm_correction, paired_difference
-from train.studies.statistics import summarize, to_percentages
+from train.studies.summary_rows import summarize, to_percentages
 
 
 def test_estimate_by_hand():
