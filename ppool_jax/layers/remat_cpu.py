@@ -1,4 +1,4 @@
-"""Rematerialization of a part of a module that XLA:CPU respects: the reverse pass keeps its inputs only.
+"""Makes part of a module keep only its inputs for the reverse pass on a CPU, where jax.checkpoint is ignored.
 
 `jax.checkpoint` alone has no effect on a CPU: XLA:CPU removes its barriers, merges the second computation
 with the first, and starts parts of it before their cotangents exist. A call that is not inlined stays whole.

@@ -1,4 +1,4 @@
-"""What all backbones and heads share: their options, convolutions, batch norm and classifier layers."""
+"""The base class of backbones and heads: options, convolutions, batch norm and classifier layers."""
 
 from __future__ import annotations
 

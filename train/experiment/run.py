@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 from typing import Any, NamedTuple
 
@@ -53,10 +54,11 @@ def open_run(workdir: pathlib.Path, step: int | None = None) -> Run:
   preprocess = weights.Preprocess.from_dict(stored["preprocess"])
   experiment = make_experiment(config, weights.Pretrained({}, preprocess, stored["options"]))
   template = jax.eval_shape(lambda: create_train_state(experiment, config)[0])
-  directories = checkpoint_dirs(workdir, config)
-  restored = restore_first(directories, template, step)
-  for directory in directories:
-    directory.close()
+  with contextlib.ExitStack() as stack:
+    directories = checkpoint_dirs(workdir, config)
+    for directory in directories:
+      stack.callback(directory.close)
+    restored = restore_first(directories, template, step)
   if restored is None:
     raise FileNotFoundError(f"{workdir}: no checkpoint there yet")
   state: TrainState = restored[0]

@@ -1,4 +1,4 @@
-"""What the hooks of the training loop share, and when a checkpoint or an evaluation is due."""
+"""The context of the hooks: the objects they share, and when a checkpoint or an evaluation is due."""
 
 from __future__ import annotations
 

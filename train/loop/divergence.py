@@ -1,4 +1,4 @@
-"""What happens after the guard rejected a step: a failure dump, and then stop, skip or roll back."""
+"""Handles rejected steps: writes a failure dump, and then stops, skips or rolls back."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pathlib
 from train.distributed import multihost
 from train.loop.context import LoopContext
 from train.loop.failure_dump import dump
+from train.loop.hook import Hook
 from train.loop.metrics import RejectedStep
-from train.loop.nan_debug import NonFiniteLocator, first_non_finite
+from train.loop.non_finite_locator import NonFiniteLocator, first_non_finite
 from train.loop.rollback import RolledBack
 from train.step.step import TrainState
 from train.step.update_guard import TrainingDiverged, make_guard
@@ -22,22 +23,20 @@ _ADVICE = (
 )
 
 
-class DivergenceHandler:
+class DivergenceHandler(Hook):
   """Reads the metrics of every step, and handles the steps that the guard rejected.
 
   The metrics of a step are read one step late. Those of a state that is about to be saved are read at once:
-  a state is saved only after the guard's verdict on it.
+  only accepted states are saved.
   """
 
   def __init__(self, context: LoopContext):
-    self._context, self._guard = context, make_guard(context.config.guard)
+    super().__init__(context)
+    self._guard = make_guard(context.config.guard)
     experiment, parallel = context.setup.experiment, context.setup.parallel
     self._locator = NonFiniteLocator(
       experiment.model, experiment.preprocess, context.tx, parallel, context.config.seed
     )
-
-  def on_start(self, step: int, state: TrainState) -> None:
-    pass
 
   def after_step(self, step: int, state: TrainState) -> TrainState:
     """Returns the state to continue with.
@@ -52,9 +51,6 @@ class DivergenceHandler:
     if self._context.is_checkpoint_due(step) and (rejected := metrics.read(control, late=0)):
       state = self._handle(rejected, state)
     return state
-
-  def on_end(self) -> None:
-    pass
 
   def _handle(self, rejected: RejectedStep, state: TrainState) -> TrainState:
     """Dumps the rejected step and does what `config.guard.action` says."""

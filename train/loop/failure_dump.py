@@ -1,4 +1,4 @@
-"""What is written for a rejected step: WORKDIR/failure_dumps/STEP-batch-INDEX/."""
+"""Writes the batch and a report of a rejected step to WORKDIR/failure_dumps/STEP-batch-INDEX/."""
 
 from __future__ import annotations
 

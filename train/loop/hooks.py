@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
 
 from train.distributed import multihost
 from train.evaluation.evaluate import evaluate
@@ -11,33 +10,18 @@ from train.evaluation.evaluator import summarize_confusion
 from train.experiment.run import model_variables
 from train.loop.context import LoopContext
 from train.loop.divergence import DivergenceHandler
+from train.loop.hook import Hook
 from train.loop.metric_writer import read_metrics
 from train.step.step import TrainState
 
 _LOG = logging.getLogger("train")
 
 
-class Hook(Protocol):
-  """What the loop calls."""
+class CheckpointHook(Hook):
+  """Saves the state when it is due, and ends the run if a process cannot log.
 
-  def on_start(self, step: int, state: TrainState) -> None:
-    """Before the first step of this start; `step` steps are done."""
-
-  def after_step(self, step: int, state: TrainState) -> TrainState:
-    """After each step; returns the state to continue with."""
-
-  def on_end(self) -> None:
-    """After the last step of this start."""
-
-
-class CheckpointHook:
-  """Saves the state when it is due, and ends the run where a process cannot log."""
-
-  def __init__(self, context: LoopContext):
-    self._context = context
-
-  def on_start(self, step: int, state: TrainState) -> None:
-    pass
+  The flags that ask for a checkpoint were read by `DivergenceHandler` after the same step.
+  """
 
   def after_step(self, step: int, state: TrainState) -> TrainState:
     context = self._context
@@ -52,7 +36,7 @@ class CheckpointHook:
     multihost.on_primary(self._context.checkpointer.wait)
 
 
-class EvaluationHook:
+class EvaluationHook(Hook):
   """Evaluates the state when it is due, and saves the state with the best mIoU.
 
   Attributes:
@@ -60,8 +44,8 @@ class EvaluationHook:
   """
 
   def __init__(self, context: LoopContext):
+    super().__init__(context)
     self.results: dict | None = None
-    self._context = context
     self._best_step = max(multihost.on_primary(context.best_checkpointer.checkpoints.steps), default=0)
     self._miou: dict[int, float] = {}
 
@@ -107,8 +91,8 @@ class EvaluationHook:
 
 
 HOOKS = (DivergenceHandler, CheckpointHook, EvaluationHook)
-"""In this order: no state is saved before the guard's verdict on it is read, and no state is evaluated before
-it is saved, so that a kill during an evaluation loses no training."""
+"""In this order: no state is saved before the guard has accepted it, and no state is evaluated before it is
+saved, so that a kill during an evaluation loses no training."""
 
 
 def _read_evaluations(workdir, step: int) -> list[tuple[int, float]]:

@@ -52,7 +52,7 @@ def train(config, workdir: pathlib.Path, change: bool = False) -> dict | None:
   setup = build_setup(config)
   preemption = PreemptionHandler()
   with explain_write_errors(workdir), contextlib.ExitStack() as stack:
-    multihost.all_or_raise(lambda: multihost.is_primary() and stack.enter_context(lock_workdir(workdir)))
+    multihost.all_or_raise(lambda: stack.enter_context(_lock_in_primary(workdir)))
     while True:
       try:
         return _train(config, setup, workdir, change, preemption)
@@ -69,12 +69,16 @@ def _train(
   train_step = build_train_step(setup.experiment, config, run.tx, run.schedule, parallel)
   train_step = parallel.compile_step(with_flags(train_step, parallel), inputs=2)
   batches = run.rollbacks.batches(make_loader(config, setup), step, config.steps)
-  # Only now, after all that the config names was built: a config that is refused must not claim the workdir.
+  # After everything that the config names was built: a config that is refused must not write to the workdir.
   multihost.on_primary(
     workdirs.write_run_metadata, workdir, config, setup.experiment.weights, step, run.changes
   )
 
-  with _open_context(config, setup, workdir, run, preemption) as context, preemption:
+  with (
+    contextlib.closing(batches),
+    _open_context(config, setup, workdir, run, preemption) as context,
+    preemption,
+  ):
     metrics, control = context.metrics, context.control
     hooks = [hook(context) for hook in HOOKS]
     for hook in hooks:
@@ -82,17 +86,15 @@ def _train(
     while step < config.steps and not control.should_stop:
       batch = metrics.next_batch(batches)
       flags = control.flags(len(parallel.devices))
-      state, values, flags = train_step(state, parallel.place_batch(batch), parallel.place_batch(flags))
+      state, values, flag_sums = train_step(state, parallel.place_batch(batch), parallel.place_batch(flags))
       step += 1
-      metrics.push(step, values, flags, batch)
+      metrics.push(step, values, flag_sums, batch)
       for hook in hooks:
         state = hook.after_step(step, state)
     for hook in hooks:
       hook.on_end()
     context.raise_log_error()
 
-  for folder in (run.checkpoints, run.best):
-    folder.close()
   if step < config.steps:
     _LOG.info("interrupted: saved at step %d; the same command resumes there", step)
     return None
@@ -100,12 +102,18 @@ def _train(
   return write_summary(context, step, state, results)
 
 
+def _lock_in_primary(workdir: pathlib.Path) -> contextlib.AbstractContextManager:
+  return lock_workdir(workdir) if multihost.is_primary() else contextlib.nullcontext()
+
+
 @contextlib.contextmanager
 def _open_context(
   config, setup: TrainSetup, workdir: pathlib.Path, run: RunStart, preemption: PreemptionHandler
 ) -> Iterator[LoopContext]:
-  """Opens the log and the checkpoint writers; leaving it waits for the last checkpoints."""
+  """Opens the log and the checkpoint writers; leaving it waits for the last checkpoints and closes them."""
   with contextlib.ExitStack() as stack:
+    for checkpoints in (run.checkpoints, run.best):
+      stack.callback(checkpoints.close)
     writer = stack.enter_context(MetricWriter(workdir, run.step)) if multihost.is_primary() else None
     yield LoopContext(
       config=config,

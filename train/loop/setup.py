@@ -1,4 +1,4 @@
-"""What a config describes: checked, agreed on by all processes, and built once for a run."""
+"""Validates a config and builds its backend, network and data, once for a run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PAIRS = ("data.crop", "data.scale", "eval.window", "eval.stride")
 
 
 class TrainSetup(NamedTuple):
-  """What a config describes.
+  """The backend, the network and the data of a config.
 
   Attributes:
     parallel: the backend.

@@ -1,4 +1,4 @@
-"""How a run starts: its state, restored from the newest good checkpoint or initialized."""
+"""Starts a run: restores its state from the newest good checkpoint, or initializes it."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from ppool_jax import models
 from ppool_jax.layers import PolynomialPool
 from ppool_jax.weights.preprocess import TORCHVISION
 from tests.helpers.training import tiny_config
-from train.loop.nan_debug import NonFiniteLocator, first_non_finite
+from train.loop.non_finite_locator import NonFiniteLocator, first_non_finite
 from train.step.parallel import Jit, Pmap
 from train.step.step import TrainState
 from train.step.update_guard import REJECTED, UpdateGuard, make_guard
