@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+
+_T = TypeVar("_T")
 
 
 class RemoteProcessError(OSError):
@@ -34,21 +37,19 @@ def gather(value) -> list:
   return [json.loads(bytes(row[:size])) for row, size in zip(texts, sizes, strict=True)]
 
 
-def all_or_raise(function: Callable):
+def all_or_raise(function: Callable[[], _T]) -> _T:
   """Returns `function()`; where it fails in any process, raises in all of them.
 
   Raises:
     RemoteProcessError: it failed in another process; the message says where and why.
     ValueError, OSError, ArithmeticError: it failed here.
   """
-  result = error = None
   try:
     result = function()
-  except (ValueError, OSError, ArithmeticError) as caught:
-    error = caught
-  messages = gather(error and f"{error} ({type(error).__name__})")
-  if error:
-    raise error
+  except (ValueError, OSError, ArithmeticError) as error:
+    gather(f"{error} ({type(error).__name__})")
+    raise
+  messages = gather(None)
   for index, message in enumerate(messages):
     if message:
       raise RemoteProcessError(f"process {index} of {len(messages)}: {message}")

@@ -40,12 +40,12 @@ class EvaluationHook(Hook):
   """Evaluates the state when it is due, and saves the state with the best mIoU.
 
   Attributes:
-    results: of the last evaluation, as `summary.json` has them; None before the first.
+    results: of the last evaluation, as `summary.json` has them; empty before the first.
   """
 
   def __init__(self, context: LoopContext):
     super().__init__(context)
-    self.results: dict | None = None
+    self.results: dict = {}
     self._best_step = max(multihost.on_primary(context.best_checkpointer.checkpoints.steps), default=0)
     self._miou: dict[int, float] = {}
 

@@ -98,8 +98,8 @@ def _train(
   if step < config.steps:
     _LOG.info("interrupted: saved at step %d; the same command resumes there", step)
     return None
-  (results,) = (hook.results for hook in hooks if isinstance(hook, EvaluationHook))
-  return write_summary(context, step, state, results)
+  (evaluations,) = (hook for hook in hooks if isinstance(hook, EvaluationHook))
+  return write_summary(context, step, state, evaluations.results)
 
 
 def _lock_in_primary(workdir: pathlib.Path) -> contextlib.AbstractContextManager:

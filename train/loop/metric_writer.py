@@ -81,7 +81,7 @@ def read_metrics(workdir: pathlib.Path) -> list[dict]:
   for number, text in enumerate(texts, 1):
     try:
       line = json.loads(text)
-      line["step"] + 0
+      _ = line["step"] + 0
     except (ValueError, TypeError, KeyError):
       if number < len(texts):
         _LOG.warning("%s: line %d is damaged and left out", path, number)

@@ -113,7 +113,7 @@ class Metrics:
     for name, count in incidents.items():
       self.totals[name] += count
     due = step % self._config.log.every == 0 or step == self._config.steps
-    if self._writer and (due or incidents):
+    if self._writer and self._meter and (due or incidents):
       waiting = self._waited / (time.monotonic() - self._started)
       rates = {"images_per_second": self._meter.rate, "waiting": waiting}
       self._writer.write(step, {**values, **incidents, **rates})

@@ -8,7 +8,7 @@ rollbacks are recorded in WORKDIR/rollbacks.json, so that an interrupted run rep
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 from train.distributed import multihost
@@ -75,7 +75,7 @@ class RollbackLog:
         return rollback.batch + 1 + step - rollback.resume_step
     return step
 
-  def batches(self, load: Callable, start: int, stop: int) -> Iterator:
+  def batches(self, load: Callable, start: int, stop: int) -> Generator[dict]:
     """The batches of the steps after `start` up to `stop`, without the rejected ones.
 
     Args:

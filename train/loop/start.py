@@ -59,13 +59,13 @@ def start_run(config, setup: TrainSetup, workdir: pathlib.Path, change: bool) ->
   initial = {"initial parameters": params_sha256(state.params), "training images": str(len(setup.training))}
   multihost.assert_same(initial)
   changes = multihost.on_primary(workdirs.find_changes, workdir, config, change)
-  folders = checkpoint_dirs(workdir, config)
+  checkpoints, best = checkpoint_dirs(workdir, config)
   rollbacks = RollbackLog(workdir)
-  rollbacks.delete_undone(folders)
-  state, seconds = _restore(workdir, folders, state, rollbacks)
+  rollbacks.delete_undone([checkpoints, best])
+  state, seconds = _restore(workdir, [checkpoints, best], state, rollbacks)
   if (step := int(state.step)) > config.steps:
     raise ValueError(f"steps: expected at least the {step} that {workdir} has, got {config.steps}")
-  return RunStart(step, state, tx, schedule, changes, rollbacks, *folders, seconds, started)
+  return RunStart(step, state, tx, schedule, changes, rollbacks, checkpoints, best, seconds, started)
 
 
 def _restore(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import flax
 import jax
@@ -19,17 +20,18 @@ def alpha_maps(sown, backbone=None, size: tuple[int, int] | None = None) -> dict
 
   Args:
     sown: the collection "intermediates" of one call of a model.
-    backbone: of the model; None: the maps are not cropped.
+    backbone: of the model; without it or `size` the maps are not cropped.
     size: (height, width) of the images. A segmenter pads sides that are no multiple of its stride; cells in
       the padding are cropped, see `cells_inside`.
   """
   maps = {}
-  for path, value in flax.traverse_util.flatten_dict(dict(sown.get("intermediates", {}))).items():
+  sown_values: dict[tuple, Any] = flax.traverse_util.flatten_dict(dict(sown.get("intermediates", {})))
+  for path, value in sown_values.items():
     if path[-1] != "alpha":  # an alpha source may sow values of its own, under <pool>/alpha/<name>
       continue
     unit = path[-3] if path[-2] == "alpha" else path[-2]
     maps[unit] = value[-1]
-  if backbone is None:
+  if backbone is None or size is None:
     return maps
   return {
     unit: crop(alpha, unit_grid(backbone, unit), size, backbone.size_divisor) for unit, alpha in maps.items()
@@ -45,10 +47,8 @@ def alpha_statistics(sown, backbone=None, size: tuple[int, int] | None = None) -
     sown: the collections "intermediates" and "alpha_range" of one call of a model.
     backbone, size: as for `alpha_maps`; cells in the padding do not count.
   """
-  ends = {
-    path[-2]: value
-    for path, value in flax.traverse_util.flatten_dict(dict(sown.get("alpha_range", {}))).items()
-  }
+  ranges: dict[tuple, Any] = flax.traverse_util.flatten_dict(dict(sown.get("alpha_range", {})))
+  ends = {path[-2]: value for path, value in ranges.items()}
   statistics = {}
   for unit, alpha in alpha_maps(sown, backbone, size).items():
     low, high = ends[unit]

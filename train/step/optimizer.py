@@ -33,7 +33,7 @@ def make_schedule(config, steps: int) -> optax.Schedule:
   if config.kind == "poly":
     schedule = _poly(config.learning_rate, config.power, config.steps or steps)
   elif config.kind == "step":
-    factors = dict.fromkeys(config.boundaries, config.factor)
+    factors = dict.fromkeys(config.boundaries, float(config.factor))
     schedule = optax.piecewise_constant_schedule(config.learning_rate, factors)
   elif config.kind == "constant":
     schedule = optax.constant_schedule(config.learning_rate)

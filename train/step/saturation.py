@@ -31,7 +31,7 @@ def describe_saturation(lines: Sequence[Mapping], params, source: str = "") -> l
   sentences = []
   for unit in units:
     low, high = (
-      np.mean([line[key] for line in lines if key in line][-_LINES:])
+      float(np.mean([line[key] for line in lines if key in line][-_LINES:]))
       for key in (f"alpha/{unit}/low", f"alpha/{unit}/high")
     )
     if unit in trained and low + high > _LIMIT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import chex
-import flax
+import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
@@ -151,7 +151,7 @@ def make_loss(model, preprocess, parallel):
   return loss_of
 
 
-def dropout_key(seed: int, step: jax.Array) -> jax.Array:
+def dropout_key(seed: int, step: jax.typing.ArrayLike) -> jax.Array:
   """The dropout key of the step that follows `step` steps."""
   return jax.random.fold_in(random_key(seed), step)
 
