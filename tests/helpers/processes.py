@@ -39,7 +39,7 @@ def launch(commands: list[list[str]], devices: int, **environment: str) -> list[
   ]
 
 
-def finish(processes: list[subprocess.Popen], limit: float = 300.0) -> list[tuple[int, str]]:
+def finish(processes: list[subprocess.Popen], limit: float = 600.0) -> list[tuple[int, str]]:
   """Waits for the processes; returns the exit status and output of each."""
   outputs = [process.communicate(timeout=limit)[0] for process in processes]
   return [(process.returncode, output) for process, output in zip(processes, outputs, strict=True)]

@@ -144,6 +144,6 @@ def test_bytes_on_a_tpu(kept_out_of_the_cache, dtype, both):
   sharding = jax.sharding.SingleDeviceSharding(topology_devices("v5e:2x2")[0])
   pool, shape = tpu_bytes.programs()["ppool"], (8, 56, 56, 256)
   places = Format(Layout.AUTO, sharding)
-  found = [tpu_bytes.ratio(pool, shape, dtype, passes, places) for passes in ("forward", "both")]
+  found = [tpu_bytes.bytes_ratio(pool, shape, dtype, passes, places) for passes in ("forward", "both")]
   assert found[0] < 1.1
   assert found[1] < both

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import ml_collections
+import optax
 
 from ppool_jax import weights
 from train.checkpointing.checkpoint import Checkpoints, restore_first
@@ -77,18 +78,23 @@ def create_train_state(experiment: Experiment, config) -> tuple:
   """Creates (the state at step 0, the optimizer, the learning rate schedule)."""
   variables = init_variables(experiment, config.seed)
   params = variables["params"]
-  schedule = make_schedule(config.schedule, config.steps)
-  tx = make_optimizer(config.optimizer, schedule, params)
+  tx, schedule = build_optimizer(config, params)
   step = jax.numpy.zeros((), int)
   guard = make_guard(config.guard).initial_state()
   return TrainState(step, params, variables["batch_stats"], tx.init(params), guard), tx, schedule
+
+
+def build_optimizer(config, params) -> tuple[optax.GradientTransformation, optax.Schedule]:
+  """Builds the optimizer and the learning rate schedule of `config`; `params` may be shapes."""
+  schedule = make_schedule(config.schedule, config.steps)
+  return make_optimizer(config.optimizer, schedule, params), schedule
 
 
 def build_train_step(experiment: Experiment, config, tx, schedule, parallel):
   """Builds the training step that `config` describes, for `parallel.compile_step`.
 
   Args:
-    tx, schedule: the optimizer and the schedule from `create_train_state`.
+    tx, schedule: the optimizer and the schedule from `build_optimizer`.
   """
   return make_step(
     experiment.model,

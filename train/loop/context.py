@@ -23,8 +23,7 @@ class LoopContext:
   Attributes:
     config: of the run.
     workdir: of the run.
-    setup: the backend, the network and the data.
-    tx: the optimizer.
+    setup: the backend, the network, the data and the compiled programs.
     rollbacks: of the run so far.
     control: the control flags that all processes agreed on.
     metrics: of the steps.
@@ -37,7 +36,6 @@ class LoopContext:
   config: Any
   workdir: pathlib.Path
   setup: TrainSetup
-  tx: Any
   rollbacks: RollbackLog
   control: StepControl
   metrics: Metrics

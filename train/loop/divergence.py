@@ -11,7 +11,7 @@ from train.loop.context import LoopContext
 from train.loop.failure_dump import dump
 from train.loop.hook import Hook
 from train.loop.metrics import RejectedStep
-from train.loop.non_finite_locator import NonFiniteLocator, first_non_finite
+from train.loop.non_finite_locator import first_non_finite
 from train.loop.rollback import RolledBack
 from train.step.step import TrainState
 from train.step.update_guard import TrainingDiverged, make_guard
@@ -33,10 +33,6 @@ class DivergenceHandler(Hook):
   def __init__(self, context: LoopContext):
     super().__init__(context)
     self._guard = make_guard(context.config.guard)
-    experiment, parallel = context.setup.experiment, context.setup.parallel
-    self._locator = NonFiniteLocator(
-      experiment.model, experiment.preprocess, context.tx, parallel, context.config.seed
-    )
 
   def after_step(self, step: int, state: TrainState) -> TrainState:
     """Returns the state to continue with.
@@ -90,7 +86,7 @@ class DivergenceHandler(Hook):
     """(the state, `first_non_finite`), with the failure dump written."""
     steps_done, findings, error_text = int(state.step), None, None
     try:
-      state, findings = self._locator(state, rejected.batch, rejected.step - 1)
+      state, findings = self._context.setup.locator(state, rejected.batch, rejected.step - 1)
     except RuntimeError as error:  # memory: the batch in one part may need more than the step
       if multihost.is_primary():
         error_text = str(error)[:500]

@@ -13,9 +13,8 @@ from train.checkpointing.disk import explain_write_errors
 from train.checkpointing.lock import lock_workdir
 from train.distributed import multihost
 from train.experiment.pooling_config import resolve_pooling
-from train.experiment.run import build_train_step
 from train.loop.context import LoopContext
-from train.loop.control import StepControl, with_flags
+from train.loop.control import StepControl
 from train.loop.hooks import HOOKS, EvaluationHook
 from train.loop.metric_writer import MetricWriter
 from train.loop.metrics import Metrics
@@ -66,8 +65,6 @@ def _train(
   """As `train`, up to the next rollback."""
   run = start_run(config, setup, workdir, change)
   parallel, step, state = setup.parallel, run.step, setup.parallel.place_state(run.state)
-  train_step = build_train_step(setup.experiment, config, run.tx, run.schedule, parallel)
-  train_step = parallel.compile_step(with_flags(train_step, parallel), inputs=2)
   batches = run.rollbacks.batches(make_loader(config, setup), step, config.steps)
   # After everything that the config names was built: a config that is refused must not write to the workdir.
   multihost.on_primary(
@@ -86,7 +83,8 @@ def _train(
     while step < config.steps and not control.should_stop:
       batch = metrics.next_batch(batches)
       flags = control.flags(len(parallel.devices))
-      state, values, flag_sums = train_step(state, parallel.place_batch(batch), parallel.place_batch(flags))
+      placed = parallel.place_batch(batch), parallel.place_batch(flags)
+      state, values, flag_sums = setup.train_step(state, *placed)
       step += 1
       metrics.push(step, values, flag_sums, batch)
       for hook in hooks:
@@ -119,7 +117,6 @@ def _open_context(
       config=config,
       workdir=workdir,
       setup=setup,
-      tx=run.tx,
       rollbacks=run.rollbacks,
       control=StepControl(
         preemption, config.checkpoint.seconds, lambda: writer is not None and writer.error is not None

@@ -6,6 +6,7 @@ import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.extend.core import get_opaque_trace_state
 
@@ -23,6 +24,7 @@ class NonFiniteLocator:
   def __init__(self, model, preprocess, tx, parallel, seed: int):
     self._loss, self._tx, self._parallel = make_loss(model, preprocess, parallel), tx, parallel
     self._seed, self._layers = seed, []
+    self._compiled = parallel.compile_step(self._repeat_step)
 
   def __call__(self, state, batch: dict, step: int) -> tuple:
     """Returns (state, findings) of the step that follows `step` steps; the state's buffers are donated.
@@ -36,21 +38,21 @@ class NonFiniteLocator:
       number of non-finite values, largest finite magnitude), the layers in the order of the forward pass.
       results are parameters and running statistics after the step.
     """
-    compiled = self._parallel.compile_step(lambda state, batch: self._repeat_step(state, batch, step))
-    batch = self._parallel.place_batch({key: batch[key] for key in ("image", "label")})
-    state, stats = compiled(state, batch)
+    examples = len(batch["label"])
+    inputs = {"image": batch["image"], "label": batch["label"], "step": np.full(examples, step, np.int32)}
+    state, stats = self._compiled(state, self._parallel.place_batch(inputs))
     layers, trees = jax.device_get(stats)
     flat = {name: flax.traverse_util.flatten_dict(tree, sep="/") for name, tree in trees.items()}
     findings = {name: [(path, *_to_host(s)) for path, s in tree.items()] for name, tree in flat.items()}
     by_layer = [(name, *_to_host(s)) for name, s in zip(self._layers, layers, strict=True)]
     return state, {"layers": by_layer, **findings}
 
-  def _repeat_step(self, state, batch, step: int):
+  def _repeat_step(self, state, batch):
     images, labels = batch["image"], batch["label"]
     count = jnp.maximum(self._parallel.sum(jnp.sum(labels != IGNORE)), 1)
     part = images, labels, self._parallel.example_index(images.shape[0])
     grad = jax.value_and_grad(self._loss_with_stats, has_aux=True)
-    key = dropout_key(self._seed, step)
+    key = dropout_key(self._seed, batch["step"][0])
     (loss, (batch_stats, layers)), grads = grad(state.params, state.batch_stats, part, key, count)
     grads = self._parallel.sum(grads)
     updates, _ = self._tx.update(grads, state.opt_state, state.params)

@@ -16,6 +16,9 @@ from train.data.transforms.compose import train_transform
 from train.distributed import multihost
 from train.evaluation.predictor import Predictor, enable_compilation_cache
 from train.experiment.experiment import Experiment, make_experiment, open_split
+from train.experiment.run import build_optimizer, build_train_step, create_train_state
+from train.loop.control import with_flags
+from train.loop.non_finite_locator import NonFiniteLocator
 from train.step.parallel import Jit, Pmap, backend
 
 _MINIMUM = {
@@ -26,19 +29,23 @@ _PAIRS = ("data.crop", "data.scale", "eval.window", "eval.stride")
 
 
 class TrainSetup(NamedTuple):
-  """The backend, the network and the data of a config.
+  """The backend, the network, the data and the compiled programs of a config; they survive rollbacks.
 
   Attributes:
     parallel: the backend.
     experiment: the network, its weights and the classes.
     training, validation: random access to both splits.
-    predictor: of the evaluations, so that they share their compiled programs.
+    train_step: `(state, batch, flags) -> (state, metrics, flag sums)`.
+    locator: of the first non-finite value of a rejected step.
+    predictor: of the evaluations.
   """
 
   parallel: Pmap | Jit
   experiment: Experiment
   training: Any
   validation: Any
+  train_step: Callable
+  locator: NonFiniteLocator
   predictor: Predictor
 
 
@@ -54,7 +61,18 @@ def build_setup(config) -> TrainSetup:
     parallel = backend(config.parallel, config.batch_size, config.grad_accum_steps)
     experiment = make_experiment(config)
     training, validation = open_split(config, config.data.split), open_split(config, config.data.eval_split)
-    return TrainSetup(parallel, experiment, training, validation, Predictor(experiment, config))
+    state = jax.eval_shape(lambda: create_train_state(experiment, config)[0])
+    tx, schedule = build_optimizer(config, state.params)
+    train_step = build_train_step(experiment, config, tx, schedule, parallel)
+    return TrainSetup(
+      parallel,
+      experiment,
+      training,
+      validation,
+      parallel.compile_step(with_flags(train_step, parallel), inputs=2),
+      NonFiniteLocator(experiment.model, experiment.preprocess, tx, parallel, config.seed),
+      Predictor(experiment, config),
+    )
 
   return multihost.all_or_raise(build)
 

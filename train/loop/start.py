@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import pathlib
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from train.checkpointing import workdir as workdirs
 from train.checkpointing.checkpoint import Checkpoints, restore_first
@@ -26,7 +26,6 @@ class RunStart(NamedTuple):
   Attributes:
     step: steps done by earlier starts.
     state: after them, on the host.
-    tx, schedule: the optimizer and its learning rate by step.
     changes: of the config since the start before, as sentences.
     rollbacks: of the run so far.
     checkpoints, best: the latest states, and the state with the best evaluation.
@@ -36,8 +35,6 @@ class RunStart(NamedTuple):
 
   step: int
   state: TrainState
-  tx: Any
-  schedule: Any
   changes: list[str]
   rollbacks: RollbackLog
   checkpoints: Checkpoints
@@ -55,7 +52,7 @@ def start_run(config, setup: TrainSetup, workdir: pathlib.Path, change: bool) ->
     OSError: the workdir cannot be written.
   """
   started = time.monotonic()
-  state, tx, schedule = create_train_state(setup.experiment, config)
+  state, _, _ = create_train_state(setup.experiment, config)
   initial = {"initial parameters": params_sha256(state.params), "training images": str(len(setup.training))}
   multihost.assert_same(initial)
   changes = multihost.on_primary(workdirs.find_changes, workdir, config, change)
@@ -65,7 +62,7 @@ def start_run(config, setup: TrainSetup, workdir: pathlib.Path, change: bool) ->
   state, seconds = _restore(workdir, [checkpoints, best], state, rollbacks)
   if (step := int(state.step)) > config.steps:
     raise ValueError(f"steps: expected at least the {step} that {workdir} has, got {config.steps}")
-  return RunStart(step, state, tx, schedule, changes, rollbacks, checkpoints, best, seconds, started)
+  return RunStart(step, state, changes, rollbacks, checkpoints, best, seconds, started)
 
 
 def _restore(

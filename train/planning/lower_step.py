@@ -6,8 +6,7 @@ import jax
 import numpy as np
 
 from train.experiment.experiment import make_experiment
-from train.experiment.run import build_train_step, create_train_state
-from train.step.optimizer import make_optimizer, make_schedule
+from train.experiment.run import build_optimizer, build_train_step, create_train_state
 from train.step.parallel import Jit
 
 
@@ -50,6 +49,5 @@ def _make_step_and_state(config, parallel: Jit):
   """The step function, and the shapes of its state."""
   experiment = make_experiment(config)
   state = jax.eval_shape(lambda: create_train_state(experiment, config)[0])
-  schedule = make_schedule(config.schedule, config.steps)
-  tx = make_optimizer(config.optimizer, schedule, state.params)
+  tx, schedule = build_optimizer(config, state.params)
   return build_train_step(experiment, config, tx, schedule, parallel), state
