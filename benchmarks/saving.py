@@ -9,6 +9,7 @@ places a state. All are medians; copy and stall alternate.
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import statistics
 import tempfile
@@ -72,8 +73,10 @@ def measure(network: str, folder: pathlib.Path, rounds: int) -> dict[str, float]
       timed("copy", lambda: jax.tree.map(np.array, jax.device_get(state)))
       timed("stall", saver.save, step, state, 0.0)
       timed("write", saver.wait)
+  checkpoints.close()
   for _ in range(rounds):
-    timed("restore", lambda: parallel.place_state(Checkpoints(folder, max_to_keep=1).restore(template)[0]))
+    with contextlib.closing(Checkpoints(folder, max_to_keep=1)) as saved:
+      timed("restore", lambda saved=saved: parallel.place_state(saved.restore(template)[0]))
   mib = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(template)) / 2**20
   return {"mib": mib, **{name: statistics.median(seconds) for name, seconds in times.items()}}
 

@@ -52,6 +52,5 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
 
 SIZES = {
   "full": {"data.crop": (360, 480), "data.scale": (0.5, 2.0), "batch_size": 8, "steps": 6000},
-  # About a quarter of an hour on two CPU cores.
   "half": {"data.crop": (180, 240), "data.scale": (0.5, 1.0), "batch_size": 2, "steps": 600},
 }

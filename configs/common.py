@@ -65,7 +65,7 @@ def default_config() -> ml_collections.ConfigDict:
       "power": 0.9,
       "boundaries": (),
       "factor": 0.1,  # multiplies the rate at each boundary of "step"
-      "warmup": 0,
+      "warmup": 0,  # steps of linear warm-up
     }
   )
   config.optimizer = ml_collections.ConfigDict(
@@ -73,7 +73,7 @@ def default_config() -> ml_collections.ConfigDict:
   )
   config.eval = ml_collections.ConfigDict(
     {
-      "every": 0,
+      "every": 0,  # steps between evaluations; 0: only at the end
       "batch_size": 4,  # images of the same size in one batch
       "pad_multiple": 0,  # pads images to multiples of this, to compile fewer sizes; 0: off
       "scales": (1.0,),  # test-time augmentation: probabilities are averaged over these scales
@@ -82,7 +82,13 @@ def default_config() -> ml_collections.ConfigDict:
       "stride": (0, 0),  # stride of the sliding window
     }
   )
-  config.checkpoint = ml_collections.ConfigDict({"every": 0, "seconds": 60.0, "max_to_keep": 3})
+  config.checkpoint = ml_collections.ConfigDict(
+    {
+      "every": 0,  # steps between checkpoints; 0: by time, before evaluations and at the end
+      "seconds": 60.0,  # between checkpoints; 0: none by time
+      "max_to_keep": 3,  # latest checkpoints
+    }
+  )
   config.guard = ml_collections.ConfigDict(
     {
       "action": "stop",  # at a non-finite loss, gradient or update, or a spike; or "skip", "rollback"
@@ -93,7 +99,7 @@ def default_config() -> ml_collections.ConfigDict:
       "max_rejected": 10,  # skips and rollbacks before the run stops
     }
   )
-  config.log = ml_collections.ConfigDict({"every": 10})
+  config.log = ml_collections.ConfigDict({"every": 10})  # steps between logged steps
   return config
 
 

@@ -26,14 +26,14 @@ def main() -> None:
   parser.add_argument("--verify", action="store_true", help="validate every file and write nothing")
   parser.add_argument("--partial", action="store_true", help="accept an incomplete data set")
   arguments = parser.parse_args()
-  try:
-    with report_errors():
+  with report_errors():
+    try:
       if arguments.verify:
         verify(arguments.name, arguments.source, arguments.partial)
       else:
         prepare(arguments.name, arguments.source, arguments.dir, arguments.partial)
-  except KeyboardInterrupt:
-    sys.exit("interrupted; run the same command again to resume")
+    except KeyboardInterrupt:
+      sys.exit("interrupted; run the same command again to resume")
 
 
 def prepare(name: str, source: str, directory: str, partial: bool = False) -> None:

@@ -83,7 +83,8 @@ def _train(study: Study, runs: Sequence[Run], workdir: pathlib.Path) -> None:
     config = study.resolve_config(variant, study.seeds[0])
     if config.cluster not in ("auto", "single"):
       raise ValueError(
-        f"cluster: expected 'auto', because each process of a study trains alone, got {config.cluster!r}"
+        "cluster: expected 'auto' or 'single', because each process of a study trains alone, "
+        f"got {config.cluster!r}"
       )
     if config.deterministic:
       set_deterministic()

@@ -1,4 +1,4 @@
-"""Compiling in a third of the time, to code that is slower and rounds a little differently."""
+"""Compiles faster, to code that is slower and rounds a little differently."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from tests.helpers.training import ROOT
 from train.studies.loading import list_study_files, load_study
 from train.study import run_study
 
-PAGES = ("DATA.md", "PAPER.md", "STUDIES.md", "OWN_ALPHA.md", "THEORY.md", "RESULTS.md")
+PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -15,6 +15,7 @@ from ppool_jax.models.dilation import merge_phases
 from train.analysis.units import find_units
 from train.experiment.experiment import Experiment
 from train.step.alpha_stats import alpha_maps, crop
+from train.step.step import random_key
 
 
 class Observation(NamedTuple):
@@ -84,7 +85,7 @@ def compute_initial_alpha(experiment: Experiment, variables, image: np.ndarray, 
     image: uint8 `[H, W, 3]`.
     seed: seed of the run.
   """
-  key = jax.random.key(seed, impl="threefry2x32")
+  key = random_key(seed)
 
   @jax.jit  # so that unneeded parameters are not computed
   def reset_alpha(params):

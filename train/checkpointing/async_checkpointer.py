@@ -19,14 +19,14 @@ class AsyncCheckpointer:
 
   def __init__(self, checkpoints: Checkpoints):
     self.checkpoints = checkpoints
-    self._thread = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
+    self._executor = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
     self._pending: concurrent.futures.Future | None = None
 
   def __enter__(self) -> AsyncCheckpointer:
     return self
 
   def __exit__(self, kind, error, trace) -> None:
-    self._thread.shutdown()
+    self._executor.shutdown()
     if kind is None:
       self.wait()
 
@@ -38,7 +38,7 @@ class AsyncCheckpointer:
     """
     self.wait()
     copy = jax.tree.map(np.array, jax.device_get(state))  # on CPU device_get returns views of the buffers
-    self._pending = self._thread.submit(self.checkpoints.save, step, copy, seconds)
+    self._pending = self._executor.submit(self.checkpoints.save, step, copy, seconds)
 
   def wait(self) -> None:
     """Waits until the last save is written.

@@ -8,6 +8,8 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
+from train.distributed.multihost import RemoteProcessError
+
 MIN_FREE_BYTES = 1 << 20  # a disk with fewer counts as full
 
 
@@ -50,7 +52,7 @@ def explain_write_errors(folder: pathlib.Path) -> Iterator[None]:
   folder = pathlib.Path(folder).resolve()
   try:
     yield
-  except WriteError:
+  except (WriteError, RemoteProcessError):  # of this directory already, or of another process
     raise
   except OSError as error:
     if (problem := write_problem(folder)) is None:

@@ -76,7 +76,7 @@ def _exit_after(cluster: str, options: dict, timeout: int) -> Iterator[None]:
         text = f"error: {process} waited {timeout} s for the others{where}. {question}"
         print(text, file=sys.stderr, flush=True)
         os._exit(1)
-      print(f"{process} waits for the others{where} since {waited:.0f} s", file=sys.stderr, flush=True)
+      print(f"{process} has waited {waited:.0f} s for the others{where}", file=sys.stderr, flush=True)
 
   thread = threading.Thread(target=watch, daemon=True)
   thread.start()

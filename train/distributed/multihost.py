@@ -95,11 +95,12 @@ def assert_same(facts: dict[str, str]) -> None:
     ValueError: names what differs from process 0, and where.
   """
   all_facts = gather(facts)
+  names = sorted({name for other in all_facts for name in other})  # a field may be missing in some
   differences = [
-    f"{name}: {other[name]} in process {index}, {value} in process 0"
+    f"{name}: {other.get(name)} in process {index}, {all_facts[0].get(name)} in process 0"
     for index, other in enumerate(all_facts)
-    for name, value in all_facts[0].items()
-    if other[name] != value
+    for name in names
+    if other.get(name) != all_facts[0].get(name)
   ]
   if differences:
     raise ValueError(

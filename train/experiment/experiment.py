@@ -13,6 +13,7 @@ from ppool_jax.weights.preprocess import TORCHVISION
 from train.data.classes import ClassTable
 from train.data.registry import get_dataset
 from train.experiment.pooling_config import build_pool_spec
+from train.step.step import random_key
 
 DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}
 
@@ -83,7 +84,7 @@ def init_variables(experiment: Experiment, seed: int) -> dict:
   A parameter's random numbers depend on the seed and the parameter's path only, so networks with different
   pools start from the same head.
   """
-  key = jax.random.key(seed, impl="threefry2x32")
+  key = random_key(seed)
   variables = {"batch_stats": {}, **jax.jit(experiment.model.init)(key, jnp.zeros((1, 32, 32, 3)))}
   for collection, arrays in experiment.weights.variables.items():
     flat: dict[tuple[str, ...], Any] = dict(flax.traverse_util.flatten_dict(variables[collection]))

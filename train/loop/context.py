@@ -27,7 +27,7 @@ class LoopContext:
     rollbacks: of the run so far.
     control: the control flags that all processes agreed on.
     metrics: of the steps.
-    writer: of the log; in other processes than the first None.
+    writer: of the log; None except in the primary process.
     checkpointer, best_checkpointer: of the latest states, and of the state with the best evaluation.
     seconds_before: of training by earlier starts of the run.
     started: `time.monotonic()` of this start.

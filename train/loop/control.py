@@ -21,8 +21,8 @@ class StepControl:
 
   Args:
     preemption: knows whether this process was asked to stop.
-    save_seconds: between checkpoints, by the clock of the first process; 0: no checkpoint by time.
-    log_failed: returns whether this process could not write its log.
+    save_seconds: between checkpoints, by the clock of the primary process; 0: no checkpoint by time.
+    has_log_failed: returns whether this process could not write its log.
 
   Attributes:
     should_stop: save and end the run.
@@ -31,9 +31,12 @@ class StepControl:
   """
 
   def __init__(
-    self, preemption: PreemptionHandler, save_seconds: float, log_failed: Callable[[], bool] = lambda: False
+    self,
+    preemption: PreemptionHandler,
+    save_seconds: float,
+    has_log_failed: Callable[[], bool] = lambda: False,
   ):
-    self._preemption, self._save_seconds, self._log_failed_here = preemption, save_seconds, log_failed
+    self._preemption, self._save_seconds, self._log_failed_here = preemption, save_seconds, has_log_failed
     self.should_stop = self.should_save = self.log_failed = False
     self.reset_save_timer()
 

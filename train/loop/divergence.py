@@ -18,7 +18,7 @@ from train.step.update_guard import TrainingDiverged, make_guard
 
 _LOG = logging.getLogger("train")
 _ADVICE = (
-  "Continue with --change and a lower schedule.learning_rate, a warm-up (schedule.warmup), "
+  "Continue with --change and a lower schedule.learning_rate, a warm-up (schedule.warmup) or "
   "optimizer.clip_norm"
 )
 
@@ -61,7 +61,7 @@ class DivergenceHandler(Hook):
     skip = self._guard.action == "skip"
     count = self._context.metrics.totals["skipped"] if skip else len(rollbacks) + 1
     if self._guard.action == "stop":
-      raise TrainingDiverged(f"{text}. {_ADVICE} or another guard.action", rejected.step)
+      raise TrainingDiverged(f"{text}. {_ADVICE}, or with another guard.action", rejected.step)
     if count > config.max_rejected:
       limit = f"More than guard.max_rejected={config.max_rejected} such steps"
       raise TrainingDiverged(f"{text}. {limit}. {_ADVICE}", rejected.step)
@@ -87,7 +87,7 @@ class DivergenceHandler(Hook):
     steps_done, findings, error_text = int(state.step), None, None
     try:
       state, findings = self._context.setup.locator(state, rejected.batch, rejected.step - 1)
-    except RuntimeError as error:  # memory: the batch in one part may need more than the step
+    except RuntimeError as error:  # out of memory: the locator does not accumulate gradients
       if multihost.is_primary():
         error_text = str(error)[:500]
       _LOG.warning("the layers of step %d could not be examined: %s", rejected.step, str(error)[:500])
@@ -99,7 +99,7 @@ class DivergenceHandler(Hook):
       "first_non_finite": first,
       "metrics": rejected.values,
       "history": rejected.history,
-      # With "skip" the next step had already started when this one was examined.
+      # With "skip" this can be the state after the next step, which started before these metrics were read.
       "examined_with_state_after": steps_done,
       "error": error_text,
       "findings": findings,

@@ -50,13 +50,15 @@ class EvaluationHook(Hook):
     self._miou: dict[int, float] = {}
 
   def on_start(self, step: int, state: TrainState) -> None:
-    """Repeats an evaluation at `step` whose log line or best checkpoint a kill prevented."""
+    """Evaluates at the last step, for the summary, and repeats evaluations that a kill cut short.
+
+    The log line of such an evaluation is missing, or its best checkpoint.
+    """
     self._miou = dict(multihost.on_primary(lambda: _read_evaluations(self._context.workdir, step)))
     logged = step in self._miou
-    best = logged and self._miou[step] == max(self._miou.values())
-    if (
-      self._context.is_evaluation_due(step) and (not logged or (best and self._best_step != step))
-    ) or step == self._context.config.steps:
+    is_best = logged and self._miou[step] == max(self._miou.values())
+    repeat = not logged or (is_best and self._best_step != step)
+    if self._context.is_evaluation_due(step) and (repeat or step == self._context.config.steps):
       self._evaluate(step, state)
 
   def after_step(self, step: int, state: TrainState) -> TrainState:

@@ -66,15 +66,16 @@ def _train(
   run = start_run(config, setup, workdir, change)
   parallel, step, state = setup.parallel, run.step, setup.parallel.place_state(run.state)
   batches = run.rollbacks.batches(make_loader(config, setup), step, config.steps)
-  # After everything that the config names was built: a config that is refused must not write to the workdir.
+  # After everything that the config names was built: a refused config must not replace config.json.
   multihost.on_primary(
     workdirs.write_run_metadata, workdir, config, setup.experiment.weights, step, run.changes
   )
 
+  # `preemption` is left after the context: a signal must not end the process while checkpoints are written.
   with (
     contextlib.closing(batches),
-    _open_context(config, setup, workdir, run, preemption) as context,
     preemption,
+    _open_context(config, setup, workdir, run, preemption) as context,
   ):
     metrics, control = context.metrics, context.control
     hooks = [hook(context) for hook in HOOKS]
@@ -112,7 +113,9 @@ def _open_context(
   with contextlib.ExitStack() as stack:
     for checkpoints in (run.checkpoints, run.best):
       stack.callback(checkpoints.close)
-    writer = stack.enter_context(MetricWriter(workdir, run.step)) if multihost.is_primary() else None
+    writer = multihost.all_or_raise(
+      lambda: stack.enter_context(MetricWriter(workdir, run.step)) if multihost.is_primary() else None
+    )
     yield LoopContext(
       config=config,
       workdir=workdir,

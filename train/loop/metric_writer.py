@@ -17,7 +17,7 @@ class MetricWriter:
   """Writes WORKDIR/metrics.jsonl, one object a line, and event files for TensorBoard.
 
   A process that could not write and raised at once would leave the others waiting. So `write` keeps its
-  error; the loop passes `failed` to the other processes as a control flag and then raises it in all.
+  error in `error`; the loop tells the other processes by a control flag and then raises it in all.
 
   Args:
     workdir: of the run.
@@ -38,8 +38,10 @@ class MetricWriter:
     return self
 
   def __exit__(self, *exception) -> None:
-    self._file.close()
-    self._board.close()
+    try:
+      self._file.close()
+    finally:  # on a full disk closing the file raises, too
+      self._board.close()
 
   def write(self, step: int, values: dict[str, float]) -> None:
     """Appends the finite values of `step`: JSON has no others. An OSError is kept in `error`."""
@@ -49,7 +51,7 @@ class MetricWriter:
       for name, value in values.items():
         self._board.add_scalar(name, value, step)
     except OSError as error:
-      self.error = OSError(f"{self._path} cannot be written: {error}")
+      self.error = OSError(f"the log in {self._path.parent} cannot be written: {error}")
 
   def _append(self, line: str) -> None:
     self._file.write(line)

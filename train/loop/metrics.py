@@ -41,11 +41,11 @@ class RejectedStep(NamedTuple):
 class Metrics:
   """Receives the metrics of every step and reads them one step late.
 
-  The device computes step s while the host reads the metrics of s - 1. Only the first process writes; the
+  The device computes step s while the host reads the metrics of s - 1. Only the primary process writes; the
   others read the metrics too, so that all of them see a rejected step.
 
   Args:
-    writer: of the log; in other processes than the first None.
+    writer: of the log; None except in the primary process.
     workdir: of the run.
     config: with steps, batch_size, log.every and guard.action.
     step: steps done by earlier starts of the run.

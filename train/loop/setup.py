@@ -94,7 +94,7 @@ def make_loader(config, setup: TrainSetup) -> Callable:
 
 
 def validate_ranges(config) -> None:
-  """Refuses numbers that are out of range.
+  """Refuses numbers that are out of range and pairs that are not two numbers.
 
   Raises:
     ValueError: names the field.

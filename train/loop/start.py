@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import pathlib
 import time
@@ -44,7 +45,9 @@ class RunStart(NamedTuple):
 
 
 def start_run(config, setup: TrainSetup, workdir: pathlib.Path, change: bool) -> RunStart:
-  """Restores or initializes the state; the workdir is not written yet, but for rollbacks.
+  """Restores or initializes the state.
+
+  Deletes undone checkpoints, and sets damaged ones and a log without checkpoints aside.
 
   Raises:
     ValueError: the processes differ in their parameters or data; the workdir belongs to another config or
@@ -57,11 +60,15 @@ def start_run(config, setup: TrainSetup, workdir: pathlib.Path, change: bool) ->
   multihost.assert_same(initial)
   changes = multihost.on_primary(workdirs.find_changes, workdir, config, change)
   checkpoints, best = checkpoint_dirs(workdir, config)
-  rollbacks = RollbackLog(workdir)
-  rollbacks.delete_undone([checkpoints, best])
-  state, seconds = _restore(workdir, [checkpoints, best], state, rollbacks)
-  if (step := int(state.step)) > config.steps:
-    raise ValueError(f"steps: expected at least the {step} that {workdir} has, got {config.steps}")
+  with contextlib.ExitStack() as on_error:
+    for folder in (checkpoints, best):
+      on_error.callback(folder.close)
+    rollbacks = RollbackLog(workdir)
+    rollbacks.delete_undone([checkpoints, best])
+    state, seconds = _restore(workdir, [checkpoints, best], state, rollbacks)
+    if (step := int(state.step)) > config.steps:
+      raise ValueError(f"steps: expected at least the {step} that {workdir} has, got {config.steps}")
+    on_error.pop_all()
   return RunStart(step, state, changes, rollbacks, checkpoints, best, seconds, started)
 
 

@@ -12,8 +12,7 @@ def accumulate_gradients(gradients: Callable, batch_stats, batch, parts: int, sp
   """Calls `gradients(batch_stats, part)` on each part of a batch.
 
   The sums over a batch do not depend on the parts, but for rounding. Batch norm does: its statistics are
-  those of a part, and the running statistics are updated by each part, as if there were `parts` as many
-  steps.
+  those of a part, and the running statistics are updated by each part, as in `parts` steps.
 
   Args:
     gradients: `(batch_stats, batch) -> (sums, batch_stats, means)`.

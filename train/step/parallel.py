@@ -43,7 +43,7 @@ class Pmap:
   def compile_step(self, step: Callable, inputs: int = 1) -> Callable:
     """Compiles `step(state, *inputs) -> (state, ...)`; the state's buffers are donated.
 
-    It is compiled once: inputs of other shapes are a TypeError, not a silent minute of compilation.
+    Inputs of other shapes raise a TypeError: they would be compiled again, which takes a minute.
 
     Args:
       inputs: number of arguments after the state; each is a tree of arrays placed by `place_batch`.
@@ -142,7 +142,7 @@ class Jit:
 def _refuse_retracing(step: Callable) -> Callable:
   """`step`, with a TypeError at a second trace.
 
-  `chex.assert_max_traces` does not do: it counts all closures of one name as one function.
+  `chex.assert_max_traces` is not enough: it counts all closures of one name as one function.
   """
   traced_shapes = []
 

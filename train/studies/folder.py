@@ -57,8 +57,8 @@ def check_folder(folder: pathlib.Path, study: Study, runs: Sequence[Run]) -> Non
     raise ValueError(f"{folder}: expected a new folder or a study's workdir, but it has other files")
   check_results(study, read_results(folder))
   for run in runs:
-    if not run.done and (config := run.workdir / "config.json").is_file():
-      _check_config(study, run.variant.name, run.seed, read_json(config))
+    if not run.done and (run.workdir / "config.json").is_file():
+      _check_config(study, run.variant.name, run.seed, workdirs.read_config(run.workdir))
 
 
 def check_results(study: Study, results: Sequence[Result]) -> None:

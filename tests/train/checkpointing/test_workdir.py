@@ -151,8 +151,21 @@ def test_a_signal_during_an_evaluation_stops_after_it(copy, monkeypatch):
   assert Checkpoints(copy / "checkpoints", 3).steps() == [3]
 
 
+def test_a_signal_during_a_later_evaluation_stops_after_it(tmp_path, monkeypatch):
+  whole = hooks.evaluate
+
+  def interrupted(*args):
+    signal.raise_signal(signal.SIGTERM)
+    return whole(*args)
+
+  monkeypatch.setattr(hooks, "evaluate", interrupted)
+  assert train(config_of(), tmp_path / "run") is None
+  assert max(Checkpoints(tmp_path / "run" / "checkpoints", 3).steps()) == 3
+  assert [line["step"] for line in read_metrics(tmp_path / "run") if "eval/miou" in line] == [3]
+
+
 def test_a_log_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch):
-  """All processes raise it: a control flag tells them."""
+  """The error is raised after a checkpoint was saved."""
   append = MetricWriter._append
 
   def full(self, line):

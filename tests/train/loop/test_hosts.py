@@ -232,7 +232,7 @@ def test_incomplete_explicit_variables_are_refused(monkeypatch, values):
     initialize.initialize("explicit")
 
 
-def test_errors():
+def test_bad_cluster_settings_are_refused():
   with pytest.raises(ValueError, match=r"cluster: expected one of auto, single, .* got 'mpi'"):
     initialize.initialize("mpi")
   for words in ("a:1,2,2", "a:1,2", "a:1,2,0,0", "a:99999,2,0", ":1,2,0"):

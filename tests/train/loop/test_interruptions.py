@@ -54,7 +54,7 @@ def test_signals_save_before_the_run_ends(undisturbed, tmp_path, number):
   assert_same(tmp_path, undisturbed[0])
 
 
-def test_a_stop_request_outlives_a_rollback():
+def test_a_stop_request_stays_when_the_handler_is_entered_again():
   """The request stays when the handler is entered again, and a second signal has its usual effect."""
   usual = signal.getsignal(signal.SIGTERM)
   interruption = PreemptionHandler()

@@ -8,7 +8,7 @@ import pytest
 from tests.helpers.training import tiny_config
 from train.checkpointing.digests import params_sha256
 from train.experiment.run import open_run
-from train.loop import setup
+from train.loop import loop, setup
 from train.loop.loop import train
 from train.loop.metric_writer import read_metrics
 from train.loop.rollback import Rollback, RollbackLog
@@ -125,14 +125,18 @@ def test_skip_leaves_the_state_unchanged(stream, tmp_path, parallel):
   assert again["skipped"] == 1
 
 
-def test_rollback_leaves_out_the_rejected_batch(stream, tmp_path):
+def test_rollback_leaves_out_the_rejected_batch(stream, tmp_path, monkeypatch):
   """If batch 3 is bad and one step is undone, the run equals one of the batches 0 1 4 5 6 7."""
   config = tiny_config(**TINY, guard__action="rollback", guard__rollback_steps=1)
   stream(order=[0, 1, 4, 5, 6, 7])
   expected = train(config, tmp_path / "expected")
   spoil = label_out_of_range(3)
   stream(spoil)
-  summary = train(config, tmp_path / "whole")
+  setups = []
+  with monkeypatch.context() as patch:
+    patch.setattr(loop, "build_setup", lambda config: setups.append(config) or setup.build_setup(config))
+    summary = train(config, tmp_path / "whole")
+  assert len(setups) == 1, "a rollback compiles nothing again"
   assert summary["params_sha256"] == expected["params_sha256"]
   assert summary["miou"] == expected["miou"]
   assert (summary["rollbacks"], expected["rollbacks"]) == (1, 0)

@@ -190,7 +190,7 @@ def test_bfloat16_computes_near_float32():
 
 
 def test_hooks_are_called_in_their_written_order(monkeypatch, tmp_path):
-  """A state is judged before it is saved, and saved before it is evaluated."""
+  """The guard checks a state before it is saved, and it is saved before it is evaluated."""
   calls = []
   for hook in hooks.HOOKS:
 

@@ -64,8 +64,8 @@ def test_eight_devices_equal_one(one, eight):
     chex.assert_trees_all_close(others, metrics, rtol=1e-2, atol=1e-5)
 
 
-def test_pmap_and_jit_have_the_same_bits_without_batch_norm(one, eight):
-  """Both sum in the same order, except for the statistics of batch norm."""
+def test_pmap_and_jit_agree(one, eight):
+  """To the bit without batch norm, whose statistics they sum in another order; with it to rounding."""
   if one[1].model.name == "vgg16":
     chex.assert_trees_all_equal(eight[Pmap][0], eight[Jit][0], strict=True)
   else:
@@ -106,7 +106,7 @@ def test_accumulated_batch_norm_updates_once_a_part():
   assert abs(whole - parts) > 1e-6
 
 
-def test_errors():
+def test_batches_that_do_not_divide_are_refused():
   n = jax.device_count()
   with pytest.raises(ValueError, match=f"multiple of the {n} devices times grad_accum_steps=2, got {n}"):
     backend("pmap", n, 2)
