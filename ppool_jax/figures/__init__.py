@@ -1,1 +1,1 @@
-"""Figures 2 and 3 of Wei et al., CVPR 2019, and that of docs/THEORY.md; nothing may import them."""
+"""Figures 2 and 3 of the paper, and that of docs/THEORY.md; no other package of the library imports them."""

@@ -1,11 +1,12 @@
 """The baseline poolings as layers, `layer(x)` for x `[..., *spatial, channels]`.
 
-Their fields `window_shape`, `strides` and `padding` are as of `ppool_jax.pooling.max_pool`. Their parameters
+Their fields `window_shape`, `strides` and `padding` are as in `ppool_jax.pooling.max_pool`. Their parameters
 are float32.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import flax.linen as nn
@@ -67,6 +68,8 @@ class LpPool(_Pool):
   def __call__(self, x: jax.Array) -> jax.Array:
     if self.per is None:
       return pooling.lp_pool(x, self.p, *self.geometry)
+    if not 1 + 1e-6 <= self.p < math.inf:
+      raise ValueError(f"p: expected a finite number above 1 where p is learned, got {self.p!r}")
     start = nn.initializers.constant(Softplus().inverse(self.p - 1))
     raw = self.param("raw", start, parameter_shape(self.per, x))
     return pooling.lp_pool(x, 1 + Softplus()(raw), *self.geometry)
@@ -115,7 +118,7 @@ class DetailPreservingPool(_Pool):
   is initialized to the mean of the 2x2 elements at and after the center.
 
   Attributes:
-    variant: as of `detail_preserving_pool`.
+    variant: as in `detail_preserving_pool`.
   """
 
   variant: str = "sym_lite"

@@ -38,6 +38,10 @@ def check_keywords(what: str, name: str, kwargs: Mapping, known: Mapping) -> Non
     TypeError: a keyword is unknown, a required one is missing, or a plain value has another type than the
       default.
   """
+  for key in kwargs:
+    if key not in known and not (key == "range_map" and callable(kwargs[key])):
+      options = ", ".join(known) or "no options"
+      raise TypeError(f"{what}: {name!r} takes {options}, got {key!r}{did_you_mean(key, known)}")
   kinds = {bool: bool, int: int, float: (int, float), str: str}
   for key, default in known.items():
     if default is REQUIRED and key not in kwargs:
@@ -45,7 +49,3 @@ def check_keywords(what: str, name: str, kwargs: Mapping, known: Mapping) -> Non
     value, kind = kwargs.get(key, default), kinds.get(type(default), object)
     if not isinstance(value, kind) or (type(value) is bool and type(default) in (int, float)):
       raise TypeError(f"{what}: {name!r}: {key}: expected {type(default).__name__}, got {value!r}")
-  for key in kwargs:
-    if key not in known and not (key == "range_map" and callable(kwargs[key])):
-      options = ", ".join(known) or "no options"
-      raise TypeError(f"{what}: {name!r} takes {options}, got {key!r}{did_you_mean(key, known)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 
 import flax.linen as nn
@@ -26,11 +27,11 @@ class PolynomialPool(nn.Module):
   The reverse pass keeps x, alpha and y. In a CPU's program it keeps x only, and computes alpha again.
 
   Attributes:
-    window_shape, strides, padding: as of `polynomial_pool`.
+    window_shape, strides, padding: as in `polynomial_pool`.
     alpha: a number, or a factory of the source: a Linen module class, a `functools.partial` of one
       or any callable, called as `alpha(name="alpha")`. An instance is refused, because two pools that got
       the same instance would share its parameters.
-    floor, shift: as of `polynomial_pool`.
+    floor, shift: as in `polynomial_pool`.
   """
 
   window_shape: Sequence[int]
@@ -97,4 +98,6 @@ class PolynomialPool(nn.Module):
       )
     if callable(self.alpha):
       return self.alpha(name="alpha")
+    if not (isinstance(self.alpha, numbers.Real) or hasattr(self.alpha, "dtype")):
+      raise TypeError(f"alpha: expected a number or a factory such as SideBranch, got {self.alpha!r}")
     return Constant(self.alpha, name="alpha")

@@ -155,6 +155,8 @@ def name_and_keywords(spec: str | tuple | list, what: str) -> tuple[str, dict[st
   Raises:
     ValueError, TypeError: `spec` has another form.
   """
+  if not isinstance(spec, str) and len(spec) not in (1, 2):
+    raise TypeError(f"{what}: expected a name or (name, kwargs), got {spec!r}")
   text, kwargs = (spec, {}) if isinstance(spec, str) else (*spec, {})[:2]
   if not isinstance(text, str) or not isinstance(kwargs, Mapping):
     raise TypeError(f"{what}: expected a name or (name, kwargs), got {spec!r}")

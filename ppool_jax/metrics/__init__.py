@@ -1,4 +1,4 @@
-"""Segmentation metrics of the confusion matrix and near boundaries; only programs may import them.
+"""Segmentation metrics, of a confusion matrix and near boundaries; the library itself imports them nowhere.
 
 Every metric is computed from counts that are summed over the whole data set, as published mIoU is; the mean
 of per-image or per-batch IoU is a different number. Counts are int64, because a data set has more pixels than

@@ -32,7 +32,7 @@ def main() -> None:
     for network in arguments.networks:
       for pool in arguments.pools:
         print(_row(network, pool, arguments.classes, *arguments.size), flush=True)
-  except ValueError as error:
+  except (ImportError, TypeError, ValueError) as error:
     sys.exit(f"error: {error}")
 
 

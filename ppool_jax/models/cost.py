@@ -60,7 +60,11 @@ def cost(model: nn.Module, height: int, width: int) -> Cost:
 
 
 def _multiply_adds(module: nn.Module, output: Any) -> int:
-  """Multiply-adds of a module's own kernels, each of whose weights is used once per output position."""
+  """Multiply-adds of a module's own kernels.
+
+  Every weight is used once per output position; of a transposed convolution, 1 / factor^2 of them.
+  """
   params = module.variables.get("params", {})
   weights = sum(math.prod(params[name].shape) for name in _KERNELS if hasattr(params.get(name), "shape"))
-  return weights * math.prod(output.shape[1:-1]) if weights else 0
+  per_position = weights // getattr(module, "factor", 1) ** 2
+  return per_position * math.prod(output.shape[1:-1]) if weights else 0

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import flax.linen as nn
 import jax
 
-from ppool_jax.layers import PolynomialPool, pool_factory
+from ppool_jax.layers import POOLS, PolynomialPool, pool_factory
 from ppool_jax.models.dilation import apply_dilated
 from ppool_jax.models.grid import Grid
 
@@ -62,9 +62,9 @@ def resolve_pool(pool: PoolChoice, slot: PoolSlot) -> PoolSpec:
 
 
 def resolves_to(pool: PoolChoice, slot: PoolSlot, name: str) -> bool:
-  """Whether the pool in a slot is the one called `name`, with any keywords."""
-  spec = resolve_pool(pool, slot)
-  return (spec[0] if isinstance(spec, tuple | list) else spec) == name
+  """Whether the pool in a slot is the layer called `name`, however it is given: by name or as a factory."""
+  factory = pool_factory(resolve_pool(pool, slot))
+  return getattr(factory, "func", factory) is POOLS[name]
 
 
 def is_strided(pool: PoolChoice, slot: PoolSlot) -> bool:

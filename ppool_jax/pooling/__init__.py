@@ -1,6 +1,7 @@
 """Pooling as pure functions of arrays.
 
-Every pooling takes `x`, its own parameters if it has any, then `window_shape`, `strides` and `padding`:
+Every pooling but `strided_pool` and `conv_pool` takes `x`, its own parameters if it has any, then
+`window_shape`, `strides` and `padding`:
 
 * `x`: `[..., *spatial, channels]`, floating; 1 to 3 spatial axes, any number of batch axes or none.
 * `window_shape`: one positive integer for each spatial axis.
@@ -8,8 +9,9 @@ Every pooling takes `x`, its own parameters if it has any, then `window_shape`, 
 * `padding`: "SAME", "VALID" or a (low, high) pair for each spatial axis. Padding is in no window: a window at
   the border has fewer elements.
 
-It returns `[..., *out, channels]` in x's dtype and computes in float32 for 16-bit x. A bad argument raises a
-TypeError or ValueError whose message has the argument's name, its value and what was expected.
+It returns `[..., *out, channels]` in x's dtype and computes in float32 for 16-bit x (`conv_pool`: in x's
+dtype). A bad argument raises a TypeError or ValueError whose message has the argument's name, its value and
+what was expected.
 """
 
 from ppool_jax.pooling.average import avg_pool

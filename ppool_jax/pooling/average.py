@@ -23,7 +23,7 @@ def avg_pool(
 ) -> jax.Array:
   """Average pooling, as `flax.linen.avg_pool` with `count_include_pad=False`.
 
-  Arguments and errors as of `max_pool`. Returns `[..., *out, channels]` in x's dtype.
+  Arguments and errors as in `max_pool`. Returns `[..., *out, channels]` in x's dtype.
   """
   x = as_floating("x", x)
   return run_pool(window_mean, resolve_windows(x.shape, window_shape, strides, padding), x)

@@ -21,7 +21,8 @@ def run_pool(pool: Callable, win: Windows, x: jax.Array, *parameters: Any) -> ja
   """Pools x. The reverse pass keeps x and the parameters only, and computes the rest again.
 
   Args:
-    pool: `(win, inputs, *parameters) -> y`; a function of a module, as compiled programs are cached by it.
+    pool: `(win, inputs, *parameters) -> y`; a module-level function, because `jit` caches programs by its
+      identity.
     win: the windows over x.
     x: `[..., *spatial, channels]`, floating.
     *parameters: arrays. `pool` gets them, as the inputs, in float32, or float64 for float64 x.

@@ -30,7 +30,7 @@ def depthwise_conv(
   """Depthwise convolution (correlation) with one kernel for each channel; padding holds zeros.
 
   Args:
-    x, strides, padding: as of `max_pool`.
+    x, strides, padding: as in `max_pool`.
     kernel: `[*window, channels]` or `[*window, 1]`, floating.
     dilation: the step between the input elements of a window, one positive integer for each spatial axis;
       None for all ones.
@@ -44,6 +44,10 @@ def depthwise_conv(
     TypeError, ValueError: a bad argument; the message has its name, its value and what was expected.
   """
   x, kernel = as_floating("x", x), as_floating("kernel", kernel)
+  if kernel.ndim < 2:
+    raise ValueError(f"kernel: expected [*window, channels], got {kernel.shape}")
+  if x.ndim < kernel.ndim:
+    raise ValueError(f"x: expected [..., *spatial, channels] for the kernel {kernel.shape}, got {x.shape}")
   if kernel.shape[-1] not in (1, x.shape[-1]):
     raise ValueError(f"kernel: expected [*window, {x.shape[-1]}] or [*window, 1], got {kernel.shape}")
   win = resolve_windows(x.shape, kernel.shape[:-1], strides, padding, dilation)

@@ -21,7 +21,7 @@ def resolve_windows(
   padding: Padding = "VALID",
   dilation: Sequence[int] | None = None,
 ) -> Windows:
-  """The windows over an input of shape `[..., *spatial, channels]`; arguments and errors as of `resolve`."""
+  """The windows over an input of shape `[..., *spatial, channels]`; arguments and errors as in `resolve`."""
   geometry = resolve(x_shape, window_shape, strides, padding, dilation)
   if geometry.strides == geometry.window == geometry.extent:
     return Tiles(**vars(geometry))

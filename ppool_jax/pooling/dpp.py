@@ -44,7 +44,7 @@ def detail_preserving_pool(
   average pooling at lam = alpha = 0; its weights may cancel where alpha < 0.
 
   Args:
-    x, window_shape, strides, padding: as of `max_pool`; x may be negative.
+    x, window_shape, strides, padding: as in `max_pool`; x may be negative.
     alpha, lam: numbers or arrays that broadcast to the output; the original has one for each channel.
     variant: one of `VARIANTS`.
     kernel: `[*(3,) * spatial axes, channels]` for the "full" variants, None for the others.
@@ -63,7 +63,8 @@ def detail_preserving_pool(
   expected = (*(3 for _ in win.window), x.shape[-1]) if full else None
   shape = None if kernel is None else jnp.shape(kernel)
   if shape != expected:
-    raise ValueError(f"kernel: expected shape {expected} for variant {variant!r}, got {shape}")
+    what = f"shape {expected}" if expected else "no kernel"
+    raise ValueError(f"kernel: expected {what} for variant {variant!r}, got {shape}")
   alpha = as_parameter("alpha", alpha, win.out_shape(x.shape))
   lam = as_parameter("lam", lam, win.out_shape(x.shape))
 
@@ -130,7 +131,7 @@ def _linear_downscale(win, x, kernel):
   have = local.shape[-len(win.out) - 1 : -1]
   if any(n > m for n, m in zip(win.out, have, strict=True)):
     raise ValueError(
-      f"variant: the full ones are not defined where a pool has more outputs, {win.out}, than a 3x3 "
-      f"convolution with its strides, {have}"
+      f"variant: sym_full and asym_full expect a pool with at most {have} outputs, as many as a 3x3 "
+      f"convolution with its strides has, got {win.out}"
     )
   return local[(..., *(slice(0, n) for n in win.out), slice(None))]

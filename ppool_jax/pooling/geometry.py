@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ def resolve(
 
   Args:
     x_shape: the input's shape.
-    window_shape, strides, padding: as of `ppool_jax.pooling.max_pool`.
+    window_shape, strides, padding: as in `ppool_jax.pooling.max_pool`.
     dilation: one positive integer for each spatial axis, or None for all ones.
 
   Raises:
@@ -117,7 +118,7 @@ def _resolve_padding(padding, spatial, extent, strides) -> tuple[tuple[int, int]
       raise ValueError(f'padding: expected "SAME", "VALID" or (low, high) pairs, got {padding!r}')
     return tuple(lax.padtype_to_pads(spatial, extent, strides, padding))
   try:
-    pads = tuple((int(low), int(high)) for low, high in padding)
+    pads = tuple((operator.index(low), operator.index(high)) for low, high in padding)
   except (TypeError, ValueError):
     raise TypeError(f'padding: expected "SAME", "VALID" or (low, high) pairs, got {padding!r}') from None
   if len(pads) != len(extent):
@@ -126,6 +127,6 @@ def _resolve_padding(padding, spatial, extent, strides) -> tuple[tuple[int, int]
     if not (0 <= low < k and 0 <= high < k):
       raise ValueError(
         f"padding: expected 0 <= low, high < window on every side (a window must hold an element), "
-        f"got {padding!r} for window_shape {extent}"
+        f"got {padding!r} for windows that cover {extent}"
       )
   return pads

@@ -18,7 +18,7 @@ _INFINITE_ALPHA = 1e20
 
 
 def lehmer_value(floor: float, win: Windows, x, shift, alpha) -> jax.Array:
-  """The mean, without a derivative of its own; arguments as of `lehmer_jvp.lehmer_mean`."""
+  """The mean, without a derivative of its own; arguments as in `lehmer_jvp.lehmer_mean`."""
   inputs = win.input_view(x, alpha.dtype)
   bases = shift_inputs(win, inputs, shift)
   base_top = positive_maximum(win.max(bases))
@@ -73,12 +73,14 @@ def positive_maximum(top: jax.Array) -> jax.Array:
 
 
 def shift_inputs(win: Windows, inputs: Sequence[jax.Array], shift: jax.Array | None) -> Sequence[jax.Array]:
-  """What weights are computed from, as an input view: x, or x - s times `headroom`."""
+  """What weights are computed from, as an input view: x, or x - s times `overflow_scale`."""
   if shift is None:
     return inputs
-  return [x * win.to_input(headroom(shift)) - win.to_input(shift * headroom(shift)) for x in inputs]
+  return [
+    x * win.to_input(overflow_scale(shift)) - win.to_input(shift * overflow_scale(shift)) for x in inputs
+  ]
 
 
-def headroom(shift: jax.Array) -> jax.Array:
+def overflow_scale(shift: jax.Array) -> jax.Array:
   """1, or 1/2 where x - s could overflow; weights do not depend on the scale of x - s."""
   return jnp.where(shift < -0.25 * jnp.finfo(shift.dtype).max, 0.5, 1.0)

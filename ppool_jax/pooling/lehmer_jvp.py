@@ -27,9 +27,9 @@ from jax.ad_checkpoint import checkpoint_name
 from ppool_jax.pooling.dispatch import by_platform
 from ppool_jax.pooling.lehmer import (
   cap_infinity,
-  headroom,
   lehmer_value,
   log_ratio,
+  overflow_scale,
   positive_maximum,
   shift_inputs,
   total_weight,
@@ -82,7 +82,7 @@ def _derivatives(win, floor, inputs, shift, alpha, y):
   """dy/dx as an input view, and dy/dalpha."""
   bases = shift_inputs(win, inputs, shift)
   if shift is not None:
-    y = y * headroom(shift) - shift * headroom(shift)
+    y = y * overflow_scale(shift) - shift * overflow_scale(shift)
   top = positive_maximum(win.max(bases))
   wide_top = win.to_input(top)
   weights = win.fill_input_view(weigh(bases, wide_top, win.to_input(alpha), floor), 0.0)
@@ -96,7 +96,7 @@ def _derivatives(win, floor, inputs, shift, alpha, y):
     ratio = jnp.maximum(win.to_input(y) / jnp.where(at_end, 1.0, x), -_LARGEST_RATIO)
     slope = weight * jnp.where(at_end, 1.0, 1 + cap_infinity(win.to_input(alpha)) * (1 - ratio))
     by_input.append(slope * win.to_input(share) - jnp.where(is_largest, win.to_input(tie_loss), 0.0))
-  return win.fill_input_view(by_input, 0.0), by_alpha if shift is None else by_alpha / headroom(shift)
+  return win.fill_input_view(by_input, 0.0), by_alpha if shift is None else by_alpha / overflow_scale(shift)
 
 
 def _window_sums(win, floor, bases, weights, share, top, alpha, y):

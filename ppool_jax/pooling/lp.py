@@ -32,7 +32,7 @@ def lp_pool(
   derivative of an all-equal one, n^(1/p-1) for each of its n elements.
 
   Args:
-    x, window_shape, strides, padding: as of `max_pool`.
+    x, window_shape, strides, padding: as in `max_pool`.
     p: the exponent, a number or an array that broadcasts to the output, in [1, inf]. A traced value
       cannot be checked: an entry below 1 gives NaN.
 

@@ -28,7 +28,7 @@ def mixed_pool(
   """Mixed max-average pooling: y = mix * max + (1 - mix) * average.
 
   Args:
-    x, window_shape, strides, padding: as of `max_pool`.
+    x, window_shape, strides, padding: as in `max_pool`.
     mix: the share of max pooling, a number or an array that broadcasts to the output. As in the paper, it
       is not restricted to [0, 1].
 
@@ -53,7 +53,7 @@ def gated_pool(
   """Gated max-average pooling: y = s * max + (1 - s) * average with s = sigmoid(sum_i mask_i x_i).
 
   Args:
-    x, window_shape, strides, padding: as of `max_pool`.
+    x, window_shape, strides, padding: as in `max_pool`.
     mask: the gating mask, floating, `[*window]` for one mask in the layer (the paper's "gated, layer-wise")
       or `[*window, channels]` for one in each channel. Padding adds nothing to the sum.
 

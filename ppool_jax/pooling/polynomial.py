@@ -53,7 +53,7 @@ def polynomial_pool(
       floor (see `shift`); where it has none, y is the mean.
     alpha: the exponent, a number or an array that broadcasts to the output, in [0, inf]. A traced
       value cannot be checked: an entry below 0 gives NaN.
-    window_shape, strides, padding: as of `flax.linen.max_pool`; see `max_pool`.
+    window_shape, strides, padding: as in `flax.linen.max_pool`; see `max_pool`.
     floor: the smallest fraction of its window's largest element that an element counts as, in [2**-60, 1).
     shift: how to treat negative inputs, Eq. 2: y = f(R - s) + s with s = min(0, smallest x) over
       each "window", "channel" (of each example), "example" (without batch axes: all of x) or

@@ -16,7 +16,7 @@ def strided_pool(x: ArrayLike, strides: Sequence[int]) -> jax.Array:
   """The paper's "Strided-C": keeps every strides-th element, x[..., ::s, ::s, :].
 
   A convolution of stride 1 with symmetric padding followed by this equals the same convolution with
-  these strides, which is how a network should compute it. As of such a convolution, the output has
+  these strides, which is how a network should compute it. As for such a convolution, the output has
   ceil(size / stride) elements along an axis, where a pool may have fewer.
 
   Args:
@@ -72,5 +72,8 @@ def conv_pool(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike, strides: Sequenc
 
 def _steps(x, strides) -> tuple[int, ...]:
   """`strides`, validated against x."""
-  window = tuple(1 for _ in strides) if isinstance(strides, Sequence) else (1,)
-  return resolve(x.shape, window, strides).strides
+  if not isinstance(strides, Sequence) or isinstance(strides, str):
+    raise TypeError(f"strides: expected a tuple of positive integers, got {strides!r}")
+  if not 1 <= len(strides) <= 3:
+    raise ValueError(f"strides: expected 1 to 3 positive integers, got {strides!r}")
+  return resolve(x.shape, (1,) * len(strides), strides).strides

@@ -32,7 +32,8 @@ def as_parameter(
   if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):
     raise TypeError(f"{name}: expected real numbers, got {_describe(value)}")
   if isinstance(array, np.ndarray) and not np.all(array >= low):
-    raise ValueError(f"{name}: expected values >= {low:g}, got {array[~(array >= low)].ravel()[0]}")
+    expected = f"values >= {low:g}" if low > -np.inf else "numbers that are not NaN"
+    raise ValueError(f"{name}: expected {expected}, got {array[~(array >= low)].ravel()[0]}")
   try:
     fits = jnp.broadcast_shapes(array.shape, shape) == tuple(shape)
   except ValueError:
@@ -44,7 +45,7 @@ def as_parameter(
 
 def compute_dtype(x: jax.Array) -> jnp.dtype:
   """float64 for float64, otherwise float32: pooling weights do not survive 8 or 11 bits."""
-  return jnp.promote_types(jnp.float32, x.dtype) if x.dtype == jnp.float64 else jnp.dtype(jnp.float32)
+  return jnp.dtype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
 
 
 def _describe(value: Any) -> str:

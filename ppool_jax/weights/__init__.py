@@ -1,4 +1,4 @@
-"""Pre-trained weights of Keras, PyTorch and Caffe; no other package of the library may import them.
+"""Pre-trained weights of Keras, PyTorch and Caffe; no other package of the library imports them.
 
 `pretrained` and `load` read a local file and download nothing. The keys in a file, whatever its format,
 determine the layout of its arrays and the preprocessing of images. `python -m ppool_jax.weights` downloads
@@ -43,7 +43,10 @@ class Pretrained(NamedTuple):
 def load(
   network: str, path: str | os.PathLike, classifier: bool = False
 ) -> tuple[dict[str, Any], Preprocess]:
-  """Like `pretrained`, without the options: for networks that need none."""
+  """Like `pretrained`, without the options: for files whose weights need none.
+
+  A file of torchvision's ResNet-50, for example, needs `v1_5=True`, which only `pretrained` returns.
+  """
   return pretrained(network, path, classifier)[:2]
 
 

@@ -81,8 +81,7 @@ def _locked(path: pathlib.Path) -> Iterator[BinaryIO]:
   """
   created = [folder for folder in path.parents if not folder.exists()]
   path.parent.mkdir(parents=True, exist_ok=True)
-  with path.open("ab") as part:
-    fcntl.flock(part, fcntl.LOCK_EX)
+  with _open_locked(path) as part:
     try:
       yield part
     finally:
@@ -91,6 +90,17 @@ def _locked(path: pathlib.Path) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):  # Another process may have written to the directory.
           for folder in created:
             folder.rmdir()
+
+
+def _open_locked(path: pathlib.Path) -> BinaryIO:
+  """Opens and locks `path`, again if the process that held the lock deleted or moved the file meanwhile."""
+  while True:
+    part = path.open("ab")
+    fcntl.flock(part, fcntl.LOCK_EX)
+    if path.exists() and os.path.samestat(os.fstat(part.fileno()), path.stat()):
+      return part
+    part.close()
+    path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _download(file: PublicFile, url: str, part: BinaryIO) -> None:

@@ -135,6 +135,7 @@ def by_chain_rule(layer, params, x, cotangent):
 # Each map, its range, and starting values outside.
 MAPS = {
   "clip": (pp.Clip(), 0, 35, (-0.1, 35.1)),
+  "clip from 0.005": (pp.Clip(2.0, 0.005), 0.005, 2, (0.001, 2.1)),
   "clip to 2": (pp.Clip(2.0), 0, 2, (2.1,)),
   "softplus": (pp.Softplus(), 0, np.inf, (0, -1)),
   "sigmoid": (pp.ScaledSigmoid(10.0), 0, 10, (0, 10)),
@@ -143,7 +144,7 @@ MAPS = {
 
 
 @pytest.mark.parametrize("name", MAPS)
-def test_range_maps(name):
+def test_range_maps_are_bounded_and_invertible(name):
   """A map stays in its range and increases, for any number; `inverse` inverts it, or raises an error."""
   range_map, low, high, outside = MAPS[name]
   alpha = range_map(jnp.linspace(-200.0, 200.0, 1001))
@@ -168,7 +169,7 @@ def test_sources_start_at_initial(source, range_map):
 
 
 @pytest.mark.parametrize(("per", "shape"), [("layer", ()), ("channel", C)])
-def test_learned(per, shape):
+def test_learned_alpha_is_per_layer_or_channel(per, shape):
   """One alpha for the layer or for each channel, which affects only its channel, with its gradient."""
   layer = make(with_alpha(functools.partial(pp.Learned, per=per)))
   chex.assert_trees_all_equal_shapes_and_dtypes(

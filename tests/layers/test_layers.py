@@ -76,7 +76,7 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_every_name(name):
+def test_named_layer_equals_its_function(name):
   """Each name builds a layer with float32 parameters that equals its function."""
   pool, shapes, function = LAYERS[name]
   params = init_params(make(pool))
@@ -97,7 +97,7 @@ def test_every_name_is_tested():
 CONSTANTS = {"prelu": 0.25, "pointwise": 0, "bias": 20}
 
 
-def test_initial_values():
+def test_initializers_have_the_documented_spread():
   """Initial values: gated N(0, .1), DPP uniform in +-1/sqrt(C), All-C and side branch He-normal."""
   x = jnp.ones((1, 4, 4, 1024))
   assert np.std(init_params(make(("gated", {"per": "channel"})), x)["mask"]) == pytest.approx(0.1, rel=0.05)
@@ -162,6 +162,7 @@ def test_pool_factory_forms():
     (("gated", {"strides": (2, 2)}), TypeError, "per, stddev|'strides'"),
     ({"pool1": "max"}, ValueError, "'pool3'|default|pool1"),
     ({"default": "median"}, ValueError, "'median'"),
+    (("gated", {"per": "channel"}, "more"), TypeError, "(name, kwargs)|more"),
     (pp.MaxPool((2, 2)), TypeError, "factory|MaxPool"),
     (None, TypeError, "factory|None"),
     (3, TypeError, "(name, kwargs)|3"),
@@ -184,6 +185,8 @@ def test_pool_factory_errors(pool, error, words):
     (pp.PolynomialPool(*TILES, alpha=float("nan")), ValueError, "alpha:|[0, inf]|nan"),
     (pp.MixedPool(*TILES, per="pixel"), ValueError, "per:|channel|'pixel'"),
     (pp.LpPool(*TILES, p=0.5), ValueError, "p:|0.5"),
+    (pp.LpPool(*TILES, p=1.0, per="layer"), ValueError, "p:|above 1|1.0"),
+    (pp.PolynomialPool(*TILES, alpha=None), TypeError, "alpha:|SideBranch|None"),
     (pp.DetailPreservingPool(*TILES, variant="sym"), ValueError, "variant:|sym_lite|'sym'"),
     (pp.MaxPool((7, 7)), ValueError, "window_shape:|larger|(7, 7)"),
   ],

@@ -62,13 +62,13 @@ def outcome(lift, variables, x):
   return jax.value_and_grad(loss, (0, 1), has_aux=True)(variables["params"], x)
 
 
-def test_the_same_with_any_source(variables):
+def test_rematerialized_pool_equals_the_plain_one(variables):
   found, expected = (jax.jit(functools.partial(outcome, lift))(variables, X) for lift in (True, False))
   chex.assert_trees_all_close(found, expected, rtol=1e-5, atol=1e-6, strict=True)
   assert expected[0][1][2]["intermediates"], "nothing was sown"
 
 
-def test_values_are_pooled_as_they_are(monkeypatch, variables):
+def test_calls_outside_of_jit_are_not_lifted(monkeypatch, variables):
   """Calls outside of jit are not lifted, as each would be compiled, and so would its gradients."""
   monkeypatch.setattr(remat_cpu, "lift_transform", None)
   Pool(lift=True).init({"params": jax.random.key(1), "dropout": jax.random.key(2)}, X)

@@ -27,8 +27,8 @@ UNSUPPORTED = {("resnet50", "allconv")}
 
 def test_registry_has_the_networks_of_the_paper():
   assert set(PAPER) | {"vgg_mini"} == set(models.NETWORKS)
-  trunks = {"vgg16", "vgg16_20m", "resnet50", "inceptionv2", "xception", "vgg_mini"}
-  assert trunks == set(models.BACKBONES)
+  backbones = {"vgg16", "vgg16_20m", "resnet50", "inceptionv2", "xception", "vgg_mini"}
+  assert backbones == set(models.BACKBONES)
 
 
 @pytest.mark.parametrize("pool", ["published", *pp.POOLS])

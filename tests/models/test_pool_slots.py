@@ -1,5 +1,7 @@
 """The pools of a network: by slot, by name, their initial values and their gradients."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -75,3 +77,14 @@ def test_alpha_starts_at_its_initial_value(alpha, initial, ends):
 def test_unknown_alpha_source_is_refused(alpha, error, words):
   with pytest.raises(error, match=f"^alpha: .*{words}"):
     parameter_shapes(tiny(("ppool", {"alpha": alpha})))
+
+
+@pytest.mark.parametrize("name", ["strided", "allconv"])
+def test_a_pool_given_as_a_class_is_the_one_given_by_name(name):
+  """The grid of the features depends on it: a strided slot has no pool."""
+  forms = (name, f"{name}()", (name, {}), pp.POOLS[name], functools.partial(pp.POOLS[name]))
+  grids = [models.backbone("vgg16", pool={"pool1": form, "default": "max"}).grids for form in forms]
+  assert all(found == grids[0] for found in grids)
+  assert grids[0] != models.backbone("vgg16").grids or name == "allconv"
+  with pytest.raises(ValueError, match=r"pool: .*strided network"):
+    parameter_shapes(models.backbone("resnet50", pool=pp.POOLS["allconv"]))

@@ -33,7 +33,7 @@ BAD_CALLS = {
   "p's shape": (lambda: lp_pool(X, jnp.ones(2), *ARGS), ValueError, "p:|(2, 3, 3, 3)|(2,)"),
   "mix a name": (lambda: mixed_pool(X, "max", *ARGS), TypeError, "mix:|real|max"),
   "mix's shape": (lambda: mixed_pool(X, X, *ARGS), ValueError, "mix:|(2, 3, 3, 3)|(2, 6, 6, 3)"),
-  "mix NaN": (lambda: mixed_pool(X, np.nan, *ARGS), ValueError, "mix:|nan"),
+  "mix NaN": (lambda: mixed_pool(X, np.nan, *ARGS), ValueError, "mix:|not NaN|nan"),
   "mask a number": (lambda: gated_pool(X, 1.0, *ARGS), TypeError, "mask:|floating|1.0"),
   "mask's shape": (lambda: gated_pool(X, K[:2], *ARGS), ValueError, "mask:|(2, 2, 3)|(2, 3, 3, 4)"),
   "mask a channel short": (lambda: gated_pool(X, X[0, :2, :2, :2], *ARGS), ValueError, "mask:|(2, 2, 2)"),
@@ -41,7 +41,11 @@ BAD_CALLS = {
   "alpha": (lambda: dpp("sym_lite")(X, ARGS, "a", 0.0), TypeError, "alpha:|real|'a'"),
   "lam": (lambda: dpp("sym_lite")(X, ARGS, 0.0, np.ones(2)), ValueError, "lam:|(2, 3, 3, 3)|(2,)"),
   "no kernel": (lambda: dpp("sym_full")(X, ARGS, 0.0, 0.0), ValueError, "kernel:|(3, 3, 3)|sym_full"),
-  "lite kernel": (lambda: dpp("sym_lite")(X, ARGS, 0.0, 0.0, X[0]), ValueError, "kernel:|None|(6, 6, 3)"),
+  "lite kernel": (
+    lambda: dpp("sym_lite")(X, ARGS, 0.0, 0.0, X[0]),
+    ValueError,
+    "kernel:|no kernel|(6, 6, 3)",
+  ),
   "full": (
     lambda: dpp("sym_full")(X, ((2, 2), None, ((1, 1), (1, 1))), 0.0, 0.0, K[..., 0]),
     ValueError,
@@ -50,6 +54,8 @@ BAD_CALLS = {
   "strided by 0": (lambda: strided_pool(X, (2, 0)), ValueError, "strides:|positive|(2, 0)"),
   "strided integers": (lambda: strided_pool(X.astype(int), (2, 2)), TypeError, "x:|floating|int64"),
   "strided by a number": (lambda: strided_pool(X, 2), TypeError, "strides:|tuple|2"),
+  "strided by None": (lambda: strided_pool(X, None), TypeError, "strides:|tuple|None"),
+  "strided on 4 axes": (lambda: strided_pool(X, (1,) * 4), ValueError, "strides:|1 to 3|(1, 1, 1, 1)"),
   "even kernel": (lambda: conv_pool(X, K[:2], B, (2, 2)), ValueError, "kernel:|odd|(2, 3, 3, 4)"),
   "kernel's channels": (
     lambda: conv_pool(X, K[:, :, :2], B, (2, 2)),
@@ -59,6 +65,12 @@ BAD_CALLS = {
   "bias": (lambda: conv_pool(X, K, B[:3], (2, 2)), ValueError, "bias:|(4,)|(3,)"),
   "bias None": (lambda: conv_pool(X, K, None, (2, 2)), TypeError, "bias:|floating|None"),
   "depthwise kernel": (lambda: depthwise_conv(X, K), ValueError, "kernel:|3|(3, 3, 3, 4)"),
+  "depthwise kernel of a number": (
+    lambda: depthwise_conv(X, X[0, 0, 0, 0]),
+    ValueError,
+    "kernel:|[*window|()",
+  ),
+  "depthwise of a number": (lambda: depthwise_conv(X[0, 0, 0, 0], X[0]), ValueError, "x:|spatial|()"),
   "depthwise window": (
     lambda: depthwise_conv(X, np.ones((7, 2, 3))),
     ValueError,
@@ -74,7 +86,7 @@ BAD_CALLS = {
 
 
 @pytest.mark.parametrize("name", BAD_CALLS)
-def test_refused_by_name(name):
+def test_errors_name_the_bad_argument(name):
   """A bad argument raises an error with its name, its value and what was expected."""
   call, error, words = BAD_CALLS[name]
   first, *others = words.split("|")

@@ -172,7 +172,7 @@ def test_mixed_and_gated_at_their_ends():
       chex.assert_trees_all_close(y, pool(x, *args), rtol=2e-7, strict=True)
 
 
-def test_soft_pool_gradient_is_the_right_one():
+def test_soft_pool_gradient_is_that_of_its_formula():
   """The gradient is w_i (1 + x_i - y), where the authors' operator has w_i."""
   x = jnp.array([0.5, 1, 2, 4])[:, None]
   dx = jax.grad(lambda x: soft_pool(x, (4,)).sum())(x)[:, 0]

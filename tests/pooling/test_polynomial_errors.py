@@ -59,6 +59,8 @@ BAD_CALLS = {
   "unknown padding": ({"padding": "FULL"}, ValueError, ("padding:", "SAME", "VALID", "FULL")),
   "padding an integer": ({"padding": 1}, TypeError, ("padding:", "pairs", "1")),
   "padding of integers": ({"padding": (1, 1)}, TypeError, ("padding:", "pairs", "(1, 1)")),
+  "fractional padding": ({"padding": ((0, 0.7), (0, 0))}, TypeError, ("padding:", "pairs", "0.7")),
+  "padding of text": ({"padding": ["01", "01"]}, TypeError, ("padding:", "pairs", "'01'")),
   "one padding pair": ({"padding": ((0, 1),)}, ValueError, ("padding:", "2 ", "((0, 1),)")),
   "padding = window": ({"padding": ((0, 0), (0, 2))}, ValueError, ("padding:", "window", "((0, 0), (0, 2))")),
   "padding < 0": ({"padding": ((0, 0), (-1, 0))}, ValueError, ("padding:", "0 <=", "((0, 0), (-1, 0))")),
@@ -73,7 +75,7 @@ BAD_CALLS = {
 
 
 @pytest.mark.parametrize("name", BAD_CALLS)
-def test_refused_by_name(name):
+def test_errors_name_the_bad_argument(name):
   """The contract: TypeError or ValueError naming the argument, its value and what was expected."""
   change, error, words = BAD_CALLS[name]
   call = {"x": X, "alpha": 1.0, "window_shape": (2, 2), "strides": (2, 2), "padding": "VALID"} | change

@@ -1,4 +1,4 @@
-"""Gradients of `polynomial_pool` (promise 4): the formula's exact derivative, finite, in the right dtype."""
+"""Gradients of `polynomial_pool`: the formula's exact derivative, finite, in the right dtype."""
 
 import functools
 
@@ -54,7 +54,7 @@ def test_reference_derivative():
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize("shift", SHIFTS)
 def test_float64_gradients(geometry, shift):
-  """Promise 4: dx and dalpha to 1e-12, with zeros, ties, negatives, padding, shifts, alpha to inf."""
+  """Dx and dalpha to 1e-12, with zeros, ties, negatives, padding, shifts, alpha to inf."""
   rng, args = np.random.default_rng(1), GEOMETRIES[geometry]
   x = rng.integers(-4, 6, (3, 10, 9, 4)) / 4  # with this floor, many elements are equal to floor * m
   x[0] = np.maximum(x[0], 0)
@@ -79,7 +79,7 @@ SECOND_ORDER = {
 
 @pytest.mark.parametrize("case", SECOND_ORDER)
 def test_second_order(case):
-  """Promise 4: derivatives of x and alpha to second order, forward and reverse, floored elements included."""
+  """Derivatives of x and alpha to second order, forward and reverse, floored elements included."""
   rng, (*args, shift) = np.random.default_rng(2), SECOND_ORDER[case]
   # Finite differences need points far from kinks: equally spaced elements and a floor such that, shifted or
   # not, none lies within 3e-4 of another, of 0 or of the floor.
@@ -93,7 +93,7 @@ def test_second_order(case):
 
 @pytest.mark.parametrize("alpha", [0.0, 0.1, 1.0, 20.0, 110.0, 1e4, 1e30, np.inf])
 def test_float32_gradients_are_finite_for_non_negative_input(alpha):
-  """Promise 1: for x >= 0 dx is always finite, dalpha for x <= 1e37, over float32's whole range."""
+  """For x >= 0 dx is always finite, dalpha for x <= 1e37, over float32's whole range."""
   rng, info = np.random.default_rng(3), np.finfo(np.float32)
   special = [0, info.tiny, 2 * info.tiny, 1e-30, 1, 1 + 2e-7, 2, 1e30, 1e37, info.max / 2, info.max]
   wide = 2.0 ** rng.uniform(-126, 127.99, (2000, 4))
@@ -113,7 +113,7 @@ def test_float32_gradients_are_finite_for_non_negative_input(alpha):
 
 @pytest.mark.parametrize("alpha", [0.0, 0.1, 1.0, 20.0, 110.0, np.inf])
 def test_float32_gradients_are_finite_for_mixed_signs(alpha):
-  """Promise 1: for any finite x, gradients are finite wherever the true derivative is in the float range."""
+  """For any finite x, gradients are finite wherever the true derivative is in the float range."""
   rng, info = np.random.default_rng(4), np.finfo(np.float32)
   special = [0, info.tiny, 1e-30, 1e-15, 1, 2, 1e15, 1e30, info.max / 2, info.max]
   wide = 2.0 ** rng.uniform(-126, 127.99, (3000, 4))

@@ -1,4 +1,4 @@
-"""alpha = 0 and alpha = inf (promise 2), any geometry, and the authors' worked example."""
+"""alpha = 0 and alpha = inf, any geometry, and the authors' worked example."""
 
 import chex
 import jax
@@ -54,7 +54,7 @@ def distinct(rng, shape):
 @settings(max_examples=20)
 @given(case=ref.cases(), seed=st.integers(0, 2**16))
 def test_any_geometry_against_the_formula(case, seed):
-  """Promises 2-4: y, dx, dalpha for any window, stride, padding and alpha, with zeros and ties."""
+  """Y, dx, dalpha for any window, stride, padding and alpha, with zeros and ties."""
   rng = np.random.default_rng(seed)
   x = np.float32(rng.integers(-3, 6, case.shape) / 4)
   alpha = np.float32(rng.choice([0, 0.3, 1, 6, 35, np.inf], ref.out_shape(case.shape, *case.args)))
@@ -68,7 +68,7 @@ def test_any_geometry_against_the_formula(case, seed):
 @settings(max_examples=8)
 @given(case=ref.cases(), seed=st.integers(0, 2**16))
 def test_alpha_zero_is_average_pooling(case, seed):
-  """Promise 2: alpha = 0 is Flax's average pooling without padding, value and gradient, zeros included."""
+  """Alpha = 0 is Flax's average pooling without padding, value and gradient, zeros included."""
   x = np.float32(np.random.default_rng(seed).integers(-3, 6, case.shape) / 4)
   chex.assert_trees_all_close(ours(0.0, x, case.args), flax(0.0, x, case.args), rtol=1e-6, atol=1e-6)
 
@@ -76,7 +76,7 @@ def test_alpha_zero_is_average_pooling(case, seed):
 @settings(max_examples=8)
 @given(case=ref.cases(), seed=st.integers(0, 2**16))
 def test_alpha_infinity_is_max_pooling(case, seed):
-  """Promise 2: alpha = inf is Flax's max pooling bit for bit; so is the gradient where there are no ties."""
+  """Alpha = inf is Flax's max pooling bit for bit; so is the gradient where there are no ties."""
   x = distinct(np.random.default_rng(seed), case.shape)
   y, dx = ours(np.inf, x, case.args)
   most, most_dx = flax(np.inf, x, case.args)
@@ -86,7 +86,7 @@ def test_alpha_infinity_is_max_pooling(case, seed):
 
 @pytest.mark.parametrize("alpha", [0.0, np.inf])
 def test_limits_on_many_windows(alpha):
-  """Promise 2, mixed signs, a positive element in each window: Flax's value and gradient at 0 and inf."""
+  """With mixed signs and a positive element in each window: Flax's value and gradient at 0 and inf."""
   x = distinct(np.random.default_rng(1), LARGE[0]) - np.float32(0.25)
   (y, dx), (flax_y, flax_dx) = ours(alpha, x, LARGE[1]), flax(alpha, x, LARGE[1])
   assert alpha == 0 or flax_y.min() > 0
@@ -97,7 +97,7 @@ def test_limits_on_many_windows(alpha):
 
 @pytest.mark.parametrize("pool", [lambda x, *a: polynomial_pool(x, np.inf, *a), max_pool])
 def test_ties_share_the_maximum_gradient(pool):
-  """Promise 2: k ties of the maximum receive 1/k each, all-zero windows included, at the border too."""
+  """K ties of the maximum receive 1/k each, all-zero windows included, at the border too."""
   shape, args = LARGE
   x = np.maximum(np.float32(np.random.default_rng(2).integers(-6, 3, shape)), 0)
   y, dx = results(lambda x: pool(x, *args), x)
@@ -124,7 +124,7 @@ def test_limits_are_approached_continuously():
 
 
 def test_all_zero_window():
-  """Promise 2: a window of zeros pools to 0 for every alpha; its gradient is shared, dalpha is 0."""
+  """A window of zeros pools to 0 for every alpha; its gradient is shared, dalpha is 0."""
   alpha = np.float32([0, 1, 35, np.inf]).reshape(4, 1, 1)
   y, dx, dalpha = results(lambda x, a: polynomial_pool(x, a, (4,)), np.zeros((4, 4, 1), np.float32), alpha)
   chex.assert_trees_all_equal((y, dalpha), (np.zeros_like(alpha),) * 2, strict=True)

@@ -69,7 +69,7 @@ def everything(window, padding, shift, x, alpha, dy):
 
 @pytest.mark.parametrize("shift", [None, "window", "channel"])
 @pytest.mark.parametrize("name", GEOMETRIES)
-def test_the_same_function(on_tpu, name, shift):
+def test_tpu_formulation_equals_the_cpu_one(on_tpu, name, shift):
   shape, window, padding = GEOMETRIES[name]
   operands = data(shape, window, padding)
   program = functools.partial(everything, window, padding, shift)
@@ -77,7 +77,7 @@ def test_the_same_function(on_tpu, name, shift):
 
 
 @pytest.mark.parametrize("name", ["2x2", "rows and columns that are left over", "padded"])
-def test_bfloat16(on_tpu, name):
+def test_tpu_formulation_equals_the_cpu_one_in_bfloat16(on_tpu, name):
   """The cast is in another place, but the numbers are the same: each element of dx has one nonzero part."""
   shape, window, padding = GEOMETRIES[name]
   x, alpha, dy = data(shape, window, padding)
@@ -89,7 +89,7 @@ def test_bfloat16(on_tpu, name):
 
 
 @pytest.mark.parametrize("width", [6, 7])
-def test_a_layer(on_tpu, width):
+def test_source_reading_outside_windows_gets_gradients(on_tpu, width):
   """A source that reads elements outside all windows gets their derivatives too."""
 
   class Neighbours(nn.Module):

@@ -40,7 +40,7 @@ def test_padding_is_in_no_window():
 
 
 def test_padding_stays_out_of_the_shift():
-  """Promise 6: padding never counts, neither in a window nor in the smallest element."""
+  """Padding never counts, neither in a window nor in the smallest element."""
   x = np.float32([[[-4.0], [-3.0], [-2.0]]])
   y = polynomial_pool(x, 0.0, (3,), (1,), ((2, 2),), shift="window")
   np.testing.assert_allclose(np.ravel(y), [-4, -3.5, -3, -2.5, -2], rtol=1e-6)
@@ -50,7 +50,7 @@ def test_padding_stays_out_of_the_shift():
 
 @pytest.mark.parametrize("shift", SCOPES)
 def test_shifted_values(shift):
-  """Promise 6: y = f(R - s) + s with s = min(0, smallest x of the scope), to promise 3's precision."""
+  """Y = f(R - s) + s with s = min(0, smallest x of the scope), within 2e-6 of the largest |x|."""
   rng = np.random.default_rng(2)
   x = np.float32(rng.normal(size=(3, 17, 16, 4)))
   x[0] = np.maximum(x[0], 0)
@@ -66,7 +66,7 @@ def test_shifted_values(shift):
 
 @pytest.mark.parametrize("shift", SCOPES)
 def test_shift_leaves_non_negative_input_alone(shift):
-  """Promise 6: with no negative element the shift changes no bit of y, and no gradient."""
+  """With no negative element the shift changes no bit of y, and no gradient."""
   rng = np.random.default_rng(3)
   x = np.maximum(np.float32(rng.normal(size=(2, 5, 4, 3))), 0)
   alpha = np.float32(rng.uniform(0, 30, ref.out_shape(x.shape, *ARGS)))
@@ -82,7 +82,7 @@ def test_shift_leaves_non_negative_input_alone(shift):
 
 @pytest.mark.parametrize("shift", SCOPES)
 def test_scope_is_what_an_output_depends_on(shift):
-  """Promise 6: a new smallest element changes y in its scope only; only "tensor" spans the batch."""
+  """A new smallest element changes y in its scope only; only "tensor" spans the batch."""
   rng = np.random.default_rng(4)
   x = np.float32(rng.normal(size=(2, 5, 4, 3)))
   other = x.copy()

@@ -1,4 +1,4 @@
-"""`polynomial_pool` under JAX's transformations (promise 4), and what its reverse pass keeps (promise 5)."""
+"""`polynomial_pool` under JAX's transformations, and what its reverse pass keeps."""
 
 import functools
 
@@ -32,8 +32,8 @@ def loss(x, alpha, **kwargs):
 
 
 @pytest.mark.parametrize("shift", [None, "window", "channel", "example", "tensor"])
-def test_jit(shift):
-  """Promise 4: the same values and gradients under jit and without."""
+def test_jit_preserves_values_and_gradients(shift):
+  """The same values and gradients under jit and without."""
   x, alpha = data()
   close(jax.jit(functools.partial(pool, shift=shift))(x, alpha), pool(x, alpha, shift=shift))
   step = jax.grad(functools.partial(loss, shift=shift), (0, 1))
@@ -41,7 +41,7 @@ def test_jit(shift):
 
 
 class VariantsTest(chex.TestCase):
-  """Promise 4 with jit, without, with `pmap` over 8 devices, and for x on a device and in NumPy."""
+  """Values and gradients with jit, without, with `pmap`, and for x on a device and in NumPy."""
 
   @chex.all_variants
   @parameterized.parameters(None, "window", "channel", "example", "tensor")
@@ -74,8 +74,8 @@ class VariantsTest(chex.TestCase):
 
 
 @pytest.mark.parametrize("in_axes", [(0, None), (None, 0), (0, 0), (1, 3)])
-def test_vmap(in_axes):
-  """Promise 4: values and gradients of vmap over x, over alpha and over both equal those of a loop."""
+def test_vmap_equals_a_loop(in_axes):
+  """Values and gradients of vmap over x, over alpha and over both equal those of a loop."""
   x, alpha = (np.stack(z) for z in zip(*[data(2, seed) for seed in range(3)], strict=True))
   x, alpha = x if in_axes[0] is not None else x[0], alpha if in_axes[1] is not None else alpha[0]
   pick = lambda z, axis, i: z if axis is None else z[i]  # noqa: E731
@@ -89,14 +89,14 @@ def test_vmap(in_axes):
 
 
 def test_vmap_keeps_the_scope_of_the_shift():
-  """Promise 6 under vmap: "tensor" is the array of the mapped function, one example."""
+  """A shift under vmap: "tensor" is the array of the mapped function, one example."""
   x, alpha = data()
   mapped = jax.vmap(functools.partial(pool, shift="tensor"))(x, alpha)
   close(mapped, pool(x, alpha, shift="example"))
 
 
 def test_jvp_agrees_with_grad():
-  """Promise 4: forward mode is the transpose of reverse mode."""
+  """Forward mode is the transpose of reverse mode."""
   x, alpha = data()
   dx, dalpha = data(seed=1)
   _, forward = jax.jvp(jax.jit(loss), (x, alpha), (dx, dalpha))
@@ -105,7 +105,7 @@ def test_jvp_agrees_with_grad():
 
 
 def test_hessian_vector_products_agree():
-  """Promise 4: grad of grad, forward over reverse, and the difference of two gradients agree."""
+  """Grad of grad, forward over reverse, and the difference of two gradients agree."""
   rng = np.random.default_rng(2)
   with jax.enable_x64(True):
     x = (rng.permutation(2 * 6 * 5 * 3).reshape(2, 6, 5, 3) - 20.5) / 100  # no ties, no zeros: no kinks
@@ -124,8 +124,8 @@ def test_hessian_vector_products_agree():
   chex.assert_trees_all_close(over, difference, rtol=1e-5, atol=1e-5, strict=True)
 
 
-def test_pmap():
-  """Promise 4: one example on each of 8 devices gives the same as all examples on one device."""
+def test_pmap_equals_one_device():
+  """One example on each of 8 devices gives the same as all examples on one device."""
   chex.assert_devices_available(8, "cpu")
   x, alpha = data()
   step = jax.pmap(jax.value_and_grad(loss, (0, 1)))
@@ -135,8 +135,8 @@ def test_pmap():
   close((np.asarray(dx)[:, 0], np.asarray(dalpha)[:, 0]), (by_x, by_alpha), strict=True)
 
 
-def test_shard_map():
-  """Promise 4: values and gradients of shard_map over the batch, with an alpha shared by all devices."""
+def test_shard_map_equals_one_device():
+  """Values and gradients of shard_map over the batch, with an alpha shared by all devices."""
   x, alpha = data(16)
   alpha = alpha[:1]
   mesh = jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
@@ -151,7 +151,7 @@ def test_shard_map():
 
 
 def test_sharded_jit():
-  """Promise 4: a batch sharded over 8 devices under jit; "tensor" takes its minimum over all of them."""
+  """A batch sharded over 8 devices under jit; "tensor" takes its minimum over all of them."""
   x, alpha = data(16)
   mesh = jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
   laid = jax.device_put(x, jax.NamedSharding(mesh, P("batch")))
@@ -160,7 +160,7 @@ def test_sharded_jit():
 
 
 def test_checkpoint_around_it():
-  """Promise 4: a `jax.checkpoint` of the user's changes nothing."""
+  """A `jax.checkpoint` of the user's changes nothing."""
   x, alpha = data()
   plain, again = (jax.jit(jax.grad(f, (0, 1)))(x, alpha) for f in (loss, jax.checkpoint(loss)))
   close(plain, again, strict=True)
@@ -191,7 +191,7 @@ def pool_sum(x, alpha):
 
 @pytest.mark.parametrize("shift", [None, "window"])
 def test_reverse_pass_keeps_x_alpha_and_y(shift, capsys):
-  """Promise 5: the forward pass keeps x, alpha and y, and nothing else."""
+  """The forward pass keeps x, alpha and y, and nothing else."""
   x, alpha = jnp.zeros((2, 12, 12, 4)), jnp.ones((2, 6, 6, 4))
   f = functools.partial(polynomial_pool, window_shape=(3, 3), strides=(2, 2), padding="SAME", shift=shift)
   print_saved_residuals(f, x, alpha)
@@ -202,7 +202,7 @@ def test_reverse_pass_keeps_x_alpha_and_y(shift, capsys):
 
 
 def test_memory_of_the_compiled_reverse_pass():
-  """Promise 5: temporaries are at most 1.5 times x, for forward and backward and for backward alone."""
+  """Temporaries are at most 1.5 times x, for forward and backward and for backward alone."""
   x = jnp.ones((2, 56, 56, 64))
   alpha = y = jnp.ones((2, 28, 28, 64))
   f = functools.partial(polynomial_pool, window_shape=(2, 2), strides=(2, 2))

@@ -1,4 +1,4 @@
-"""Values of `polynomial_pool`: finite and bounded everywhere (promise 1), precise (promise 3)."""
+"""Values of `polynomial_pool`: finite and bounded everywhere, precise."""
 
 import chex
 import jax
@@ -53,7 +53,7 @@ def extreme_windows(rng, count, size=4):
 
 @pytest.mark.parametrize("shift", SHIFTS)
 def test_finite_and_within_window_for_every_finite_input(shift):
-  """Promise 1: y is finite and within one ulp of max|R| of the window's range, whatever x and alpha."""
+  """Y is finite and within one ulp of max|R| of the window's range, whatever x and alpha."""
   x = extreme_windows(np.random.default_rng(0), 700)
   y = of_columns(column(x), ALPHAS, shift=shift)
   chex.assert_tree_all_finite(y)
@@ -64,7 +64,7 @@ def test_finite_and_within_window_for_every_finite_input(shift):
 
 @pytest.mark.parametrize("shift", SHIFTS)
 def test_extremes_against_the_formula(shift):
-  """Promise 3 over the whole range of float32, where x - s overflows too: 2e-6 of max|R| to alpha = 35."""
+  """Over the whole range of float32, where x - s overflows too: 2e-6 of max|R| to alpha = 35."""
   x = extreme_windows(np.random.default_rng(7), 700)
   alpha = np.float32([0, 0.3, 1, 5, 35])
   y = of_columns(column(x), alpha, shift=shift)
@@ -74,7 +74,7 @@ def test_extremes_against_the_formula(shift):
 
 @pytest.mark.parametrize("size", [4, 9])
 def test_does_not_fall_as_alpha_rises(size):
-  """Promise 1: y does not decrease in alpha, to one ulp of max|R|, for alphas at least 1e-4 apart."""
+  """Y does not decrease in alpha, to one ulp of max|R|, for alphas at least 1e-4 apart."""
   rng = np.random.default_rng(1)
   x = np.concatenate([extreme_windows(rng, 500, size), np.float32(rng.uniform(-1, 1, (2000, size)))])
   x = np.concatenate([x, np.float32(rng.uniform(0, 1, (6000, size)))])
@@ -85,7 +85,7 @@ def test_does_not_fall_as_alpha_rises(size):
 
 
 def test_hardly_falls_between_adjacent_alphas():
-  """Promise 1 at its limit: between alphas one ulp apart, y may decrease, rarely and by few ulps."""
+  """Between alphas one ulp apart, y may decrease, rarely and by few ulps."""
   rng = np.random.default_rng(2)
   x = np.float32(rng.uniform(0, 1, (50_000, 4)))
   low = np.exp(rng.uniform(np.log(1e-2), np.log(100), len(x))).astype(np.float32)
@@ -97,7 +97,7 @@ def test_hardly_falls_between_adjacent_alphas():
 
 @pytest.mark.parametrize("shift", SHIFTS)
 def test_nan_stays_in_its_windows(shift):
-  """Promise 1: a NaN reaches its windows (with shift: its scope), and changes no bit of others."""
+  """A NaN reaches its windows (with shift: its scope), and changes no bit of others."""
   rng = np.random.default_rng(3)
   x = np.float32(rng.normal(size=(2, 7, 7, 2)))
   broken = x.copy()
@@ -136,7 +136,7 @@ def precision_windows(size, seed=4):
 @pytest.mark.parametrize("size", [2, 4, 9, 36])
 @pytest.mark.parametrize("signs", ["non-negative", "mixed"])
 def test_float32_precision(size, signs):
-  """Promise 3: 2e-6 to alpha 35, 1e-5 to 110, of y for x >= 0 and of max|R| for mixed signs."""
+  """2e-6 to alpha 35, 1e-5 to 110, of y for x >= 0 and of max|R| for mixed signs."""
   rng = np.random.default_rng(5)
   x = precision_windows(size)
   if signs == "mixed":
@@ -154,7 +154,7 @@ def test_float32_precision(size, signs):
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_sixteen_bits_within_an_ulp_of_float32(dtype):
-  """Promise 3: 16-bit inputs are computed in float32 and rounded once."""
+  """16-bit inputs are computed in float32 and rounded once."""
   rng = np.random.default_rng(6)
   x = jnp.asarray(np.exp(rng.normal(0, 2, (20_000, 4))) * rng.choice([1, 1, 1, -1], (20_000, 4)), dtype)
   alpha = np.float32(rng.uniform(0, 110, (1, len(x))))

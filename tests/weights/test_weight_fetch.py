@@ -1,15 +1,18 @@
 """Downloads from a local server that interrupts, ignores ranges, or has another file."""
 
+import fcntl
 import hashlib
 import http.server
+import os
 import re
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from ppool_jax.weights.catalog import CATALOG, PublicFile
-from ppool_jax.weights.fetch import fetch, verify
+from ppool_jax.weights.fetch import _open_locked, fetch, verify
 from ppool_jax.weights.preprocess import CAFFE
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -189,6 +192,21 @@ def test_concurrent_calls_download_once(server, tmp_path):
   assert (tmp_path / "weights.bin").read_bytes() == CONTENT
   assert names(tmp_path) == ["weights.bin"]
   assert server.ranges == [None]
+
+
+def test_a_partial_file_that_was_deleted_while_waiting_is_opened_again(tmp_path):
+  """The holder of the lock failed and deleted the file: a waiting process must not write to that one."""
+  path = tmp_path / "weights.bin.part"
+  opened = []
+  with path.open("ab") as first:
+    fcntl.flock(first, fcntl.LOCK_EX)
+    waiting = threading.Thread(target=lambda: opened.append(_open_locked(path)))
+    waiting.start()
+    time.sleep(0.2)
+    path.unlink()
+  waiting.join(timeout=10)
+  with opened[0] as part:
+    assert os.path.samestat(os.fstat(part.fileno()), path.stat())
 
 
 def test_catalog_entries_are_consistent():

@@ -90,7 +90,7 @@ class KeyMapping:
 
 
 def detect(mappings: Sequence[KeyMapping], arrays: Mapping[str, np.ndarray]) -> KeyMapping:
-  """The key mapping that knows most of a file's keys.
+  """The key mapping that knows the largest number of a file's keys.
 
   Raises:
     ValueError: no mapping knows any key, with the file's keys and those of each mapping.
