@@ -16,11 +16,11 @@ def free_port() -> int:
     return listener.getsockname()[1]
 
 
-def command(workdir: pathlib.Path, **overrides) -> list[str]:
-  """The words after python -m; overrides as "data__crop" for data.crop."""
+def command(workdir: pathlib.Path, arg: str = "runlocal", **overrides) -> list[str]:
+  """The words after python -m; `arg` of the quick start's config, overrides as "data__crop" for data.crop."""
   changes = {**OVERRIDES, **{key.replace("__", "."): value for key, value in overrides.items()}}
   flags = [f"--config.{key}={value}" for key, value in changes.items()]
-  return ["train", "--config=configs/quickstart.py:pool=ppool,runlocal", f"--workdir={workdir}", *flags]
+  return ["train", f"--config=configs/quickstart.py:{arg}", f"--workdir={workdir}", *flags]
 
 
 def launch(commands: list[list[str]], devices: int, **environment: str) -> list[subprocess.Popen]:

@@ -27,7 +27,7 @@ def command(workdir: pathlib.Path, *more: str, steps: int = STEPS) -> list[str]:
   """The arguments of a short training with a checkpoint every third step."""
   overrides = {**OVERRIDES, "steps": steps, "batch_size": 2, "checkpoint.every": 3, "eval.every": 20}
   flags = [f"--config.{key}={value}" for key, value in overrides.items()]
-  file = "--config=configs/quickstart.py:pool=ppool,runlocal"
+  file = "--config=configs/quickstart.py:pool=max,runlocal"
   return ["train", file, f"--workdir={workdir}", *flags, *more]
 
 

@@ -83,24 +83,44 @@ class OneDevice(Pmap):
     return jax.device_put(state, self.devices[0])
 
 
-def parameters_after(parallel, config, steps, perturbation=0.0, grad_accum_steps=1):
-  """Parameters and the last metrics after some steps, from initial parameters off by `perturbation`."""
-  experiment = make_experiment(config)
-  state, tx, schedule = create_train_state(experiment, config)
-  signs = np.random.default_rng(0)
-  off = jax.tree.map(lambda x: x * (1 + perturbation * signs.choice([-1, 1], x.shape)), state.params)
-  state = state.replace(params=off)
-  step = make_step(
-    experiment.model, experiment.preprocess, tx, schedule, parallel,
-    normalize="pixel", seed=0, grad_accum_steps=grad_accum_steps,
-  )  # fmt: skip
-  compiled = parallel.compile_step(step)
-  source = open_split(config, "train")
-  augment = train_transform(config.data, experiment.preprocess.mean_rgb)
-  state = parallel.place_state(state)
-  for batch in training_batches(source, augment, batch_size=config.batch_size, seed=0, start=0, stop=steps):
-    state, metrics = compiled(state, parallel.place_batch(batch))
-  return jax.device_get((state.params, metrics))
+class TinyTraining:
+  """Runs of one config, which share their initial state and their compiled steps."""
+
+  def __init__(self, config):
+    self.config = config
+    self._experiment = make_experiment(config)
+    state, self._tx, self._schedule = create_train_state(self._experiment, config)
+    self._initial = jax.device_get(state)  # steps donate the arrays that they are given
+    self._compiled = {}
+
+  @property
+  def initial_params(self):
+    return self._initial.params
+
+  def after(self, parallel, steps, perturbation=0.0, grad_accum_steps=1):
+    """Parameters and the last metrics after some steps, from initial parameters off by `perturbation`."""
+    backend, compiled = self._step(parallel, grad_accum_steps)
+    signs = np.random.default_rng(0)
+    off = jax.tree.map(
+      lambda x: x * np.float32(1 + perturbation * signs.choice([-1, 1], x.shape)), self.initial_params
+    )
+    state = backend.place_state(self._initial.replace(params=off))
+    data = open_split(self.config, "train")
+    augment = train_transform(self.config.data, self._experiment.preprocess.mean_rgb)
+    size = self.config.batch_size
+    for batch in training_batches(data, augment, batch_size=size, seed=0, start=0, stop=steps):
+      state, metrics = compiled(state, backend.place_batch(batch))
+    return jax.device_get((state.params, metrics))
+
+  def _step(self, parallel, grad_accum_steps):
+    if (key := (parallel, grad_accum_steps)) not in self._compiled:
+      backend = parallel()
+      step = make_step(
+        self._experiment.model, self._experiment.preprocess, self._tx, self._schedule, backend,
+        normalize="pixel", seed=0, grad_accum_steps=grad_accum_steps,
+      )  # fmt: skip
+      self._compiled[key] = backend, backend.compile_step(step)
+    return self._compiled[key]
 
 
 def furthest(trees, others):

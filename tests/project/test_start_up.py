@@ -1,5 +1,6 @@
 """What importing does: nothing to any device."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -42,3 +43,18 @@ def test_importing_the_library_loads_no_training_packages():
     "grain",
     "cv2",
   }
+
+
+def test_the_log_does_not_load_pytorch(tmp_path):
+  """tensorboardX would: seconds at every start, for tensors that a training does not have."""
+  if importlib.util.find_spec("torch") is None:
+    pytest.skip("torch is not installed")
+  code = (
+    "import pathlib, sys; from train.loop.metric_writer import MetricWriter\n"
+    f"with MetricWriter(pathlib.Path({str(tmp_path)!r}), 0) as log: log.write(1, {{'loss': 2.0}})\n"
+    "print('torch' in sys.modules)"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", code], env=NO_DEVICE, capture_output=True, text=True, timeout=60
+  )
+  assert done.stdout == "False\n", done.stderr

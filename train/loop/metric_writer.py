@@ -7,8 +7,7 @@ import json
 import logging
 import math
 import pathlib
-
-from tensorboardX import SummaryWriter
+import sys
 
 _LOG = logging.getLogger("train")
 
@@ -31,7 +30,8 @@ class MetricWriter:
     draft.write_text("".join(json.dumps(line) + "\n" for line in lines))
     draft.replace(self._path)
     self._file = self._path.open("a")
-    self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1 if step else None)
+    board = _tensorboard().SummaryWriter
+    self._board = board(str(workdir / "tensorboard"), purge_step=step + 1 if step else None)
     self.error: OSError | None = None
 
   def __enter__(self) -> MetricWriter:
@@ -90,3 +90,16 @@ def read_metrics(workdir: pathlib.Path) -> list[dict]:
     else:
       lines.append(line)
   return lines
+
+
+def _tensorboard():
+  """Imports tensorboardX without PyTorch, which it loads where installed: seconds, for tensors we have not."""
+  hidden = "torch" not in sys.modules
+  if hidden:
+    sys.modules["torch"] = None  # makes `import torch` an ImportError, which tensorboardX expects
+  try:
+    import tensorboardX
+  finally:
+    if hidden:
+      del sys.modules["torch"]
+  return tensorboardX

@@ -109,7 +109,6 @@ def test_a_killed_process_ends_the_others_and_one_can_resume(undisturbed, tmp_pa
   assert steps_logged(tmp_path) == list(range(1, STEPS + 1))
 
 
-@pytest.mark.quick_compilation(False)
 def test_all_processes_roll_back_together(tmp_path):
   """The failure dump has the batch of all processes; an interrupted run ends with the same bits."""
   guard = {

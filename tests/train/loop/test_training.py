@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.helpers.training import parameters_after, tiny_config
+from tests.helpers.training import TinyTraining, tiny_config
 from train.checkpointing.digests import params_sha256
 from train.experiment.experiment import make_experiment, open_split
 from train.experiment.run import create_train_state, open_run
@@ -181,7 +181,7 @@ def test_bad_config_values_are_refused():
 
 def test_bfloat16_computes_near_float32():
   losses = [
-    parameters_after(Pmap(), tiny_config("runlocal,pool=ppool", dtype=dtype), 3)
+    TinyTraining(tiny_config("runlocal,pool=ppool", dtype=dtype)).after(Pmap, 3)
     for dtype in ("float32", "bfloat16")
   ]
   chex.assert_trees_all_equal_shapes_and_dtypes(losses[1], losses[0])
