@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 FIGURES := figures
 QUICKSTART := runs/quickstart
 
-.PHONY: env quickstart figures test soak bench lint clean
+.PHONY: env quickstart figures test test-all soak bench lint clean
 .DEFAULT_GOAL := env
 
 # Always brings .venv up to date: with other extras than last time, too.
@@ -41,6 +41,10 @@ figures: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# The sweeps over all networks and poolings, too, and every program compiled with all of XLA's optimizations.
+test-all: $(READY)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --all
 
 # Thirty interruptions: kill -9, SIGTERM, truncated and bit-flipped checkpoints; minutes.
 soak: $(READY)

@@ -25,13 +25,21 @@ hypothesis.settings.load_profile("default")
 LONGEST = ("test_devices.py", "test_hosts.py", "test_networks.py", "test_export.py", "test_interruptions.py")
 
 
+def pytest_addoption(parser):
+  text = "run the sweeps, too, and compile every test as users do: with all of XLA's optimizations"
+  parser.addoption("--all", action="store_true", help=text)
+
+
 def _quick(item) -> bool:
-  marker = item.get_closest_marker("quick_compilation")
-  return marker is not None and marker.args != (False,)
+  return not item.config.getoption("--all") and item.get_closest_marker("optimized") is None
 
 
-def pytest_collection_modifyitems(items):
-  """All tests that compile as users do, then those that compile quickly; the longest files of each first."""
+def pytest_collection_modifyitems(config, items):
+  """Leaves out the sweeps; optimized tests come first, then all others; the longest of each first."""
+  if not config.getoption("--all"):
+    sweeps = [item for item in items if item.get_closest_marker("sweep")]
+    config.hook.pytest_deselected(items=sweeps)
+    items[:] = [item for item in items if item not in sweeps]
   items.sort(key=lambda item: (_quick(item), item.path.name not in LONGEST))
 
 

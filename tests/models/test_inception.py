@@ -11,6 +11,7 @@ from ppool_jax.models.grid import Grid
 from ppool_jax.models.heads.fcn8s import FCN8s, TransposedConvolution
 from ppool_jax.models.upsampling import upsample
 from tests.helpers.networks import abstract, abstract_output, check_offsets, flat, relative, subsample, varied
+from tests.helpers.sweeps import sweep
 
 CHANNELS = dict(
   zip(
@@ -65,7 +66,7 @@ def test_strided_equals_the_unstrided_network_subsampled():
     assert relative(features[name], expected[name]) < 1e-5
 
 
-@pytest.mark.parametrize("pool", [{"default": "avg"}, "strided"])
+@pytest.mark.parametrize("pool", [{"default": "avg"}, sweep("strided")])
 def test_receptive_fields_are_centered_on_the_grid(pool):
   """Up to the first block with different branches; a pool without padding shifts by half its window."""
   backbone = models.backbone("inceptionv2", pool, width=0.02)

@@ -18,6 +18,7 @@ from tests.helpers.networks import (
   subsample,
   varied,
 )
+from tests.helpers.sweeps import sweep
 
 POOLED = ("conv1", "pool0", "pool1", "res2", "pool2", "res3", "pool3", "res4", "pool4", "res5")
 
@@ -74,7 +75,7 @@ def test_atrous_consistency(pool, options):
   check_atrous("resnet50", 128, (32, 16, 8), pool, width=0.0625, **options)
 
 
-@pytest.mark.parametrize("pool", [None, "avg"])
+@pytest.mark.parametrize("pool", [None, sweep("avg")])
 def test_receptive_fields_are_centered_on_the_grid(pool):
   pool = pool and {"default": pool}
   backbone = models.backbone("resnet50", pool, width=0.02)

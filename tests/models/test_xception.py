@@ -21,6 +21,7 @@ from tests.helpers.networks import (
   subsample,
   varied,
 )
+from tests.helpers.sweeps import sweep
 
 BLOCKS = [f"block{b}" for b in range(1, 13)]
 STAGES = ["conv1", "conv2", *BLOCKS, "conv3", "conv4"]
@@ -64,7 +65,10 @@ def test_grids_cover_the_image(pool, output_stride):
       assert pixels - 3 - stride <= offset + stride * (positions - 1) <= pixels - 1, name
 
 
-@pytest.mark.parametrize("pool", [None, "avg", "allconv"])
+@pytest.mark.parametrize(
+  "pool",
+  [None, sweep("avg"), sweep("allconv")],
+)
 def test_receptive_fields_are_centered_on_the_grid(pool):
   backbone = models.backbone("xception", pool, width=0.02)
   check_offsets(backbone, 96, ["pool1" if pool else "conv1", "conv2", "block2"])
@@ -83,7 +87,7 @@ def test_strided_equals_the_unstrided_network_subsampled():
     assert relative(subsampled[name], feature) < 1e-5, name
 
 
-@pytest.mark.parametrize("pool", ["max", ("ppool", {"alpha": 2.0})])
+@pytest.mark.parametrize("pool", ["max", sweep(("ppool", {"alpha": 2.0}))])
 def test_output_stride_16_is_atrous_consistent(pool):
   """The image is large enough for conv4, with dilation 4, to read more than one position."""
   check_atrous("xception", 180, (32, 16), pool, width=0.0625, multi_grid=(1, 2, 4))

@@ -11,6 +11,8 @@ from hypothesis import given, settings, strategies as st
 from ppool_jax import max_pool, polynomial_pool
 from tests.helpers import reference as ref
 
+pytestmark = pytest.mark.optimized
+
 LARGE = ((3, 33, 34, 8), ((3, 3), (2, 2), "SAME"))
 
 

@@ -14,6 +14,7 @@ import ppool_jax as pp
 from benchmarks import tpu_bytes
 from ppool_jax import polynomial_pool
 from ppool_jax.pooling.depthwise import depthwise_conv
+from tests.helpers.sweeps import sweep
 from train.planning.topology import topology_devices
 
 GEOMETRIES = {
@@ -67,8 +68,14 @@ def everything(window, padding, shift, x, alpha, dy):
   return both(x, alpha), jax.jvp(both, (x, jnp.minimum(alpha, 3.0)), directions)[1]
 
 
-@pytest.mark.parametrize("shift", [None, "window", "channel"])
-@pytest.mark.parametrize("name", GEOMETRIES)
+@pytest.mark.parametrize(
+  ("name", "shift"),
+  [
+    *((name, None) for name in GEOMETRIES),
+    *(("padded", shift) for shift in ("window", "channel")),
+    *(sweep(name, shift) for name in GEOMETRIES if name != "padded" for shift in ("window", "channel")),
+  ],
+)
 def test_tpu_formulation_equals_the_cpu_one(on_tpu, name, shift):
   shape, window, padding = GEOMETRIES[name]
   operands = data(shape, window, padding)
@@ -116,6 +123,7 @@ def test_vmap(on_tpu):
   close(on_tpu(program, *operands), jax.jit(program)(*operands))
 
 
+@pytest.mark.optimized
 def test_other_windows_have_one_formulation(on_tpu):
   """Overlapping and large windows."""
   x = np.float32(np.random.default_rng(0).normal(size=(2, 12, 12, 3)))
@@ -134,6 +142,7 @@ def kept_out_of_the_cache():
   jax.config.update(name, before)
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize(("dtype", "both"), [("float32", 4.2), ("bfloat16", 3.6)])
 def test_bytes_on_a_tpu(kept_out_of_the_cache, dtype, both):
   """Compiled for a v5e with free layouts, the ratios to the fewest bytes are 1.0, and 3.8 or 3.3.

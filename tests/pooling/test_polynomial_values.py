@@ -9,6 +9,8 @@ import pytest
 from ppool_jax import polynomial_pool
 from tests.helpers import reference as ref
 
+pytestmark = pytest.mark.optimized
+
 MAX, TINY = np.finfo(np.float32).max, np.finfo(np.float32).tiny
 SHIFTS = (None, "window", "channel", "example", "tensor")
 ALPHAS = np.float32([0, 1e-38, 1e-6, 0.3, 1, 20, 110, 1e4, 1e30, 3e38, np.inf])

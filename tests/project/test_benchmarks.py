@@ -13,6 +13,8 @@ from benchmarks.planning import table
 from benchmarks.steps import Case
 from tests.helpers.training import ROOT
 
+pytestmark = pytest.mark.optimized
+
 NAMES = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text())
 RESULTS = ROOT / "benchmarks/results"
 

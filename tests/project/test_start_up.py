@@ -46,7 +46,7 @@ def test_importing_the_library_loads_no_training_packages():
 
 
 def test_the_log_does_not_load_pytorch(tmp_path):
-  """tensorboardX would: seconds at every start, for tensors that a training does not have."""
+  """tensorboardX would, which takes a second at every start."""
   if importlib.util.find_spec("torch") is None:
     pytest.skip("torch is not installed")
   code = (

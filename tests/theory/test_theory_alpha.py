@@ -12,6 +12,8 @@ from hypothesis import given, strategies as st
 from ppool_jax.layers.range_maps import Clip
 from tests.helpers.theory import FLOOR, PAGE, SIZE, alphas, gradients, p_pool, shifted_p_pool
 
+pytestmark = pytest.mark.optimized
+
 # 5. Eq. 2.
 
 shift_cases = st.lists(st.sampled_from([-1.0, 0.5]) | st.floats(-1, 1), min_size=SIZE, max_size=SIZE)

@@ -22,6 +22,8 @@ from tests.helpers.theory import (
   weights,
 )
 
+pytestmark = pytest.mark.optimized
+
 
 def test_eq_1_jumps_at_alpha_zero():
   """Eq. 1 goes from 1 to 4 on 0, 0, 0, 4; the library's function does not jump."""

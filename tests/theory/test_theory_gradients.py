@@ -3,6 +3,7 @@
 import chex
 import jax
 import numpy as np
+import pytest
 from hypothesis import given, strategies as st
 
 from tests.helpers.theory import (
@@ -19,6 +20,8 @@ from tests.helpers.theory import (
   signed,
   weights,
 )
+
+pytestmark = pytest.mark.optimized
 
 
 @given(x=positive, alpha=st.floats(0.01, 40))

@@ -19,6 +19,8 @@ from tests.helpers.theory import (
   positive,
 )
 
+pytestmark = pytest.mark.optimized
+
 
 def lp_closed_form(x, p):
   """dy/dx and dy/dp of the page, for positive elements."""

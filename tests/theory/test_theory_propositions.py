@@ -21,6 +21,8 @@ from tests.helpers.theory import (
   signed,
 )
 
+pytestmark = pytest.mark.optimized
+
 # 3. Proposition 1.
 
 

@@ -93,10 +93,11 @@ def read_metrics(workdir: pathlib.Path) -> list[dict]:
 
 
 def _tensorboard():
-  """Imports tensorboardX without PyTorch, which it loads where installed: seconds, for tensors we have not."""
+  """tensorboardX, imported without PyTorch: it loads that where it is installed, which takes a second."""
   hidden = "torch" not in sys.modules
   if hidden:
-    sys.modules["torch"] = None  # makes `import torch` an ImportError, which tensorboardX expects
+    # Makes `import torch` an ImportError, which tensorboardX expects.
+    sys.modules["torch"] = None  # pyright: ignore[reportArgumentType]
   try:
     import tensorboardX
   finally:

@@ -21,8 +21,6 @@ from train.analysis.statistics import UnitStatistics, correlation
 from train.analysis.units import Unit, find_units
 from train.experiment.experiment import init_variables, make_experiment, open_split
 
-pytestmark = pytest.mark.quick_compilation
-
 
 def unit_of(**changes):
   unit = Unit("pool1", Grid(2, 0.5), Grid(), 2, 3, 0.0, 35.0, False)

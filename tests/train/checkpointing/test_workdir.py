@@ -19,7 +19,7 @@ from train.loop.metric_writer import MetricWriter, read_metrics
 from train.loop.setup import validate_ranges
 from train.utils.json_files import read_json
 
-pytestmark = [pytest.mark.filterwarnings("ignore:.*donated buffers.*"), pytest.mark.quick_compilation]
+pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 
 
 def config_of(**changes):

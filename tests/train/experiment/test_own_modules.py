@@ -10,8 +10,6 @@ from PIL import Image
 
 from tests.helpers.training import ROOT, one_device
 
-pytestmark = pytest.mark.quick_compilation
-
 PAGE = (ROOT / "docs" / "OWN_ALPHA.md").read_text()
 
 

@@ -12,8 +12,6 @@ from tests.helpers.soak import STEPS, assert_same, command, disturb, steps_logge
 from tests.helpers.training import program, run
 from train.loop.preemption import PreemptionHandler
 
-pytestmark = pytest.mark.quick_compilation
-
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):

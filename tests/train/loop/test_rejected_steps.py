@@ -14,7 +14,7 @@ from train.loop.metric_writer import read_metrics
 from train.loop.rollback import Rollback, RollbackLog
 from train.step.update_guard import TrainingDiverged
 
-pytestmark = [pytest.mark.filterwarnings("ignore:.*donated buffers.*"), pytest.mark.quick_compilation]
+pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 # A batch is [8, 32, 48]; 64 examples: no batch of the first eight comes twice.
 TINY = {"data__options__train": 64, "data__options__val": 2, "log__every": 1, "checkpoint__every": 1}
 load_batches = setup.training_batches

@@ -13,8 +13,6 @@ from tests.helpers.training import ROOT, one_device, program, run
 from train.checkpointing import disk
 from train.checkpointing.checkpoint import Checkpoints
 
-pytestmark = pytest.mark.quick_compilation
-
 MEGABYTE = 1 << 20
 STATE = {"w": np.zeros(3 * MEGABYTE // 4, np.float32)}
 # A mount of one's own, where the kernel lets a user have one.

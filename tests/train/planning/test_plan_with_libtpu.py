@@ -18,6 +18,8 @@ from train.planning.slices import batch_per_chip, plan_slice
 from train.planning.topology import topology_devices
 from train.utils.config import load_config
 
+pytestmark = pytest.mark.optimized
+
 needs_libtpu = pytest.mark.skipif(
   importlib.util.find_spec("libtpu") is None, reason="libtpu is not installed: make env EXTRAS=plan"
 )

@@ -12,6 +12,8 @@ from tests.helpers.training import tiny_config
 from train.planning.lower_step import lower_train_step
 from train.planning.program_cost import Collective, count_collectives, measure_program
 
+pytestmark = pytest.mark.optimized
+
 
 @pytest.fixture(scope="module")
 def step():

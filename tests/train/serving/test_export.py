@@ -14,6 +14,7 @@ from ppool_jax import POOLS, models
 from ppool_jax.weights import Preprocess
 from tests.helpers.networks import varied
 from tests.helpers.serving import noise
+from tests.helpers.sweeps import sweep
 from tests.helpers.training import ROOT, run as run_program, tiny_config
 from train.data.classes import ClassTable, LabelClass
 from train.evaluation.tta import make_predict_fn
@@ -22,6 +23,8 @@ from train.experiment.run import Run, open_run
 from train.serving import artifact
 from train.serving.export import PLATFORMS, export
 from train.serving.lowering import lower_model
+
+NAMES = [name for name in models.NETWORKS if name != "vgg_mini"]
 
 
 def test_metadata_files_describe_the_run(served, workdir):
@@ -56,8 +59,9 @@ def test_export_is_reproducible_without_local_paths(served, workdir, tmp_path):
 @pytest.mark.parametrize(
   ("name", "pool"),
   [
-    *((name, pool) for name in models.NETWORKS if name != "vgg_mini" for pool in ("max", "ppool")),
-    *(("vgg16", pool) for pool in POOLS if pool not in ("max", "ppool")),
+    *((name, "max") for name in NAMES),
+    *(("vgg16", pool) for pool in POOLS if pool != "max"),
+    *(sweep(name, "ppool") for name in NAMES if name != "vgg16"),
   ],
 )
 def test_every_network_and_every_pool_takes_any_batch_and_size(name, pool):

@@ -5,11 +5,12 @@ import jax
 import pytest
 
 from tests.helpers.processes import command, finish, launch
+from tests.helpers.sweeps import sweep
 from tests.helpers.training import OneDevice, TinyTraining, furthest, tiny_config
 from train.experiment.run import open_run
 from train.step.parallel import Jit, Pmap, backend
 
-pytestmark = [pytest.mark.filterwarnings("ignore:.*donated buffers.*"), pytest.mark.quick_compilation]
+pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 
 STEPS = 10
 # SGD, as Adam divides by the gradient's size and makes the rounding of one near zero a whole step.
@@ -69,7 +70,7 @@ def test_eight_devices_equal_one(one, eight):
   assert furthest(eight[Pmap][0], eight[Jit][0]) <= bound
 
 
-@pytest.mark.quick_compilation(False)
+@pytest.mark.optimized
 def test_pmap_and_jit_agree_to_the_bit_without_batch_norm():
   """As users compile. With batch norm they sum its statistics in another order."""
   training = tiny_training(*NETWORKS["vgg16"])
@@ -97,7 +98,7 @@ def large_batch():
   return tiny_training(arg, {**changes, "model.head": "fc", "batch_size": 16})
 
 
-@pytest.mark.parametrize("parallel", [OneDevice, Pmap, Jit])
+@pytest.mark.parametrize("parallel", [sweep(OneDevice), Pmap, Jit])
 def test_gradient_accumulation_equals_one_batch(parallel, large_batch):
   """Without batch norm equal to rounding."""
   params, metrics = large_batch.after(parallel, STEPS)

@@ -17,7 +17,7 @@ from train.step.parallel import Jit, Pmap
 from train.step.step import TrainState
 from train.step.update_guard import REJECTED, UpdateGuard, make_guard
 
-pytestmark = [pytest.mark.filterwarnings("ignore:.*donated buffers.*"), pytest.mark.quick_compilation]
+pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 SGD = optax.sgd(0.1)
 NAN, INF = float("nan"), float("inf")
 

@@ -8,8 +8,6 @@ from train.studies.loading import list_study_files, load_study, parse_seeds
 from train.studies.runs import plan_runs
 from train.study import main
 
-pytestmark = pytest.mark.quick_compilation
-
 
 def test_seeds_are_interleaved(tmp_path):
   study = load_study(str(study_file(tmp_path)))

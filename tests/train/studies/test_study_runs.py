@@ -11,8 +11,6 @@ from tests.helpers.soak import wait_for
 from tests.helpers.studies import study_file
 from tests.helpers.training import program, run
 
-pytestmark = pytest.mark.quick_compilation
-
 
 def command(file, workdir, *more):
   return ["train.study", f"--study={file}", f"--workdir={workdir}", *more]
