@@ -1,5 +1,6 @@
 """One process set-up for all tests: eight simulated devices, and compiled programs kept on disk."""
 
+import gc
 import os
 import pathlib
 
@@ -46,3 +47,10 @@ def pytest_collection_modifyitems(config, items):
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
   quick_compilation.enable(_quick(item))
+
+
+def pytest_collection_finish():
+  """Tracing makes many objects that live on: collecting garbage less often saves a tenth of the time."""
+  gc.collect()
+  gc.freeze()
+  gc.set_threshold(100_000, 20, 50)

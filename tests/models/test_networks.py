@@ -123,13 +123,10 @@ def _paths(model):
     ("vgg16", "ppool"),
     ("resnet50", "ppool"),
     ("vgg16_largefov", "max"),
-    ("inceptionv2_fcn8s", "max"),
-    ("xception_deeplabv3", "max"),
     sweep("vgg16", "max"),
     sweep("resnet50", "max"),
     sweep("vgg16_largefov", "ppool"),
-    sweep("inceptionv2_fcn8s", "ppool"),
-    sweep("xception_deeplabv3", "ppool"),
+    *(sweep(name, pool) for name in ("inceptionv2_fcn8s", "xception_deeplabv3") for pool in ("max", "ppool")),
   ],
 )
 def test_training_lowers_the_loss(name, pool):
@@ -138,7 +135,15 @@ def test_training_lowers_the_loss(name, pool):
   check_training(model)
 
 
-@pytest.mark.parametrize("pool", sorted(set(pp.POOLS) - {"max", "ppool"}))
+@pytest.mark.parametrize(
+  "pool",
+  [
+    "dpp",
+    "gated",
+    "lp",
+    *(sweep(pool) for pool in pp.POOLS if pool not in ("max", "ppool", "dpp", "gated", "lp")),
+  ],
+)
 def test_training_vgg16_with_every_pool_lowers_the_loss(pool):
   check_training(models.build("vgg16", 2, pool=pool, width=0.25))
 

@@ -25,8 +25,6 @@ from ppool_jax import (
 from ppool_jax.pooling.depthwise import depthwise_conv
 from tests.helpers import reference as ref
 
-pytestmark = pytest.mark.optimized
-
 SYMMETRIC = [(1, 1), (1, 1)]
 NHWC = ("NHWC", "HWIO", "NHWC")
 

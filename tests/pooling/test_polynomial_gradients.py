@@ -13,8 +13,6 @@ from jax.test_util import check_grads
 from ppool_jax import polynomial_pool
 from tests.helpers import reference as ref
 
-pytestmark = pytest.mark.optimized
-
 SHIFTS = (None, "window", "channel", "example", "tensor")
 GEOMETRIES = {
   "tiles": ((2, 2), (2, 2), "VALID"),

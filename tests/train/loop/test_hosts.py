@@ -186,15 +186,15 @@ def test_an_error_of_the_primary_process_ends_all(tmp_path):
   assert "process 0 of 2: " in outputs[1][1]
 
 
-def test_four_processes_started_by_slurm_variables(tmp_path):
-  """The environment variables that srun sets for four processes."""
+def test_two_processes_started_by_slurm_variables(tmp_path):
+  """The environment variables that srun sets for two processes."""
   number = 60000 + free_port() % 4000
-  common = {"SLURM_JOB_ID": str(number), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "4"}
+  common = {"SLURM_JOB_ID": str(number), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
   processes = [
-    program(words(tmp_path, steps=2), SLURM_PROCID=str(i), SLURM_LOCALID=str(i), **common) for i in range(4)
+    program(words(tmp_path, steps=2), SLURM_PROCID=str(i), SLURM_LOCALID=str(i), **common) for i in range(2)
   ]
   outputs = finish(processes)
-  assert [status for status, _ in outputs] == [0] * 4, outputs
+  assert [status for status, _ in outputs] == [0] * 2, outputs
   assert steps_logged(tmp_path) == [1, 2]
   assert "loss" not in outputs[1][1]
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from tests.helpers.sweeps import sweep
 from tests.helpers.training import tiny_config
 from train.checkpointing.digests import params_sha256
 from train.experiment.run import open_run
@@ -100,7 +101,7 @@ def test_stop_keeps_the_state_before_the_rejected_step(stream, tmp_path):
   assert "guard.action was 'stop', now 'skip'" in changed["changes"]
 
 
-@pytest.mark.parametrize("parallel", ["pmap", "jit"])
+@pytest.mark.parametrize("parallel", ["pmap", sweep("jit")])
 def test_skip_leaves_the_state_unchanged(stream, tmp_path, parallel):
   """Only the step number changes; an interrupted run ends with the same bits."""
   config = tiny_config(**TINY, guard__action="skip", parallel=parallel, checkpoint__max_to_keep=9)

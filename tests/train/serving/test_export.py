@@ -60,7 +60,8 @@ def test_export_is_reproducible_without_local_paths(served, workdir, tmp_path):
   ("name", "pool"),
   [
     *((name, "max") for name in NAMES),
-    *(("vgg16", pool) for pool in POOLS if pool != "max"),
+    *(("vgg16", pool) for pool in ("ppool", "dpp", "lp")),
+    *(sweep("vgg16", pool) for pool in POOLS if pool not in ("max", "ppool", "dpp", "lp")),
     *(sweep(name, "ppool") for name in NAMES if name != "vgg16"),
   ],
 )

@@ -78,17 +78,16 @@ def test_pmap_and_jit_agree_to_the_bit_without_batch_norm():
   chex.assert_trees_all_equal(pmap, jit, strict=True)
 
 
-def test_two_processes_of_four_devices_equal_one(one, tmp_path):
-  """Batch norm, which each backend synchronizes in its own way, with both of them."""
+@pytest.mark.parametrize("parallel", ["pmap", sweep("jit")])
+def test_two_processes_of_four_devices_equal_one(one, tmp_path, parallel):
   training, params, _, bound = one
   arg, changes = NETWORKS[training.config.model.name]
-  for parallel in ("pmap", "jit") if training.config.model.name == "vgg_mini" else ("pmap",):
-    words = command(tmp_path / parallel, f"runlocal,{arg}", **named(changes), parallel=parallel)
-    for status, output in finish(launch([words, words], devices=4)):
-      assert status == 0, output
-    found = open_run(tmp_path / parallel)
-    assert found.step == STEPS
-    assert furthest(params, found.variables["params"]) <= bound
+  words = command(tmp_path, f"runlocal,{arg}", **named(changes), parallel=parallel)
+  for status, output in finish(launch([words, words], devices=4)):
+    assert status == 0, output
+  found = open_run(tmp_path)
+  assert found.step == STEPS
+  assert furthest(params, found.variables["params"]) <= bound
 
 
 @pytest.fixture(scope="module")
