@@ -42,10 +42,15 @@ class Checkpoints:
   Args:
     directory: created if it is missing.
     max_to_keep: older checkpoints are deleted.
+
+  Raises:
+    ValueError: orbax would read the directory's name as a pattern, and could not restore what it saved.
   """
 
   def __init__(self, directory: pathlib.Path, max_to_keep: int):
     self._directory, self._max_to_keep = pathlib.Path(directory).resolve(), max_to_keep
+    if found := set(str(self._directory)) & set("*?[\\"):
+      raise ValueError(f"{self._directory}: expected a path without {' '.join(sorted(found))}; rename it")
     self._opened: os.stat_result | None = None
 
   @functools.cached_property

@@ -11,6 +11,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
+from typing import IO
 
 _LOG = logging.getLogger("train")
 _TIMEOUT = 5.0
@@ -28,14 +29,8 @@ def lock_workdir(workdir: pathlib.Path) -> Iterator[None]:
     ValueError: another process holds the lock.
     OSError: the directory cannot be created or written.
   """
-  created = not workdir.exists()
-  try:
-    workdir.mkdir(parents=True, exist_ok=True)
-    file = (workdir / ".lock").open("a+")
-  except OSError as error:
-    raise OSError(f"workdir {workdir} cannot be written: {error}") from error
+  file, created = _open_locked(workdir)
   with file:
-    _acquire(file, workdir)
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}")
     file.flush()
@@ -46,7 +41,39 @@ def lock_workdir(workdir: pathlib.Path) -> Iterator[None]:
         shutil.rmtree(workdir, ignore_errors=True)
 
 
-def _acquire(file, workdir: pathlib.Path) -> None:
+def _open_locked(workdir: pathlib.Path) -> tuple[IO[str], bool]:
+  """Opens and locks WORKDIR/.lock; returns it, and whether the directory was created.
+
+  A training that did not start removes the directory that it created, and the lock of another one that
+  waited would be that of a deleted file: the directory is then created anew.
+  """
+  end = time.monotonic() + _TIMEOUT
+  while True:
+    created = not workdir.exists()
+    try:
+      workdir.mkdir(parents=True, exist_ok=True)
+      # A link is not followed: the file it names would be truncated.
+      descriptor = os.open(workdir / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    except OSError as error:
+      if isinstance(error, FileNotFoundError) and workdir.parent.is_dir() and time.monotonic() < end:
+        continue  # the directory was removed in between
+      raise OSError(f"workdir {workdir} cannot be written: {error}") from error
+    with contextlib.ExitStack() as on_error:
+      file = on_error.enter_context(os.fdopen(descriptor, "r+"))
+      _acquire(file, workdir)
+      if _is_same_file(file, workdir / ".lock"):
+        on_error.pop_all()
+        return file, created
+
+
+def _is_same_file(file: IO[str], path: pathlib.Path) -> bool:
+  try:
+    return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
+  except FileNotFoundError:
+    return False
+
+
+def _acquire(file: IO[str], workdir: pathlib.Path) -> None:
   end = time.monotonic() + _TIMEOUT
   while True:
     try:

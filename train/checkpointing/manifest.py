@@ -19,16 +19,18 @@ def write(folder: pathlib.Path) -> None:
 def verify(folder: pathlib.Path) -> None:
   """Compares the files with the manifest; a folder without one, left by a kill before it, is not checked.
 
+  Other files do no harm: file browsers and network file systems leave some, such as .DS_Store.
+
   Raises:
-    ValueError: a file changed, is missing or is new; the first is named.
+    ValueError: a file changed or is missing; the first is named.
   """
   if not (folder / MANIFEST).exists():
     return
   expected, actual = json.loads((folder / MANIFEST).read_bytes()), _digests(folder)
-  for name in sorted(expected.keys() | actual.keys()):
+  for name in sorted(expected):
     if name not in actual:
       raise ValueError(f"{name} is missing")
-    if expected.get(name) != actual[name]:
+    if expected[name] != actual[name]:
       raise ValueError(f"{name} is not what was written")
 
 

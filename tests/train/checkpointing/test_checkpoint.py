@@ -124,3 +124,16 @@ def test_digests():
   assert digest(tree) != digest({"a": np.arange(3.0), "b": {"c": np.ones((2, 1))}})
   assert params_sha256(tree) == params_sha256({"b": {"c": np.ones(2)}, "a": np.arange(3.0)})
   assert params_sha256(tree) != params_sha256({"a": np.arange(3.0) + 1e-9, "b": {"c": np.ones(2)}})
+
+
+@pytest.mark.parametrize("stray", [".DS_Store", "state/.nfs0001"])
+def test_a_stray_file_is_no_damage(saved, tmp_path, stray):
+  """File browsers and network file systems leave some."""
+  (tmp_path / "checkpoints" / "3" / stray).write_bytes(b"stray")
+  assert int(saved.restore(state(0))[0]["step"]) == 3
+
+
+@pytest.mark.parametrize("name", ["lr[0.1]", "a*b", "what?", "back\\slash"])
+def test_a_path_that_orbax_reads_as_a_pattern_is_refused(tmp_path, name):
+  with pytest.raises(ValueError, match="expected a path without"):
+    Checkpoints(tmp_path / name / "checkpoints", 3)
