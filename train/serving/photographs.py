@@ -12,6 +12,7 @@ from train.analysis.picture import AlphaExtractor
 from train.data.preparation.image_files import read_image
 from train.evaluation.predictor import Predictor
 from train.experiment.run import open_run
+from train.serving.outputs import WRITER, check_outputs, save_png
 from train.submission.images import find_images
 from train.utils.progress import track
 from train.visualization.colorize import overlay, to_palette_image
@@ -31,32 +32,24 @@ def predict(workdir, images: str, out, step: int | None, alpha: bool, channels: 
 
   Raises:
     FileNotFoundError: no run, or no photograph.
-    ValueError: an unreadable photograph, two of one name, or alpha maps of a network without P-pooling.
+    ValueError: an unreadable photograph, a result that would overwrite another file (`check_outputs`), or
+      alpha maps of a network without P-pooling.
   """
-  files = find_images(images)
-  _check_names(files, images)
+  files, out = find_images(images), pathlib.Path(out)
+  check_outputs(files, out)
   run = open_run(workdir, step)
   predictor = Predictor(run.experiment, run.config)
   alpha_pictures = AlphaExtractor(run.experiment, run.variables, run.config.seed) if alpha else None
-  out = pathlib.Path(out)
   out.mkdir(parents=True, exist_ok=True)
   for file in track(files, "predicting", "images"):
     image = read_image(file)
     labels = predictor(run.variables, image[None])[0]
-    to_palette_image(labels, run.experiment.table).save(out / f"{file.stem}.png")
-    Image.fromarray(overlay(image, labels, run.experiment.table)).save(out / f"{file.stem}-overlay.png")
+    save_png(to_palette_image(labels, run.experiment.table), out / f"{file.stem}.png")
+    blended = Image.fromarray(overlay(image, labels, run.experiment.table))
+    save_png(blended, out / f"{file.stem}-overlay.png")
     if alpha_pictures:
       _write_alpha_maps(alpha_pictures, image, channels, out / f"{file.stem}-alpha")
   print(f"wrote the predictions of {len(files)} images to {out}")
-
-
-def _check_names(files: list[pathlib.Path], images: str) -> None:
-  stems = [file.stem for file in files]
-  if len(set(stems)) < len(stems):
-    twice = next(stem for stem in stems if stems.count(stem) > 1)
-    raise ValueError(
-      f"--images {images}: two files are called {twice}; their results would overwrite each other"
-    )
 
 
 def _write_alpha_maps(
@@ -65,4 +58,4 @@ def _write_alpha_maps(
   picture = pictures(image)
   figures = {unit: draw_maps(picture, unit, channels) for unit in picture.units}
   for name, figure in {**figures, "means": draw_channel_means(picture)}.items():
-    figure.savefig(stem.with_name(f"{stem.name}-{name}.png"), dpi=100)
+    figure.savefig(stem.with_name(f"{stem.name}-{name}.png"), dpi=100, metadata=WRITER)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from ppool_jax.utils.files import local_path
 from train.data.preparation.image_files import read_image
 from train.data.submission_formats import SubmissionFormat
 from train.submission.checks import ImageSizes
@@ -33,13 +34,19 @@ class ImageFiles:
 
 
 def find_images(pattern: str) -> list[pathlib.Path]:
-  """The sorted files that match a pattern such as "photos/*.jpg".
+  """The sorted files that match a pattern such as "photos/*.jpg", or the one file of that very name.
 
   Raises:
     FileNotFoundError: no file matches.
+    ValueError: a folder or a URL.
   """
-  files = [pathlib.Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
-  if not files:
+  path = local_path(pattern)
+  if path.is_dir():
+    raise ValueError(f'--images {pattern}: expected files, got a folder; write "{path / "*.jpg"}"')
+  if path.is_file():
+    return [path]
+  files = [pathlib.Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+  if not (files := [file for file in files if file.is_file()]):
     raise FileNotFoundError(f"--images {pattern}: no such files")
   return files
 

@@ -76,6 +76,26 @@ def test_the_example_program_predicts(served, workdir, predict, tmp_path):
     assert written.getpalette()[: 3 * 9] == open_run(workdir).experiment.table.palette()[:9].ravel().tolist()
 
 
+def test_the_example_program_refuses_what_it_would_misread(served, tmp_path):
+  """A 16-bit image, a truncated one, and a result that exists; one line for each."""
+  photograph(tmp_path / "photo.png")
+  (tmp_path / "cut.png").write_bytes((tmp_path / "photo.png").read_bytes()[:60])
+  Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "deep.png")
+  (tmp_path / "photo.png-classes.png").write_bytes(b"mine")
+  for name, message in (("cut", "not a readable image"), ("deep", "8 bits per channel"), ("photo", "exists")):
+    done = subprocess.run(
+      [sys.executable, served / "predict.py", f"{name}.png"],
+      cwd=tmp_path,
+      capture_output=True,
+      text=True,
+      timeout=300,
+    )
+    assert done.returncode == 1, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+  assert (tmp_path / "photo.png-classes.png").read_bytes() == b"mine"
+
+
 def test_the_example_of_the_documentation(served, predict, tmp_path):
   section = (ROOT / "docs/TRAINING.md").read_text().partition("## Export")[2]
   (block,) = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)

@@ -9,6 +9,7 @@ from tests.helpers.serving import load_image
 from train.evaluation.predictor import Predictor
 from train.experiment.run import open_run
 from train.serving.photographs import predict
+from train.submission.images import find_images
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,40 @@ def test_invalid_photographs_and_options_are_refused(pool_runs, photographs, tmp
     )
   with pytest.raises(ValueError, match=r"expected a checkpoint of step 2, got \[3\]|expected a checkpoint"):
     predict(pool_runs / "max", str(photographs / "a.png"), tmp_path / "out", 77, alpha=False, channels=None)
+
+
+def refuse(run, images, out, message, alpha=False):
+  before = {path: path.read_bytes() for path in out.iterdir()}
+  with pytest.raises(ValueError, match=message):
+    predict(run, str(images), out, None, alpha=alpha, channels=None)
+  assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_results_replace_only_earlier_results(pool_runs, photographs, tmp_path):
+  """Photographs, ground truth and other files of the output folder stay as they are."""
+  run = pool_runs / "max"
+  for file in photographs.iterdir():
+    (tmp_path / file.name).write_bytes(file.read_bytes())
+  refuse(run, tmp_path / "*.png", tmp_path, r"a\.png exists and is no earlier prediction")
+  for _ in range(2):
+    predict(run, str(tmp_path / "b.jpg"), tmp_path, None, alpha=False, channels=None)
+  refuse(run, tmp_path / "b*", tmp_path, r"b-overlay\.png was written by train\.predict")
+  (tmp_path / "b-alpha-pool1.png").write_bytes(b"mine")
+  refuse(pool_runs / "ppool", tmp_path / "b.jpg", tmp_path, "b-alpha-pool1.png exists", alpha=True)
+
+
+@pytest.mark.parametrize("other", ["a.png", "a-overlay.jpg", "a-alpha-pool1.jpg"])
+def test_results_of_one_name_are_refused(pool_runs, photographs, tmp_path, other):
+  for name in ("a.jpg", other):
+    (tmp_path / name).write_bytes((photographs / "b.jpg").read_bytes())
+  refuse(pool_runs / "max", tmp_path / "*", tmp_path, r"results of .* and .* overwrite each other")
+
+
+def test_a_literal_name_wins_over_a_pattern(photographs, tmp_path):
+  (tmp_path / "IMG[1].jpg").write_bytes((photographs / "b.jpg").read_bytes())
+  assert find_images(str(tmp_path / "IMG[1].jpg")) == [tmp_path / "IMG[1].jpg"]
+  with pytest.raises(ValueError, match=r"expected files, got a folder; write .*\*\.jpg"):
+    find_images(str(tmp_path))
 
 
 def test_alpha_maps_have_one_value_per_window(pool_runs):
