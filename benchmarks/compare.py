@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import argparse
 import collections
-import pathlib
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import arguments
+from ppool_jax.utils.arguments import parse_path
 from train.utils.errors import report_errors
 from train.utils.json_files import read_json
 
 
 def main() -> None:
   parser = arguments.parser("compare", __doc__)
-  parser.add_argument("before", type=pathlib.Path)
-  parser.add_argument("after", type=pathlib.Path)
+  parser.add_argument("before", type=parse_path)
+  parser.add_argument("after", type=parse_path)
   parser.add_argument(
     "--above", type=_parse_factor, default=1.0, help="print only figures that changed by this factor"
   )

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-import pathlib
 import sys
 
+from ppool_jax.utils.arguments import parse_path
 from train.utils.errors import report_errors
 
 
@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     "python -m train", description=__doc__, formatter_class=raw, allow_abbrev=False
   )
   help = "directory of the run; the same command again resumes it"
-  parser.add_argument("--workdir", required=True, type=pathlib.Path, metavar="DIR", help=help)
+  parser.add_argument("--workdir", required=True, type=parse_path, metavar="DIR", help=help)
   help = "continue with another config from the newest checkpoint; recorded in WORKDIR/changes.json"
   parser.add_argument("--change", action="store_true", help=help)
   return parser

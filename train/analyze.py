@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 
+from ppool_jax.utils.arguments import parse_path
 from train.analysis.collect import Analysis, analyze_run
 from train.analysis.files import print_units, write_analysis
 from train.utils.errors import report_errors
@@ -27,10 +28,10 @@ def parse(command: list[str] | None = None) -> dict:
   """
   raw = argparse.RawDescriptionHelpFormatter
   parser = argparse.ArgumentParser("python -m train.analyze", description=__doc__, formatter_class=raw)
-  parser.add_argument("--workdir", required=True, type=pathlib.Path, help="workdir of the training")
+  parser.add_argument("--workdir", required=True, type=parse_path, help="workdir of the training")
   parser.add_argument("--split", help="split of the run's data set (default: the evaluation split)")
   parser.add_argument("--step", type=int, help="step of the checkpoint (default: the newest)")
-  parser.add_argument("--out", type=pathlib.Path, help="output folder (default: WORKDIR/analysis)")
+  parser.add_argument("--out", type=parse_path, help="output folder (default: WORKDIR/analysis)")
   parser.add_argument(
     "--images", type=int, metavar="N", help="number of images, evenly spaced (default: all)"
   )

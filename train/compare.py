@@ -6,8 +6,8 @@ python -m train.compare BASELINE OTHER --out DIR [--split val] [--count 4 | --im
 from __future__ import annotations
 
 import argparse
-import pathlib
 
+from ppool_jax.utils.arguments import parse_path
 from train.comparison.compare import compare
 from train.utils.errors import report_errors
 
@@ -36,9 +36,9 @@ def parse(command: list[str] | None = None) -> dict:
 def _build_parser() -> argparse.ArgumentParser:
   raw = argparse.RawDescriptionHelpFormatter
   parser = argparse.ArgumentParser("python -m train.compare", description=__doc__, formatter_class=raw)
-  parser.add_argument("baseline", type=pathlib.Path, help="workdir of the baseline run")
-  parser.add_argument("other", type=pathlib.Path, help="workdir of the run whose gain is shown")
-  parser.add_argument("--out", required=True, type=pathlib.Path, metavar="DIR", help="folder for the figures")
+  parser.add_argument("baseline", type=parse_path, help="workdir of the baseline run")
+  parser.add_argument("other", type=parse_path, help="workdir of the run whose gain is shown")
+  parser.add_argument("--out", required=True, type=parse_path, metavar="DIR", help="folder for the figures")
   parser.add_argument("--split", help="of the data set (default: the configs')")
   which = parser.add_mutually_exclusive_group()
   count = "show the N images that gain most (default: 4)"

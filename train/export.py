@@ -6,9 +6,8 @@ python -m train.export --workdir DIR [--out DIR] [--output probabilities] [--fix
 from __future__ import annotations
 
 import argparse
-import pathlib
 
-from ppool_jax.utils.arguments import parse_size
+from ppool_jax.utils.arguments import parse_path, parse_size
 from train.serving.export import OUTPUTS, PLATFORMS, export
 from train.utils.errors import report_errors
 
@@ -16,8 +15,8 @@ from train.utils.errors import report_errors
 def main() -> None:
   raw = argparse.RawDescriptionHelpFormatter
   parser = argparse.ArgumentParser("python -m train.export", description=__doc__, formatter_class=raw)
-  parser.add_argument("--workdir", required=True, type=pathlib.Path, help="of the run")
-  parser.add_argument("--out", type=pathlib.Path, help="new or empty folder (default: WORKDIR/export)")
+  parser.add_argument("--workdir", required=True, type=parse_path, help="of the run")
+  parser.add_argument("--out", type=parse_path, help="new or empty folder (default: WORKDIR/export)")
   parser.add_argument("--step", type=int, help="checkpoint to use (default: the newest)")
   output = "what the model returns: uint8 [b, h, w] or float32 [b, h, w, classes] (default: classes)"
   parser.add_argument("--output", choices=OUTPUTS, default="classes", help=output)

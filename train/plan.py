@@ -9,9 +9,9 @@ config, as in python -m train; configs/common.py lists them all. Needs libtpu: m
 from __future__ import annotations
 
 import argparse
-import pathlib
 import sys
 
+from ppool_jax.utils.arguments import parse_path
 from train.experiment.overrides import parse_config_only
 from train.planning.chips import lookup_chip
 from train.planning.lower_step import check_config
@@ -51,7 +51,7 @@ def _build_parser() -> argparse.ArgumentParser:
   add(
     "--search", action=flag, default=True, help="search the largest batch that fits: about ten compilations"
   )
-  add("--out", type=pathlib.Path, metavar="FILE", help="JSON cache of plans and compiled programs")
+  add("--out", type=parse_path, metavar="FILE", help="JSON cache of plans and compiled programs")
   return parser
 
 

@@ -7,8 +7,8 @@ python -m train.predict --workdir DIR --submission voc --out DIR [--split test]
 from __future__ import annotations
 
 import argparse
-import pathlib
 
+from ppool_jax.utils.arguments import parse_path
 from train.data.submission_formats import SUBMISSION_FORMATS
 from train.serving.photographs import predict
 from train.submission.write import write_submission
@@ -45,9 +45,9 @@ def parse(command: list[str] | None = None) -> dict:
 def _build_parser() -> argparse.ArgumentParser:
   raw = argparse.RawDescriptionHelpFormatter
   parser = argparse.ArgumentParser("python -m train.predict", description=__doc__, formatter_class=raw)
-  parser.add_argument("--workdir", required=True, type=pathlib.Path, help="of the run")
+  parser.add_argument("--workdir", required=True, type=parse_path, help="of the run")
   parser.add_argument("--images", help='photographs, such as "photos/*.jpg"')
-  parser.add_argument("--out", required=True, type=pathlib.Path, help="folder for the results")
+  parser.add_argument("--out", required=True, type=parse_path, help="folder for the results")
   parser.add_argument("--step", type=int, help="checkpoint to use (default: the newest)")
   parser.add_argument("--alpha", action="store_true", help="also draw the alpha maps of every P-pooling unit")
   channels = "channels to draw (default: four that differ most)"

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from ppool_jax.utils.files import local_path
 from train.data.preparation.checks import check_counts, print_counts, validate_source
 from train.data.preparation.samples import any_missing
 from train.data.registry import PREPARED_DATASETS
@@ -57,7 +58,7 @@ def prepare(name: str, source: str, directory: str, partial: bool = False) -> No
   expected = {} if partial else builder_class.expected_counts(index)
   if index.problems or check_counts(index, expected) or any_missing(index.samples):
     validate_source(index, source, builder_class.IMAGE_SIZE, expected)
-  builder = builder_class(index=index, data_dir=pathlib.Path(directory).expanduser())
+  builder = builder_class(index=index, data_dir=local_path(directory))
   if builder.info.splits:
     _check_same_source(builder, index, source)
     print(f"{name} is already prepared from these files in {builder.data_dir}")
@@ -84,7 +85,7 @@ def _scan(name: str, source: str):
   """The data set's builder class and the index of the source."""
   from train.data.preparation.builder import load_builder_class
 
-  folder = pathlib.Path(source).expanduser()
+  folder = local_path(source)
   if not folder.is_dir():
     raise FileNotFoundError(f"--source {folder}: no such folder")
   builder_class = load_builder_class(name)

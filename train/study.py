@@ -15,6 +15,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
+from ppool_jax.utils.arguments import parse_path
 from train.distributed.initialize import set_deterministic
 from train.studies.definition import Study
 from train.studies.folder import check_folder, open_folder
@@ -125,17 +126,15 @@ def _parser() -> argparse.ArgumentParser:
     metavar="FILE.py[:key=value,...]",
     help="a study file, such as those in configs/studies/",
   )
-  parser.add_argument(
-    "--workdir", required=True, type=pathlib.Path, metavar="DIR", help="folder of the study"
-  )
+  parser.add_argument("--workdir", required=True, type=parse_path, metavar="DIR", help="folder of the study")
   parser.add_argument("--seeds", metavar="0-4,7", help="seeds to train (default: the study's)")
   parser.add_argument("--only", nargs="+", metavar="VARIANT", help="variants to train (default: all)")
   help = "copy the results from other folders of this study, or from their results.json; trains nothing"
-  parser.add_argument("--merge", nargs="+", default=(), type=pathlib.Path, metavar="DIR", help=help)
+  parser.add_argument("--merge", nargs="+", default=(), type=parse_path, metavar="DIR", help=help)
   help = "train only run I, the index in --list, for job arrays of a cluster"
   parser.add_argument("--index", type=int, metavar="I", help=help)
   parser.add_argument(
-    "--out", type=pathlib.Path, metavar="DIR", help="folder of the report (default: the study's)"
+    "--out", type=parse_path, metavar="DIR", help="folder of the report (default: the study's)"
   )
   modes = parser.add_mutually_exclusive_group()
   for mode, help in (

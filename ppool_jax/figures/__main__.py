@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ppool_jax.figures import corners, lp_gradient, surfaces
+from ppool_jax.utils.arguments import parse_path
 from ppool_jax.utils.files import atomic_write
 
 FIGURES = {
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
   """Draws all figures; returns the exit status: 2 if a file cannot be written."""
   parser = argparse.ArgumentParser(prog="python -m ppool_jax.figures", description=__doc__)
   parser.add_argument(
-    "--out", type=pathlib.Path, required=True, metavar="DIR", help="directory for the PNG files"
+    "--out", type=parse_path, required=True, metavar="DIR", help="directory for the PNG files"
   )
   out = parser.parse_args(arguments).out
   for number, (name, draw) in enumerate(FIGURES.items(), start=1):

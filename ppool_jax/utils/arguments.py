@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import pathlib
 import re
+
+from ppool_jax.utils.files import local_path
 
 
 def parse_size(text: str, minimum: int = 1) -> tuple[int, int]:
@@ -16,3 +19,15 @@ def parse_size(text: str, minimum: int = 1) -> tuple[int, int]:
   if not match or min(map(int, match.groups())) < minimum:
     raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH such as 512x1024, got {text!r}")
   return int(match[1]), int(match[2])
+
+
+def parse_path(text: str) -> pathlib.Path:
+  """Parses a path of this machine, with ~ expanded.
+
+  Raises:
+    argparse.ArgumentTypeError: an empty path or a URL.
+  """
+  try:
+    return local_path(text)
+  except ValueError as error:
+    raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,4 +1,4 @@
-"""Atomic writes and digests of files."""
+"""Local paths, atomic writes and digests of files."""
 
 from __future__ import annotations
 
@@ -6,9 +6,24 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import re
 import uuid
 from collections.abc import Iterator
 from typing import BinaryIO
+
+
+def local_path(path: str | os.PathLike) -> pathlib.Path:
+  """A path on this machine's file systems, with ~ expanded.
+
+  Raises:
+    ValueError: the path is empty, or a URL: "gs://bucket/run" would become a folder "gs:" here.
+  """
+  text = os.fspath(path)
+  if not text:
+    raise ValueError("expected a path, got ''")
+  if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", text):
+    raise ValueError(f"expected a path on this machine, got {text!r}: mount the bucket (such as by gcsfuse)")
+  return pathlib.Path(os.path.expanduser(text))
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from flax import traverse_util
 
+from ppool_jax.utils.files import local_path
 from ppool_jax.utils.lookup import lookup
 from ppool_jax.weights.converted import flatten, is_converted, read_converted
 from ppool_jax.weights.mappings import KEY_MAPPINGS, convert, detect
@@ -70,7 +71,7 @@ def pretrained(network: str, path: str | os.PathLike, classifier: bool | None = 
       weights that are not finite. The message names the file.
   """
   mappings = lookup(network, KEY_MAPPINGS, "network")
-  path = pathlib.Path(path)
+  path = local_path(path)
   if is_converted(path):
     return _from_converted(network, path, classifier)
   arrays = read(path)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ppool_jax.utils.arguments import parse_path
 from ppool_jax.utils.files import file_digest
 from ppool_jax.utils.lookup import did_you_mean
 from ppool_jax.weights import classifier_paths, pretrained
@@ -55,20 +56,26 @@ def _parser() -> argparse.ArgumentParser:
   command(_list, "list", "List the public files: network, size, hash, preprocessing and address.")
   added = command(_fetch, "fetch", "Download a public file, or resume its download, and verify its hash.")
   added.add_argument("name", metavar="NAME", help="name of the file, as printed by `list`")
-  added.add_argument("--out", metavar="DIR", default=".", help="directory to write to (default: this one)")
+  added.add_argument(
+    "--out", metavar="DIR", type=parse_path, default=".", help="directory to write to (default: this one)"
+  )
   added.add_argument("--url", help="another address of the same file; its hash is verified all the same")
   added = command(
     _convert,
     "convert",
     "Convert weights to DIR/NAME.safetensors, which loads without PyTorch, h5py or protobuf.",
   )
-  added.add_argument("file", metavar="FILE", help=".h5, .hdf5, .pth, .pt, .caffemodel or .safetensors")
+  added.add_argument(
+    "file", metavar="FILE", type=parse_path, help=".h5, .hdf5, .pth, .pt, .caffemodel or .safetensors"
+  )
   added.add_argument("--model", metavar="NAME", required=True, help=f"network: {', '.join(KEY_MAPPINGS)}")
-  added.add_argument("--out", metavar="DIR", required=True, help="directory to write to, which is created")
+  added.add_argument(
+    "--out", metavar="DIR", type=parse_path, required=True, help="directory to write to, which is created"
+  )
   added = command(
     _verify, "verify", "Verify a converted or public file, or identify the networks that another file fits."
   )
-  added.add_argument("file", metavar="FILE", help="a weight file")
+  added.add_argument("file", metavar="FILE", type=parse_path, help="a weight file")
   return parser
 
 

@@ -58,3 +58,22 @@ def test_the_log_does_not_load_pytorch(tmp_path):
     [sys.executable, "-c", code], env=NO_DEVICE, capture_output=True, text=True, timeout=60
   )
   assert done.stdout == "False\n", done.stderr
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense", "svg"])
+def test_any_matplotlib_backend_is_accepted(backend):
+  """Jupyter and Colab export theirs to the programs that they start."""
+  code = (
+    "import train.report, ppool_jax.figures, matplotlib, os\n"
+    "from matplotlib.figure import Figure\n"
+    "Figure().savefig(os.devnull, format='png')\n"
+    "print(os.environ['MPLBACKEND'], matplotlib.rcParams['backend'] == 'svg')"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", code],
+    env={**NO_DEVICE, "MPLBACKEND": backend},
+    capture_output=True,
+    text=True,
+    timeout=60,
+  )
+  assert done.stdout == f"{backend} {backend == 'svg'}\n", done.stderr

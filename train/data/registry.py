@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ppool_jax.utils.files import local_path
 from ppool_jax.utils.lookup import lookup
 from train.data.classes import ClassTable
 from train.data.datasets.ade20k_classes import ADE20K
@@ -96,7 +96,7 @@ def class_table(name: str, dir: str = "data") -> ClassTable:
 def _open_builder(name: str, dir: str) -> Any:
   from train.data.preparation.builder import load_builder_class  # TFDS takes seconds to import
 
-  builder = load_builder_class(name)(data_dir=pathlib.Path(dir).expanduser())
+  builder = load_builder_class(name)(data_dir=local_path(dir))
   if not builder.info.splits:
     raise FileNotFoundError(
       f"{builder.data_dir}: {name} is not prepared there; run "

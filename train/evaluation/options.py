@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import functools
-import pathlib
 
-from ppool_jax.utils.arguments import parse_size
+from ppool_jax.utils.arguments import parse_path, parse_size
 from train.evaluation.label_maps import LABEL_IDS
 from train.evaluation.predictor import INFERENCE_FIELDS
 
@@ -38,8 +37,8 @@ def _build_parser(description: str) -> argparse.ArgumentParser:
   raw = argparse.RawDescriptionHelpFormatter
   parser = argparse.ArgumentParser("python -m train.evaluate", description=description, formatter_class=raw)
   what = parser.add_mutually_exclusive_group(required=True)
-  what.add_argument("--workdir", type=pathlib.Path, help="of the run to evaluate")
-  what.add_argument("--predictions", type=pathlib.Path, help="folder, zip or tar of label maps ID.png")
+  what.add_argument("--workdir", type=parse_path, help="of the run to evaluate")
+  what.add_argument("--predictions", type=parse_path, help="folder, zip or tar of label maps ID.png")
   common = parser.add_argument_group("common options")
   common.add_argument("--split", help="of the data set (default: for a run its config's, else val)")
   ratio = "Boundary IoU in a band of RATIO x the image's diagonal (default: 0.02), and the trimaps' mIoU"

@@ -7,12 +7,12 @@ compiled programs are cached on disk: a second evaluation compiles nothing.
 from __future__ import annotations
 
 import logging
-import pathlib
 from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
 
+from ppool_jax.utils.files import local_path
 from train.evaluation.batching import batches_by_size, pad_image, padded_size
 from train.evaluation.tta import make_classify_fn
 from train.experiment.experiment import Experiment
@@ -109,5 +109,5 @@ def enable_compilation_cache(folder: str) -> None:
   """Makes JAX cache compiled programs in `folder`, unless it has a cache already."""
   if not folder or jax.config.values["jax_compilation_cache_dir"]:
     return
-  jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(folder).expanduser().absolute()))
+  jax.config.update("jax_compilation_cache_dir", str(local_path(folder).absolute()))
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

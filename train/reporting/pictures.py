@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from train.evaluation.predictor import Predictor
 from train.experiment.experiment import open_split
@@ -19,9 +20,8 @@ def draw_curves(workdirs: dict[str, pathlib.Path]):
   Args:
     workdirs: by the run's name.
   """
-  import matplotlib.pyplot as plt
-
-  figure, (losses, scores) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
+  figure = Figure(figsize=(10, 3.4), layout="constrained")
+  losses, scores = figure.subplots(1, 2)
   for name, workdir in workdirs.items():
     lines = read_metrics(workdir)
     steps, values = zip(*((line["step"], line["loss"]) for line in lines if "loss" in line), strict=True)

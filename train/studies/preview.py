@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ppool_jax import weights
+from ppool_jax.utils.files import local_path
 from ppool_jax.weights.preprocess import TORCHVISION
 from train.experiment.experiment import make_experiment, open_split
 from train.step.optimizer import make_optimizer, make_schedule
@@ -99,7 +99,7 @@ def _count_parameters(config) -> tuple[int, int]:
 def _find_missing(config) -> list[str]:
   """The files that a training with this config would miss on this machine."""
   problems = []
-  if config.model.weights and not pathlib.Path(config.model.weights).is_file():
+  if config.model.weights and not local_path(config.model.weights).is_file():
     problems.append(f"the weights file {config.model.weights}")
   for split in (config.data.split, config.data.eval_split):
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 
+from ppool_jax.utils.arguments import parse_path
 from train.data.submission_formats import SUBMISSION_FORMATS
 from train.submission.checks import check_archive
 from train.submission.images import list_expected_images
@@ -14,11 +15,9 @@ from train.utils.errors import report_errors
 def main() -> None:
   parser = argparse.ArgumentParser("python -m train.submission", description=__doc__)
   parser.add_argument("name", choices=SUBMISSION_FORMATS, help="the benchmark")
-  parser.add_argument("archive", type=pathlib.Path, help="the file to upload")
-  parser.add_argument("--images", type=pathlib.Path, metavar="DIR", help="folder of the split's images")
-  parser.add_argument(
-    "--ids", type=pathlib.Path, metavar="FILE", help="list of the split's ids, one per line"
-  )
+  parser.add_argument("archive", type=parse_path, help="the file to upload")
+  parser.add_argument("--images", type=parse_path, metavar="DIR", help="folder of the split's images")
+  parser.add_argument("--ids", type=parse_path, metavar="FILE", help="list of the split's ids, one per line")
   arguments = parser.parse_args()
   with report_errors():
     validate_archive(**vars(arguments))

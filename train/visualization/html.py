@@ -59,8 +59,5 @@ def _encode_png(picture) -> bytes:
   if isinstance(picture, np.ndarray):
     Image.fromarray(picture).save(buffer, "PNG")
     return buffer.getvalue()
-  import matplotlib.pyplot as plt
-
   picture.savefig(buffer, dpi=100, format="png")
-  plt.close(picture)
   return buffer.getvalue()
