@@ -22,7 +22,7 @@ def local_path(path: str | os.PathLike) -> pathlib.Path:
   if not text:
     raise ValueError("expected a path, got ''")
   if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", text):
-    raise ValueError(f"expected a path on this machine, got {text!r}: mount the bucket (such as by gcsfuse)")
+    raise ValueError(f"expected a path on this machine, got {text!r}: mount it, and give that folder")
   return pathlib.Path(os.path.expanduser(text))
 
 
