@@ -14,8 +14,6 @@ import ppool_jax as pp
 from ppool_jax.layers import remat_cpu
 from ppool_jax.layers.remat_cpu import remat_on_cpu
 
-pytestmark = pytest.mark.optimized
-
 X = np.float32(np.random.default_rng(0).normal(size=(2, 6, 8, 3)))
 
 

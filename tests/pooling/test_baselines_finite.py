@@ -13,8 +13,6 @@ from ppool_jax import (
 from ppool_jax.pooling.depthwise import depthwise_conv
 from tests.helpers.baselines import GEOMETRIES, WINDOWED, build, gradients
 
-pytestmark = pytest.mark.optimized
-
 LARGEST = 3e38
 
 

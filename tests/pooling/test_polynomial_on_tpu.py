@@ -25,6 +25,8 @@ GEOMETRIES = {
   "3-D": ((2, 4, 4, 6, 2), (2, 2, 3), "VALID"),
   "one example": ((6, 6, 2), (3, 3), "VALID"),
 }
+OFTEN = ("2x2", "rows and columns that are left over", "padded", "3-D")
+"""Those that not only the sweeps use."""
 close = functools.partial(chex.assert_trees_all_close, rtol=1e-6, atol=1e-6, strict=True)
 
 
@@ -71,8 +73,9 @@ def everything(window, padding, shift, x, alpha, dy):
 @pytest.mark.parametrize(
   ("name", "shift"),
   [
-    *((name, None) for name in GEOMETRIES),
+    *((name, None) for name in OFTEN),
     *(("padded", shift) for shift in ("window", "channel")),
+    *(sweep(name, None) for name in GEOMETRIES if name not in OFTEN),
     *(sweep(name, shift) for name in GEOMETRIES if name != "padded" for shift in ("window", "channel")),
   ],
 )

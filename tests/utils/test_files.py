@@ -49,9 +49,7 @@ def test_local_paths_have_the_home_directory_expanded(monkeypatch):
   "path", ["gs://bucket/run", "s3://b", "file:///tmp/x", pathlib.Path("gs://bucket/x")]
 )
 def test_urls_are_not_paths(path):
-  with pytest.raises(
-    ValueError, match=r"expected a path on this machine, got '[a-z0-9]+:/.*mount it"
-  ):
+  with pytest.raises(ValueError, match=r"expected a path on this machine, got '[a-z0-9]+:/.*mount it"):
     local_path(path)
 
 

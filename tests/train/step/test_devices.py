@@ -12,7 +12,7 @@ from train.step.parallel import Jit, Pmap, backend
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*donated buffers.*")
 
-STEPS = 10
+STEPS = 6
 # SGD, as Adam divides by the gradient's size and makes the rounding of one near zero a whole step.
 SGD = {f"optimizer.groups.{group}.optimizer": "sgd" for group in ("kernel", "head", "alpha", "rest")}
 SHARED = {
