@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 
+from ppool_jax.utils.arguments import parse_path
 from train.utils.json_files import check_output_file
 
 
@@ -34,14 +35,14 @@ def shape(text: str) -> tuple[int, int, int, int]:
 
 def folder(text: str) -> pathlib.Path:
   """An existing folder."""
-  if not (path := pathlib.Path(text)).is_dir():
+  if not (path := parse_path(text)).is_dir():
     raise argparse.ArgumentTypeError(f"expected an existing folder, got {text!r}")
   return path
 
 
 def out_file(text: str) -> pathlib.Path:
   """A file that can be written, in an existing folder."""
-  path = pathlib.Path(text)
+  path = parse_path(text)
   try:
     check_output_file(path)
   except ValueError as error:

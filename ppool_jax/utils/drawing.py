@@ -1,4 +1,4 @@
-"""Matplotlib without its choice of a window system."""
+"""Imports Matplotlib in any environment."""
 
 from __future__ import annotations
 

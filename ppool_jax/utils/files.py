@@ -1,4 +1,4 @@
-"""Local paths, atomic writes and digests of files."""
+"""Local paths, atomic writes, digests and identity of files."""
 
 from __future__ import annotations
 
@@ -9,21 +9,33 @@ import pathlib
 import re
 import uuid
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 
 def local_path(path: str | os.PathLike) -> pathlib.Path:
   """A path on this machine's file systems, with ~ expanded.
 
   Raises:
-    ValueError: the path is empty, or a URL: "gs://bucket/run" would become a folder "gs:" here.
+    ValueError: the path is empty, begins with the ~ of an unknown user, or is a URL: "gs://bucket/run" would
+      become a folder "gs:" here.
   """
   text = os.fspath(path)
   if not text:
     raise ValueError("expected a path, got ''")
   if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", text):
     raise ValueError(f"expected a path on this machine, got {text!r}: mount it, and give that folder")
-  return pathlib.Path(os.path.expanduser(text))
+  expanded = os.path.expanduser(text)
+  if expanded.startswith("~"):
+    raise ValueError(f"expected a path, got {text!r}: no such user; write ./{text} for a folder of that name")
+  return pathlib.Path(expanded)
+
+
+def is_file_at(path: str | os.PathLike, file: IO) -> bool:
+  """Whether `path` still names the open `file`: another process may have deleted or replaced it."""
+  try:
+    return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+  except FileNotFoundError:
+    return False
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from ppool_jax.utils.files import file_digest
+from ppool_jax.utils.files import file_digest, is_file_at
 from ppool_jax.weights.catalog import PublicFile
 from ppool_jax.weights.progress import Progress
 
@@ -97,7 +97,7 @@ def _open_locked(path: pathlib.Path) -> BinaryIO:
   while True:
     part = path.open("ab")
     fcntl.flock(part, fcntl.LOCK_EX)
-    if path.exists() and os.path.samestat(os.fstat(part.fileno()), path.stat()):
+    if is_file_at(path, part):
       return part
     part.close()
     path.parent.mkdir(parents=True, exist_ok=True)

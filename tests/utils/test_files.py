@@ -53,6 +53,11 @@ def test_urls_are_not_paths(path):
     local_path(path)
 
 
+def test_the_home_directory_of_an_unknown_user_is_refused():
+  with pytest.raises(ValueError, match=r"no such user; write \./~nobody-here/runs"):
+    local_path("~nobody-here/runs")
+
+
 def test_an_empty_path_is_refused():
   with pytest.raises(ValueError, match="expected a path, got ''"):
     local_path("")

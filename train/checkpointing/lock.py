@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from typing import IO
 
+from ppool_jax.utils.files import is_file_at
+
 _LOG = logging.getLogger("train")
 _TIMEOUT = 5.0
 """Seconds that a process which was killed or interrupted just now may take to end."""
@@ -61,16 +63,9 @@ def _open_locked(workdir: pathlib.Path) -> tuple[IO[str], bool]:
     with contextlib.ExitStack() as on_error:
       file = on_error.enter_context(os.fdopen(descriptor, "r+"))
       _acquire(file, workdir)
-      if _is_same_file(file, workdir / ".lock"):
+      if is_file_at(workdir / ".lock", file):
         on_error.pop_all()
         return file, created
-
-
-def _is_same_file(file: IO[str], path: pathlib.Path) -> bool:
-  try:
-    return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
-  except FileNotFoundError:
-    return False
 
 
 def _acquire(file: IO[str], workdir: pathlib.Path) -> None:

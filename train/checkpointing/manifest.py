@@ -12,8 +12,10 @@ MANIFEST = "files.json"
 
 def write(folder: pathlib.Path) -> None:
   """Writes the SHA-256 of every file below `folder` to its files.json."""
+  files = sorted(path for path in folder.rglob("*") if path.is_file() and MANIFEST not in path.name)
+  digests = {path.relative_to(folder).as_posix(): file_digest(path, "sha256") for path in files}
   with atomic_write(folder / MANIFEST) as file:
-    file.write((json.dumps(_digests(folder), indent=2) + "\n").encode())
+    file.write((json.dumps(digests, indent=2) + "\n").encode())
 
 
 def verify(folder: pathlib.Path) -> None:
@@ -26,14 +28,8 @@ def verify(folder: pathlib.Path) -> None:
   """
   if not (folder / MANIFEST).exists():
     return
-  expected, actual = json.loads((folder / MANIFEST).read_bytes()), _digests(folder)
-  for name in sorted(expected):
-    if name not in actual:
+  for name, expected in json.loads((folder / MANIFEST).read_bytes()).items():
+    if not (folder / name).is_file():
       raise ValueError(f"{name} is missing")
-    if expected[name] != actual[name]:
+    if file_digest(folder / name, "sha256") != expected:
       raise ValueError(f"{name} is not what was written")
-
-
-def _digests(folder: pathlib.Path) -> dict[str, str]:
-  files = sorted(path for path in folder.rglob("*") if path.is_file() and MANIFEST not in path.name)
-  return {path.relative_to(folder).as_posix(): file_digest(path, "sha256") for path in files}
