@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -19,8 +21,11 @@ def save_png(image: Image.Image, path: pathlib.Path) -> None:
   image.save(path, pnginfo=info)
 
 
-def check_outputs(files: Sequence[pathlib.Path], out: pathlib.Path) -> None:
+def check_outputs(files: Sequence[pathlib.Path], out: pathlib.Path, alpha: bool) -> None:
   """Checks the names of all results of the photographs `files` in the folder `out`, before any is written.
+
+  Args:
+    alpha: whether alpha maps are written, too.
 
   Raises:
     ValueError: a photograph is the result of an earlier prediction, two results have one name, or a result
@@ -34,10 +39,12 @@ def check_outputs(files: Sequence[pathlib.Path], out: pathlib.Path) -> None:
       if other := owners.get(name):
         raise ValueError(f"--images: the results of {other} and {file} would overwrite each other: {name}")
       owners[name] = file
-  _check_alpha_names(files)
-  alpha = [path for file in files for path in out.glob("*-alpha-*.png") if path.name.startswith(file.stem)]
-  for path in (*(out / name for name in owners), *alpha):
-    if path.exists() and not _is_prediction(path):
+  results = [out / name for name in owners]
+  if alpha:
+    _check_alpha_names(files)
+    results += [path for file in files for path in out.glob(f"{glob.escape(file.stem)}-alpha-*.png")]
+  for path in results:
+    if os.path.lexists(path) and not _is_prediction(path):
       raise ValueError(f"--out {out}: {path.name} exists and is no earlier prediction; choose another folder")
 
 

@@ -36,7 +36,7 @@ def predict(workdir, images: str, out, step: int | None, alpha: bool, channels: 
       alpha maps of a network without P-pooling.
   """
   files, out = find_images(images), pathlib.Path(out)
-  check_outputs(files, out)
+  check_outputs(files, out, alpha)
   run = open_run(workdir, step)
   predictor = Predictor(run.experiment, run.config)
   alpha_pictures = AlphaExtractor(run.experiment, run.variables, run.config.seed) if alpha else None

@@ -76,7 +76,17 @@ def test_results_replace_only_earlier_results(pool_runs, photographs, tmp_path):
 def test_results_of_one_name_are_refused(pool_runs, photographs, tmp_path, other):
   for name in ("a.jpg", other):
     (tmp_path / name).write_bytes((photographs / "b.jpg").read_bytes())
-  refuse(pool_runs / "max", tmp_path / "*", tmp_path, r"results of .* and .* overwrite each other")
+  alpha = "alpha" in other
+  run = pool_runs / ("ppool" if alpha else "max")
+  refuse(run, tmp_path / "*", tmp_path, r"results of .* and .* overwrite each other", alpha)
+
+
+def test_a_dangling_link_is_not_written_through(pool_runs, photographs, tmp_path):
+  (tmp_path / "out").mkdir()
+  (tmp_path / "out" / "b.png").symlink_to(tmp_path / "elsewhere.png")
+  with pytest.raises(ValueError, match=r"b\.png exists"):
+    predict(pool_runs / "max", str(photographs / "b.jpg"), tmp_path / "out", None, alpha=False, channels=None)
+  assert not (tmp_path / "elsewhere.png").exists()
 
 
 def test_a_literal_name_wins_over_a_pattern(photographs, tmp_path):
