@@ -4,17 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppool_jax import (
-  avg_pool,
-  conv_pool,
-  detail_preserving_pool,
-  gated_pool,
-  lp_pool,
-  max_pool,
-  mixed_pool,
-  soft_pool,
-  strided_pool,
-)
+import ppool_jax as pp
 from ppool_jax.pooling.depthwise import depthwise_conv
 
 GEOMETRIES = {
@@ -27,7 +17,7 @@ def dpp(variant):
   """DPP as `pool(x, args, alpha, lam, kernel=None)`."""
 
   def pool(x, args, alpha, lam, kernel=None):
-    return detail_preserving_pool(x, alpha, lam, *args, variant=variant, kernel=kernel)
+    return pp.detail_preserving_pool(x, alpha, lam, *args, variant=variant, kernel=kernel)
 
   return pool
 
@@ -50,21 +40,21 @@ def fixed(*shape):
 UNIT = per_channel(-1, 1)
 # `pool(x, args, *parameters)` and a maker of each parameter.
 POOLS = {
-  "max": (lambda x, args: max_pool(x, *args),),
-  "avg": (lambda x, args: avg_pool(x, *args),),
-  "soft": (lambda x, args: soft_pool(x, *args),),
-  "lp": (lambda x, args, p: lp_pool(x, p, *args), per_channel(1.5, 4)),
-  "mixed": (lambda x, args, mix: mixed_pool(x, mix, *args), UNIT),
-  "gated": (lambda x, args, mask: gated_pool(x, mask, *args), normal()),
-  "gated by channel": (lambda x, args, mask: gated_pool(x, mask, *args), normal(2)),
+  "max": (lambda x, args: pp.max_pool(x, *args),),
+  "avg": (lambda x, args: pp.avg_pool(x, *args),),
+  "soft": (lambda x, args: pp.soft_pool(x, *args),),
+  "lp": (lambda x, args, p: pp.lp_pool(x, p, *args), per_channel(1.5, 4)),
+  "mixed": (lambda x, args, mix: pp.mixed_pool(x, mix, *args), UNIT),
+  "gated": (lambda x, args, mask: pp.gated_pool(x, mask, *args), normal()),
+  "gated by channel": (lambda x, args, mask: pp.gated_pool(x, mask, *args), normal(2)),
   "dpp sym_lite": (dpp("sym_lite"), UNIT, UNIT),
   "dpp asym_lite": (dpp("asym_lite"), UNIT, UNIT),
   "dpp asym_raw": (dpp("asym_raw"), per_channel(0, 2), UNIT),
   "dpp sym_full": (dpp("sym_full"), UNIT, UNIT, fixed(3, 3, 2)),
   "dpp asym_full": (dpp("asym_full"), UNIT, UNIT, fixed(3, 3, 2)),
   "depthwise": (lambda x, args, kernel: depthwise_conv(x, kernel, *args[1:]), normal(2)),
-  "strided": (lambda x, args: strided_pool(x, args[1]),),
-  "conv": (lambda x, args, k, b: conv_pool(x, k, b, args[1]), fixed(3, 3, 2, 3), fixed(3)),
+  "strided": (lambda x, args: pp.strided_pool(x, args[1]),),
+  "conv": (lambda x, args, k, b: pp.conv_pool(x, k, b, args[1]), fixed(3, 3, 2, 3), fixed(3)),
 }
 
 
